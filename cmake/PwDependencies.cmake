@@ -34,3 +34,17 @@ find_program(PYWATT_PROTOC_C protoc-c)
 if(NOT PYWATT_PROTOC_C)
     message(FATAL_ERROR "protoc-c is missing: apt-get install protobuf-c-compiler")
 endif()
+
+# The distribution's version number does not say whether a fix was brought back to it, so ask the
+# library itself; see the probe. A cross build cannot, and has to trust its packages.
+if(NOT CMAKE_CROSSCOMPILING AND NOT DEFINED PYWATT_CJSON_STAYS_IN_BOUNDS)
+    try_run(probe_result probe_compiled
+        SOURCES "${CMAKE_CURRENT_LIST_DIR}/probes/cjson_bounds.c"
+        COMPILE_DEFINITIONS -D_GNU_SOURCE
+        LINK_LIBRARIES PkgConfig::PYWATT_CJSON)
+    if(NOT probe_compiled OR NOT probe_result STREQUAL "0")
+        message(FATAL_ERROR "cJSON ${PYWATT_CJSON_VERSION} reads past its input (CVE-2023-53154): "
+            "apt-get update && apt-get install libcjson-dev (1.7.15-1+deb12u4 or newer)")
+    endif()
+    set(PYWATT_CJSON_STAYS_IN_BOUNDS ON CACHE INTERNAL "cJSON passed cmake/probes/cjson_bounds.c")
+endif()

@@ -15,7 +15,7 @@ set(PW_TEST_RUNNER "${PROJECT_SOURCE_DIR}/tests/support/run-test")
 
 # pw_register_test(<name> <timeout> <labels> <command>...): what every test has in common.
 function(pw_register_test name timeout labels)
-    add_test(NAME ${name} COMMAND "${PW_TEST_RUNNER}" ${ARGN})
+    add_test(NAME ${name} COMMAND "${PW_TEST_RUNNER}" ${ARGN} COMMAND_EXPAND_LISTS)
     # The runner ends a test that hangs, with a limit that knows the tool; ctest's is the last resort.
     math(EXPR backstop "${timeout} * 40 + 60")
     set(environment "PYWATT_TEST_NAME=${name}" "PYWATT_TEST_TIMEOUT_S=${timeout}")
