@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * client.h - the module side's root object: where the orchestrator is, how it is spoken to, and the
+ * threads and connections that do it.
+ *
+ * A client may be used from any number of threads. It has at most three threads of its own, each
+ * started when it is first needed: the heartbeat thread (beats, and the replies of asynchronous
+ * calls), the recovery thread (connects and registers again in the background) and the dispatcher
+ * (runs the application's callbacks, one after the other, with no lock held). All of them block
+ * all signals. A blocking call needs none of them: the caller itself sends, receives and connects.
+ *
+ * A client does not survive fork(2): a child must not use what its parent opened.
+ */
+#ifndef PYWATT_CLIENT_H
+#define PYWATT_CLIENT_H
+
+#include <pywatt/export.h>
+#include <pywatt/model.h>
+#include <pywatt/status.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+PYWATT_BEGIN_DECLS
+
+struct pywatt_client;
+
+/* What happens when an orchestrator cannot be reached. */
+enum pywatt_reconnect {
+    /* One attempt over all addresses for each call; the call fails with it. */
+    PYWATT_RECONNECT_NONE = 0,
+    /* Attempts reconnect_delay_ms apart. */
+    PYWATT_RECONNECT_FIXED = 1,
+    /*
+     * Full jitter: the n-th pause is random between 0 and reconnect_delay_ms * 2^n, or
+     * reconnect_max_delay_ms if that is less.
+     */
+    PYWATT_RECONNECT_EXPONENTIAL = 2
+};
+
+/* Filled by pywatt_client_options_init, then changed by the application. */
+struct pywatt_client_options {
+    /* sizeof(struct pywatt_client_options), set by init: lets the struct grow. */
+    size_t size;
+    /*
+     * One or more URLs, separated by commas: "tcp://host:port", "unix:/path", "memory:name". The
+     * client goes to the next one when one cannot be reached. Copied. No default: must be set.
+     */
+    const char *endpoints;
+    /* "json" (default) or "protobuf". Copied. */
+    const char *codec;
+    /*
+     * The deadline of a whole operation: queueing, resolving, connecting, sending, receiving.
+     * Default 30000. 0 is refused.
+     */
+    uint32_t timeout_ms;
+    /* Default PYWATT_RECONNECT_EXPONENTIAL, 200, 30000. */
+    enum pywatt_reconnect reconnect;
+    uint32_t reconnect_delay_ms;
+    uint32_t reconnect_max_delay_ms;
+    /* Attempts in a row after which a call gives up with PYWATT_CONNECTION; 0: no limit. */
+    uint32_t reconnect_max_attempts;
+    /*
+     * Register again, with the same id, and advertise again, when an orchestrator no longer knows
+     * a module. Default true.
+     */
+    bool reregister;
+    /* The longest frame accepted or sent, its five header bytes not counted. Default 1 MiB. */
+    uint32_t max_frame_bytes;
+    /* Requests under way on a connection, at most. Default 16384. */
+    uint32_t max_in_flight;
+};
+
+/* Fills *options with the defaults. Any thread; does not block. */
+PYWATT_API void pywatt_client_options_init(struct pywatt_client_options *options);
+
+/*
+ * Makes a client. Nothing is sent and no connection is made before the first call that needs one.
+ * `options` is borrowed for the call, its strings are copied. On success *out is the caller's: end
+ * it with pywatt_client_free. `error` may be NULL.
+ *
+ * PYWATT_OK; PYWATT_INVALID_ARGUMENT (a bad URL, a codec that does not exist, a number out of
+ * range: the text names it); PYWATT_UNSUPPORTED (a scheme that this build lacks);
+ * PYWATT_NO_MEMORY. Any thread; does not block.
+ */
+PYWATT_API enum pywatt_status pywatt_client_open(const struct pywatt_client_options *options,
+                                                 struct pywatt_client **out,
+                                                 struct pywatt_error *error);
+
+/*
+ * Ends the work: calls under way and all later ones fail with PYWATT_CLOSED, beats stop, the
+ * connections are shut down. Nothing is unregistered. May be called again. Any thread, callbacks
+ * included; does not block. NULL is allowed.
+ */
+PYWATT_API void pywatt_client_close(struct pywatt_client *client);
+
+/*
+ * Closes, then waits until no call is inside the client, no callback runs, and its threads have
+ * ended. From inside a callback of this client it closes and returns without waiting. May be
+ * called again. NULL is allowed.
+ */
+PYWATT_API void pywatt_client_stop(struct pywatt_client *client);
+
+/*
+ * Stops, then gives the client's memory back. The handles of modules and loops stay the
+ * application's to free, before or after; they answer PYWATT_CLOSED. From inside a callback, the
+ * memory is given back when that callback has returned. `client` is consumed; NULL is allowed.
+ */
+PYWATT_API void pywatt_client_free(struct pywatt_client *client);
+
+/* Counts since the client was opened. Each is exact; they are not read at one instant. */
+struct pywatt_client_stats {
+    /* sizeof(struct pywatt_client_stats), set by the caller before the call. */
+    size_t size;
+    uint64_t requests_sent;
+    uint64_t replies_received;
+    /* Replies that nobody waited for any more: late, duplicated or forged. */
+    uint64_t replies_dropped;
+    uint64_t timeouts;
+    uint64_t connects;
+    uint64_t connect_failures;
+    uint64_t reregistrations;
+    /* Beats of heartbeat loops: due ones are sent, or skipped where there was no room for them. */
+    uint64_t beats_sent;
+    uint64_t beats_answered;
+    uint64_t beats_failed;
+    uint64_t beats_skipped;
+    /* The largest delay between the moment a beat was due and the moment it was sent. */
+    uint64_t beats_max_lateness_ns;
+};
+
+/*
+ * Fills as many fields of *stats as its `size` covers. PYWATT_OK, or PYWATT_INVALID_ARGUMENT for
+ * NULL or a `size` that is too small for one field. Any thread; does not block for long.
+ */
+PYWATT_API enum pywatt_status pywatt_client_get_stats(struct pywatt_client *client,
+                                                      struct pywatt_client_stats *stats);
+
+PYWATT_END_DECLS
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * heartbeat.h - beats in the background, from the client's one heartbeat thread.
+ *
+ * Beats leave at absolute monotonic times: start + phase + n * interval, with a phase that differs
+ * from module to module, so there is no drift and no burst. All beats that are due go out together;
+ * their answers are collected as they come. A beat for which there is no room (the connection is
+ * down, or has too much under way) is skipped and counted, never queued. While the orchestrator is
+ * away the client connects again in the background by its reconnect policy.
+ */
+#ifndef PYWATT_HEARTBEAT_H
+#define PYWATT_HEARTBEAT_H
+
+#include <pywatt/module.h>
+
+PYWATT_BEGIN_DECLS
+
+struct pywatt_heartbeat_loop;
+
+/*
+ * Asked before each beat for the health to report. `details` is an empty map of the loop's, which
+ * the provider may fill for this beat. Runs on the heartbeat thread with no lock held: while it
+ * runs, no beat of this client leaves, so it must be quick. It may call anything of this library.
+ */
+typedef enum pywatt_health (*pywatt_health_provider)(void *user, struct pywatt_string_map *details);
+
+/* What a loop's watcher is told. */
+struct pywatt_heartbeat_event {
+    /* PYWATT_OK if the last beat was answered, else why it was not, or what was answered. */
+    enum pywatt_status status;
+    /* The orchestrator's view of the module's health; that of the last answer. */
+    enum pywatt_health verdict;
+    /* True once after the client has registered the module again by itself. */
+    bool reregistered;
+    /* A sentence for a status other than PYWATT_OK, else empty. Borrowed for the call. */
+    const char *text;
+};
+
+/*
+ * Told when the orchestrator's view of the module changes, when beats begin to fail or succeed
+ * again, and when the client has registered the module again. `module` and `event` are borrowed.
+ * Runs on the dispatcher thread with no lock held.
+ */
+typedef void (*pywatt_heartbeat_watcher)(void *user, struct pywatt_module *module,
+                                         const struct pywatt_heartbeat_event *event);
+
+/*
+ * Starts to beat for `module` every `interval_ms` (1 to 86400000; 0 takes the interval that the
+ * orchestrator recommended, or 1000). `provider` may be NULL: the health is then what
+ * pywatt_module_set_health last stored, at first PYWATT_HEALTHY. `user` is handed to it, borrowed
+ * until the loop is stopped. `module` is borrowed until then, too. A module has one loop at most.
+ * On success *out is a handle that the caller owns; `out` may be NULL, and then the loop ends with
+ * the module. PYWATT_OK, PYWATT_INVALID_ARGUMENT (also when a loop runs already), PYWATT_CLOSED,
+ * PYWATT_NO_MEMORY. Any thread; does not block.
+ */
+PYWATT_API enum pywatt_status
+pywatt_start_heartbeat_loop(struct pywatt_module *module, uint32_t interval_ms,
+                            pywatt_health_provider provider, void *user,
+                            struct pywatt_heartbeat_loop **out, struct pywatt_error *error);
+
+/*
+ * Stops the loop and gives the handle back: `loop` is consumed, NULL is allowed. When this returns,
+ * neither its provider nor, for this loop, its watcher runs or will run again; from inside one of
+ * them, that holds once that one has returned. The loop may have been stopped already by unregister,
+ * by the module's end or by the client's.
+ */
+PYWATT_API void pywatt_heartbeat_loop_stop(struct pywatt_heartbeat_loop *loop);
+
+/*
+ * Sets who is told about the module's beats; NULL for nobody. `user` is borrowed until another
+ * watcher is set or the module is freed. When this returns, the old watcher does not run any more,
+ * unless the call came from inside it.
+ */
+PYWATT_API void pywatt_module_set_watcher(struct pywatt_module *module,
+                                          pywatt_heartbeat_watcher watcher, void *user);
+
+PYWATT_END_DECLS
+
+#endif

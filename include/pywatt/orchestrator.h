@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * orchestrator.h - the other side, as a library (libpywatt-orchestrator): it listens, registers
+ * modules, keeps their leases, and tells the application what happens to them.
+ *
+ * All functions may be called from any thread unless a comment says otherwise. An orchestrator has
+ * `workers` threads that serve connections and one that keeps the leases; all block all signals.
+ */
+#ifndef PYWATT_ORCHESTRATOR_H
+#define PYWATT_ORCHESTRATOR_H
+
+#include <pywatt/export.h>
+#include <pywatt/model.h>
+#include <pywatt/status.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+PYWATT_BEGIN_DECLS
+
+struct pywatt_orchestrator;
+
+/* Whether a module beats. Apart from its health, which is what the module says of itself. */
+enum pywatt_liveness {
+    /* It beat within its lease, on a connection that stands. */
+    PYWATT_ALIVE = 0,
+    /* Its connection closed, and it has not beaten since; its lease still runs. */
+    PYWATT_SUSPECT = 1,
+    /* Its lease ran out. It keeps its id, token and capabilities for retain_ms. */
+    PYWATT_LOST = 2
+};
+
+/* "alive", "suspect", "lost", or "unknown" for another number. Static. */
+PYWATT_API const char *pywatt_liveness_name(enum pywatt_liveness liveness);
+
+/* Who may register a name or an id that a module holds, without that module's token. */
+enum pywatt_takeover {
+    /* Anybody, once the holder is suspect or lost. */
+    PYWATT_TAKEOVER_SUSPECT = 0,
+    /* Anybody, once the holder is lost. */
+    PYWATT_TAKEOVER_LOST = 1,
+    /* Nobody. */
+    PYWATT_TAKEOVER_TOKEN = 2
+};
+
+enum pywatt_event_kind {
+    PYWATT_EVENT_REGISTERED = 0,
+    /* Registered again under its id: with its token, or taken over. */
+    PYWATT_EVENT_REREGISTERED = 1,
+    PYWATT_EVENT_ADVERTISED = 2,
+    /* The reported health changed. */
+    PYWATT_EVENT_HEALTH = 3,
+    /* The liveness changed. */
+    PYWATT_EVENT_LIVENESS = 4,
+    PYWATT_EVENT_UNREGISTERED = 5,
+    /* Lost for longer than retain_ms: forgotten. */
+    PYWATT_EVENT_FORGOTTEN = 6
+};
+
+/* Static name such as "registered", or "unknown". */
+PYWATT_API const char *pywatt_event_name(enum pywatt_event_kind kind);
+
+struct pywatt_event {
+    enum pywatt_event_kind kind;
+    struct pywatt_uuid module_id;
+    /* Borrowed for the call. */
+    const char *module_name;
+    enum pywatt_health health;
+    enum pywatt_liveness liveness;
+    uint64_t generation;
+};
+
+/*
+ * Told what happens to modules, in order for each module. `event` is borrowed. Runs on a thread of
+ * its own, with no lock held; it may call any function of this header except
+ * pywatt_orchestrator_free.
+ */
+typedef void (*pywatt_event_fn)(void *user, const struct pywatt_event *event);
+
+/* Filled by pywatt_orchestrator_options_init, then changed by the application. */
+struct pywatt_orchestrator_options {
+    /* sizeof(struct pywatt_orchestrator_options), set by init: lets the struct grow. */
+    size_t size;
+    /* Threads that serve connections. Default 0: one for each processor. At most 256. */
+    uint32_t workers;
+    /* The lease of a module that asks for none. Default 15000. */
+    uint32_t lease_ms;
+    /* What a module may ask for. Default 100 and 3600000. */
+    uint32_t min_lease_ms;
+    uint32_t max_lease_ms;
+    /* How long a lost module is kept. Default 86400000 (a day). */
+    uint64_t retain_ms;
+    enum pywatt_takeover takeover;
+    /* Where registrations are kept: "memory" (default). Copied. */
+    const char *store;
+    /*
+     * What modules are told as the orchestrator's address: an IP literal and a port. Default NULL
+     * and 0: the local address of the connection that the module came in on. Copied.
+     */
+    const char *advertise_host;
+    uint16_t advertise_port;
+    /* The longest frame accepted, its five header bytes not counted. Default 1 MiB. */
+    uint32_t max_frame_bytes;
+    /* Connections at once. Default 10000. Further ones are closed at once. */
+    uint32_t max_connections;
+    /* Modules at once. Default 1000000. A registration over it is answered with a limit error. */
+    uint32_t max_modules;
+    /* How long a frame may take from its first byte to its last. Default 10000. */
+    uint32_t frame_timeout_ms;
+    /* How long a connection may be silent. Default 0: for ever (its modules' leases decide). */
+    uint32_t idle_timeout_ms;
+    /* Output buffered for a peer that does not read; over it, the connection ends. 1 MiB. */
+    uint32_t max_output_bytes;
+    /* NULL for nobody. `event_user` is borrowed until the orchestrator is freed. */
+    pywatt_event_fn on_event;
+    void *event_user;
+};
+
+/* Fills *options with the defaults. */
+PYWATT_API void pywatt_orchestrator_options_init(struct pywatt_orchestrator_options *options);
+
+/*
+ * Makes an orchestrator and opens its store; nothing listens and no thread runs yet. `options` is
+ * borrowed for the call, its strings are copied. On success *out is the caller's, to be ended with
+ * pywatt_orchestrator_free.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_UNSUPPORTED (no such
+ * store), PYWATT_IO (the store cannot be opened), PYWATT_NO_MEMORY.
+ */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
+                        struct pywatt_orchestrator **out, struct pywatt_error *error);
+
+/*
+ * Opens a listener at `url` ("tcp://host:port", "unix:/path", "memory:name"; port 0 takes a free
+ * one). Before pywatt_orchestrator_start only. If `bound_url` is not NULL, it gets the URL with the
+ * port that was taken, cut to `bound_size` bytes with its NUL.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (bad URL, or already started), PYWATT_UNSUPPORTED (scheme),
+ * PYWATT_IO (busy port, no permission, no such folder: the text says which), PYWATT_NO_MEMORY.
+ * May block for a name to be resolved.
+ */
+PYWATT_API enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orchestrator,
+                                                         const char *url, char *bound_url,
+                                                         size_t bound_size,
+                                                         struct pywatt_error *error);
+
+/* Starts the threads. PYWATT_OK, PYWATT_INVALID_ARGUMENT (started already), PYWATT_NO_MEMORY. */
+PYWATT_API enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchestrator,
+                                                        struct pywatt_error *error);
+
+/*
+ * Ends cleanly: stops listening, answers what has been read, closes all connections, ends the
+ * threads. Registrations stay in the store. Blocks until done. May be called again; not from
+ * on_event.
+ */
+PYWATT_API void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator);
+
+/* Stops, and gives all memory back. `orchestrator` is consumed; NULL is allowed. */
+PYWATT_API void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator);
+
+/* ---- What it knows ------------------------------------------------------------------------ */
+
+/* A copy of what is known of a module, taken at one instant; owned by who asked for it. */
+struct pywatt_module_view;
+
+/*
+ * Looks a module up by its id. On success *out is the caller's, to be freed with
+ * pywatt_module_view_free. PYWATT_OK, PYWATT_MODULE_NOT_FOUND, PYWATT_INVALID_ARGUMENT,
+ * PYWATT_NO_MEMORY. Does not block for long.
+ */
+PYWATT_API enum pywatt_status pywatt_orchestrator_find(struct pywatt_orchestrator *orchestrator,
+                                                       const struct pywatt_uuid *id,
+                                                       struct pywatt_module_view **out);
+
+/* The same, by name. */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_find_by_name(struct pywatt_orchestrator *orchestrator, const char *name,
+                                 struct pywatt_module_view **out);
+
+/*
+ * Calls `visit` for each module, in no order, with no lock held; modules that come or go meanwhile
+ * may be missed. `view` is borrowed for the call. Ends early when `visit` returns false.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT or PYWATT_NO_MEMORY.
+ */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_for_each(struct pywatt_orchestrator *orchestrator,
+                             bool (*visit)(void *user, const struct pywatt_module_view *view),
+                             void *user);
+
+PYWATT_API void pywatt_module_view_free(struct pywatt_module_view *view);
+PYWATT_API const struct pywatt_uuid *pywatt_module_view_id(const struct pywatt_module_view *view);
+PYWATT_API const struct pywatt_module_info *
+pywatt_module_view_info(const struct pywatt_module_view *view);
+
+/* What the module last advertised; NULL if it never did. */
+PYWATT_API const struct pywatt_capabilities *
+pywatt_module_view_capabilities(const struct pywatt_module_view *view);
+PYWATT_API enum pywatt_health pywatt_module_view_health(const struct pywatt_module_view *view);
+
+/* The details of the last beat that had any; NULL if none had. */
+PYWATT_API const struct pywatt_string_map *
+pywatt_module_view_details(const struct pywatt_module_view *view);
+PYWATT_API enum pywatt_liveness pywatt_module_view_liveness(const struct pywatt_module_view *view);
+PYWATT_API uint64_t pywatt_module_view_generation(const struct pywatt_module_view *view);
+PYWATT_API uint64_t pywatt_module_view_lease_ms(const struct pywatt_module_view *view);
+
+/* Nanoseconds since the module last beat, registered or advertised. */
+PYWATT_API uint64_t pywatt_module_view_silent_ns(const struct pywatt_module_view *view);
+
+/* Beats that were accepted since the module was registered here. */
+PYWATT_API uint64_t pywatt_module_view_beats(const struct pywatt_module_view *view);
+
+/*
+ * Sets the orchestrator's own view of a module's health, which its beats are answered with from
+ * then on, until pywatt_orchestrator_clear_verdict; without one, a beat is answered with the health
+ * that it reports. PYWATT_OK, PYWATT_MODULE_NOT_FOUND or PYWATT_INVALID_ARGUMENT.
+ */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_set_verdict(struct pywatt_orchestrator *orchestrator,
+                                const struct pywatt_uuid *id, enum pywatt_health verdict);
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_clear_verdict(struct pywatt_orchestrator *orchestrator,
+                                  const struct pywatt_uuid *id);
+
+/* Counts since the orchestrator was made, and how many there are now. */
+struct pywatt_orchestrator_stats {
+    /* sizeof(struct pywatt_orchestrator_stats), set by the caller before the call. */
+    size_t size;
+    uint64_t modules;
+    uint64_t connections;
+    uint64_t connections_accepted;
+    uint64_t connections_refused;
+    uint64_t requests;
+    uint64_t heartbeats;
+    uint64_t registrations;
+    uint64_t requests_refused;
+    uint64_t bad_frames;
+    uint64_t modules_lost;
+    uint64_t bytes_received;
+    uint64_t bytes_sent;
+};
+
+/* Fills as many fields as *stats's `size` covers. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_get_stats(struct pywatt_orchestrator *orchestrator,
+                              struct pywatt_orchestrator_stats *stats);
+
+PYWATT_END_DECLS
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * message.h - the one neutral form of a request and of a reply, that all codecs read and write and
+ * both sides use.
+ *
+ * Ownership. To encode, a message is filled with borrowed pointers and never cleared. A decoder
+ * fills a message that was initialised with pw_*_init (or used before): objects reached from it
+ * belong to the message until pw_*_clear, and views (struct pw_str) point into the bytes decoded or
+ * into the arena, and die with those. A message that is decoded into again reuses its memory:
+ * beats allocate nothing.
+ * No lock: one thread at a time.
+ */
+#ifndef PW_MODEL_MESSAGE_H
+#define PW_MODEL_MESSAGE_H
+
+#include "base/bytes.h"
+
+#include <pywatt/model.h>
+#include <pywatt/status.h>
+
+#include <stdbool.h>
+
+enum pw_operation {
+    PW_OP_REGISTER = 0,
+    PW_OP_UNREGISTER = 1,
+    PW_OP_HEARTBEAT = 2,
+    PW_OP_CAPABILITIES = 3
+};
+#define PW_OPERATION_COUNT 4
+
+/* "register", "unregister", "heartbeat", "capabilities". Static. */
+const char *pw_operation_name(enum pw_operation operation);
+
+struct pw_request {
+    enum pw_operation operation;
+    /* The key that the reply gives back. An id that is no UUID counts as none. */
+    bool has_request_id;
+    struct pywatt_uuid request_id;
+    /* unregister, heartbeat, capabilities */
+    struct pywatt_uuid module_id;
+    /* The same; in a register request the token that the module had before, or empty. */
+    struct pw_str token;
+    /* heartbeat: the generation that the module believes to have; 0 if it names none. */
+    uint64_t generation;
+    enum pywatt_health health;
+    struct pywatt_string_map *details; /* NULL if there are none */
+    /* register */
+    struct pywatt_module_info *info;
+    /* capabilities */
+    struct pywatt_capabilities *capabilities;
+    /* Memory of `details`, kept between decodings. Private to pw_request_*. */
+    struct pywatt_string_map *details_storage;
+};
+
+struct pw_response {
+    enum pw_operation operation;
+    bool has_request_id;
+    struct pywatt_uuid request_id;
+    bool success;
+    /*
+     * If not success: what it was, and the peer's words. The decoder finds the status from the
+     * error code, or from the fixed phrases of the protocol where a peer sends none.
+     */
+    enum pywatt_status status;
+    struct pw_str error;
+    /* heartbeat: the orchestrator's view; always set, also when success is false. */
+    enum pywatt_health health;
+    struct pywatt_string_map *context; /* NULL if there is none */
+    /* register, on success: one reference. */
+    struct pywatt_registration *registration;
+    /* Private to pw_response_*. */
+    struct pywatt_string_map *context_storage;
+};
+
+void pw_request_init(struct pw_request *request);
+
+/* Makes a decoded message empty, and keeps its memory for the next one. */
+void pw_request_reset(struct pw_request *request);
+
+/* Frees what a decoded message owns. */
+void pw_request_clear(struct pw_request *request);
+
+/* An empty map in *out, kept by the message; NULL when memory is out. For decoders. */
+struct pywatt_string_map *pw_request_details(struct pw_request *request);
+
+void pw_response_init(struct pw_response *response);
+void pw_response_reset(struct pw_response *response);
+void pw_response_clear(struct pw_response *response);
+struct pywatt_string_map *pw_response_context(struct pw_response *response);
+
+/*
+ * Finds the status that a peer's error text means where it sent no error code: "Module name '...'
+ * is already taken", "Invalid token", "Module not found...", "Authentication failed...", else
+ * PYWATT_REJECTED.
+ */
+enum pywatt_status pw_status_from_error_text(struct pw_str text);
+
+#endif

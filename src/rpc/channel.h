@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * channel.h - requests to an orchestrator and replies from it: one connection at a time, made when
+ * it is needed and made again when it breaks; many requests under way on it at once.
+ *
+ * Who reads. There is no reader thread. A blocking caller reads the connection itself, and
+ * completes whatever replies come, until its own is there; others park meanwhile, and one of them
+ * is handed the role when the reader leaves. While posted (asynchronous) requests are under way and
+ * no blocking caller reads, the owner's pump thread does: it is woken through `wake_pump`.
+ *
+ * Who connects. A blocking call, or pw_channel_connect; one thread at a time does, the others wait
+ * for it until their deadlines. Posting never connects and never blocks.
+ *
+ * Any thread may call anything, except the pump functions: one thread.
+ */
+#ifndef PW_RPC_CHANNEL_H
+#define PW_RPC_CHANNEL_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "codec/codec.h"
+#include "model/message.h"
+#include "transport/backoff.h"
+#include "transport/endpoint.h"
+
+#include <pywatt/status.h>
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pw_channel;
+
+struct pw_channel_options {
+    const struct pw_endpoint *endpoints; /* copied; tried in turn, from the last that worked */
+    size_t endpoint_count;
+    const struct pw_codec_ops *codec;
+    const struct pw_clock *clock;
+    struct pw_backoff backoff; /* copied as it stands after init */
+    uint32_t max_frame_bytes;
+    uint32_t max_in_flight;
+    /*
+     * Called when the pump should look again: posted requests need a reader, an earlier deadline
+     * came, there is room again after PYWATT_LIMIT, or the connection failed. Any thread, no lock
+     * held; it must only wake. May be NULL if nothing is ever posted.
+     */
+    void (*wake_pump)(void *user);
+    void *user;
+};
+
+/* PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_IO (no descriptor is left). Connects nothing yet. */
+enum pywatt_status pw_channel_new(const struct pw_channel_options *options, struct pw_channel **out,
+                                  struct pywatt_error *error);
+
+/*
+ * No new work; everything under way fails with PYWATT_CLOSED; connecting is cut short. `done` of
+ * posted requests runs inside this call or in the thread that was just completing it. Any thread.
+ */
+void pw_channel_close(struct pw_channel *channel);
+
+/* Closes, and waits until no thread is inside. Not from within `done`. */
+void pw_channel_stop(struct pw_channel *channel);
+
+/* Stops, and frees. NULL is allowed. */
+void pw_channel_free(struct pw_channel *channel);
+
+/*
+ * Sends `request` (its request_id is the channel's to fill) and waits for the reply, which is
+ * decoded into `response`, with views into `arena`; neither is reset by a failure. Connects if
+ * there is no connection, under the reconnect policy, and sends again if a connection turns out
+ * dead before the request left; once bytes may have left, it is never sent twice.
+ *
+ * PYWATT_OK (a reply was read, which may say no: look at response->success), PYWATT_CONNECTION,
+ * PYWATT_CHANNEL, PYWATT_TIMEOUT, PYWATT_SERIALIZATION, PYWATT_LIMIT, PYWATT_CLOSED,
+ * PYWATT_NO_MEMORY, and what the encoder says of the request. Blocks until `deadline_ns`.
+ */
+enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request *request,
+                                   uint64_t deadline_ns, struct pw_arena *arena,
+                                   struct pw_response *response, struct pywatt_error *error);
+
+/* Makes sure that there is a connection. PYWATT_OK, _CONNECTION, _TIMEOUT, _CLOSED, _NO_MEMORY. */
+enum pywatt_status pw_channel_connect(struct pw_channel *channel, uint64_t deadline_ns,
+                                      struct pywatt_error *error);
+
+/* True while there is a connection that is not known to be broken. */
+bool pw_channel_connected(struct pw_channel *channel);
+
+/* How many connections there have been: tells whether one broke in between. */
+uint64_t pw_channel_epoch(struct pw_channel *channel);
+
+/* ---- Posted requests ----------------------------------------------------------------------- */
+
+struct pw_post;
+
+/*
+ * Runs once for each posted request, on the thread that read the reply or found the failure, with
+ * no lock held. `response` is NULL unless PYWATT_OK; it and `error` are borrowed for the call.
+ * Must be quick; may post again; must not block, call, stop or free the channel.
+ */
+typedef void (*pw_post_done)(struct pw_post *post, enum pywatt_status status,
+                             const struct pw_response *response, const struct pywatt_error *error);
+
+/* A posted request's place in the channel; stands in the owner's own struct. */
+struct pw_post {
+    pw_post_done done;
+    /* The rest is the channel's from post to done. */
+    struct pw_map_node by_id;
+    struct pw_list by_deadline;
+    uint64_t id;
+    uint64_t deadline_ns;
+};
+
+/*
+ * Encodes `request` and puts it behind what is waiting to be sent; pw_channel_flush sends. After
+ * PYWATT_OK `post` belongs to the channel until `done` has been called; else `done` never runs.
+ * PYWATT_LIMIT: no room now (wake_pump tells when to try again); PYWATT_CONNECTION: there is no
+ * connection; PYWATT_CLOSED; PYWATT_NO_MEMORY; what the encoder says. Never blocks; no malloc once
+ * the buffers have their size.
+ */
+enum pywatt_status pw_channel_post(struct pw_channel *channel, struct pw_request *request,
+                                   uint64_t deadline_ns, struct pw_post *post,
+                                   struct pywatt_error *error);
+
+/* Sends what has been posted, in as few writes as it takes; what does not fit goes out later. */
+void pw_channel_flush(struct pw_channel *channel);
+
+/* ---- The pump ------------------------------------------------------------------------------ */
+
+/*
+ * If posted requests are under way (or bytes of theirs are unsent) and no blocking caller is here
+ * to read, takes the reader's role and fills *poll_fd with what to wait for; true. The pump then
+ * polls, and calls pw_channel_pump_end with what it got (0 for nothing). False: nothing to read
+ * for now; pump_end must not be called.
+ */
+bool pw_channel_pump_begin(struct pw_channel *channel, struct pollfd *poll_fd);
+void pw_channel_pump_end(struct pw_channel *channel, short revents);
+
+/* When the earliest posted request runs out; PW_DEADLINE_NEVER if none. */
+uint64_t pw_channel_pump_deadline(struct pw_channel *channel);
+
+/* Fails the posted requests that have run out. */
+void pw_channel_pump_expire(struct pw_channel *channel);
+
+struct pw_channel_stats {
+    uint64_t requests_sent;
+    uint64_t replies_received;
+    uint64_t replies_dropped;
+    uint64_t timeouts;
+    uint64_t connects;
+    uint64_t connect_failures;
+    uint32_t in_flight;
+    bool pipelined; /* the peer echoes request ids */
+};
+
+void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *out);
+
+#endif
