@@ -17,6 +17,7 @@ def tracked_files():
         names = [name for name in done.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
         names = []
+    if not names:
         for folder, folders, files in os.walk(ROOT):
             folders[:] = [f for f in folders if f not in (".git", "build", "__pycache__")]
             names += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files]

@@ -54,7 +54,10 @@ unsigned pw_test_slow_factor(void)
         const char *tool;
         unsigned factor;
     } known[] = {
-        {"asan", 4}, {"tsan", 10}, {"coverage", 2}, {"memcheck", 25}, {"helgrind", 40},
+        {"asan", 4},
+        {"tsan", 10},
+        {"memcheck", 25},
+        {"helgrind", 40},
     };
 
     const char *slow = getenv("PYWATT_TEST_SLOW");
