@@ -23,7 +23,10 @@ void pw_error_prefix(struct pywatt_error *error, const char *format, ...) PYWATT
 /* The usual text for PYWATT_NO_MEMORY; returns it. */
 enum pywatt_status pw_error_no_memory(struct pywatt_error *error);
 
-/* The status for a wire code, or PYWATT_REJECTED if the code is none of ours. */
+/*
+ * The status for the wire code of a failure, or PYWATT_REJECTED if the code is none of ours or that
+ * of success.
+ */
 enum pywatt_status pw_status_from_wire_code(const char *code, unsigned long len);
 
 #endif

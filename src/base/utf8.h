@@ -12,4 +12,10 @@
 /* True for well-formed UTF-8 (no surrogates, no overlong forms, up to U+10FFFF) without U+0000. */
 bool pw_utf8_valid(struct pw_str text);
 
+/*
+ * Where to cut `text`, which goes on behind its first `len` bytes, so that no character is cut in
+ * two: `len`, or up to 3 less. Text that is no UTF-8 is cut somewhere there.
+ */
+size_t pw_utf8_cut(const char *text, size_t len);
+
 #endif

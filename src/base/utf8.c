@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * utf8.c - checks UTF-8 as RFC 3629 defines it. No state; any thread.
+ */
+#include "base/utf8.h"
+
+#include <stdint.h>
+
+#define EIGHT_ONES UINT64_C(0x0101010101010101)
+#define EIGHT_HIGH_BITS UINT64_C(0x8080808080808080)
+
+static bool in_range(uint8_t byte, uint8_t low, uint8_t high)
+{
+    return byte >= low && byte <= high;
+}
+
+static bool is_continuation(uint8_t byte)
+{
+    return (byte & 0xc0) == 0x80;
+}
+
+/* Length of the character of more than one byte at `p`, or 0 if it is not well-formed. */
+static size_t sequence_len(const uint8_t *p, size_t left)
+{
+    const uint8_t lead = p[0];
+    if (in_range(lead, 0xc2, 0xdf)) {
+        return left >= 2 && is_continuation(p[1]) ? 2 : 0;
+    }
+    if (in_range(lead, 0xe0, 0xef)) {
+        /* Below lies an overlong form, above it a surrogate. */
+        const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;
+        const uint8_t high = lead == 0xed ? 0x9f : 0xbf;
+        return left >= 3 && in_range(p[1], low, high) && is_continuation(p[2]) ? 3 : 0;
+    }
+    if (in_range(lead, 0xf0, 0xf4)) {
+        /* Below lies an overlong form, above it what Unicode does not have. */
+        const uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
+        const uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;
+        return left >= 4 && in_range(p[1], low, high) && is_continuation(p[2]) &&
+                       is_continuation(p[3])
+                   ? 4
+                   : 0;
+    }
+    return 0;
+}
+
+bool pw_utf8_valid(struct pw_str text)
+{
+    const uint8_t *p = (const uint8_t *)text.data;
+    size_t left = text.len;
+    while (left > 0) {
+        if (left >= 8) {
+            uint64_t word;
+            memcpy(&word, p, 8);
+            /* A byte that is 0 borrows, and one of 128 and more has the bit: both are caught. */
+            if (((word | (word - EIGHT_ONES)) & EIGHT_HIGH_BITS) == 0) {
+                p += 8;
+                left -= 8;
+                continue;
+            }
+        }
+        size_t len = in_range(*p, 0x01, 0x7f) ? 1 : 0;
+        if (*p >= 0x80) {
+            len = sequence_len(p, left);
+        }
+        if (len == 0) {
+            return false;
+        }
+        p += len;
+        left -= len;
+    }
+    return true;
+}
+
+size_t pw_utf8_cut(const char *text, size_t len)
+{
+    size_t at = len;
+    while (at > 0 && len - at < 3 && is_continuation((uint8_t)text[at])) {
+        at--;
+    }
+    return is_continuation((uint8_t)text[at]) ? len : at;
+}
