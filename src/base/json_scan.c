@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * json_scan.c - the strict scanner of json_scan.h. No state: any thread, no lock, no heap, and the
+ * same small stack whatever the text nests, since the chain of open containers stands in the tape
+ * itself (`next` of an open container is its parent until it closes).
+ *
+ * Keys that stand twice are found by json_keys.c; the readers of a tape are in json_text.c.
+ */
+#include "base/json_scan.h"
+
+#include "base/error.h"
+#include "base/json_private.h"
+
+#define NO_PARENT PW_JSON_NO_TOKEN
+
+struct scanner {
+    const uint8_t *base;
+    const uint8_t *at;
+    const uint8_t *end;
+    struct pw_json_token *tokens;
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t open; /* innermost open container, or NO_PARENT */
+    uint32_t depth;
+    const struct pw_json_limits *limits;
+    struct pywatt_error *error;
+};
+
+/* ---- Errors ------------------------------------------------------------------------------- */
+
+static enum pywatt_status malformed(const struct scanner *s, const uint8_t *where, const char *what)
+{
+    return pw_error_set(s->error, PYWATT_SERIALIZATION, "JSON, byte %zu: %s",
+                        (size_t)(where - s->base), what);
+}
+
+static enum pywatt_status over_limit(const struct scanner *s, const char *what, uint32_t limit)
+{
+    return pw_error_set(s->error, PYWATT_LIMIT, "JSON, byte %zu: %s, the limit is %u",
+                        (size_t)(s->at - s->base), what, limit);
+}
+
+/* ---- Small pieces ------------------------------------------------------------------------- */
+
+static inline void skip_space(struct scanner *s)
+{
+    while (s->at < s->end &&
+           (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')) {
+        s->at++;
+    }
+}
+
+/* What a byte means inside of a string. */
+enum {
+    PLAIN = 0,
+    QUOTE = 1,
+    BACKSLASH = 2,
+    CONTROL = 3,
+    HIGH = 4
+};
+
+static inline int string_class(uint8_t byte)
+{
+    if (byte >= 0x80) {
+        return HIGH;
+    }
+    if (byte < 0x20) {
+        return CONTROL;
+    }
+    return byte == '"' ? QUOTE : byte == '\\' ? BACKSLASH : PLAIN;
+}
+
+/* Whether any of 8 bytes is not PLAIN. */
+static inline bool any_special(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t tops = ones * 0x80;
+    const uint64_t quote = word ^ (ones * '"');
+    const uint64_t slash = word ^ (ones * '\\');
+    const uint64_t hits = (word - ones * 0x20) | (quote - ones) | (slash - ones) | word;
+    /* Bytes >= 0x80 are hits themselves, so borrows between bytes can only add, never hide. */
+    return (hits & tops) != 0;
+}
+
+static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
+{
+    while (end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        if (any_special(word)) {
+            break;
+        }
+        at += 8;
+    }
+    while (at < end && string_class(*at) == PLAIN) {
+        at++;
+    }
+    return at;
+}
+
+/* The length of the well-formed UTF-8 sequence of 2 to 4 bytes at `at`, or 0. */
+static unsigned utf8_sequence(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t lead = at[0];
+    const size_t left = (size_t)(end - at);
+    uint8_t low = 0x80; /* of the second byte; the others have the whole range */
+    uint8_t high = 0xBF;
+    unsigned len;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        len = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        len = 3;
+        low = lead == 0xE0 ? 0xA0 : 0x80;
+        high = lead == 0xED ? 0x9F : 0xBF;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        len = 4;
+        low = lead == 0xF0 ? 0x90 : 0x80;
+        high = lead == 0xF4 ? 0x8F : 0xBF;
+    } else {
+        return 0;
+    }
+    if (left < len || at[1] < low || at[1] > high) {
+        return 0;
+    }
+    for (unsigned i = 2; i < len; i++) {
+        if ((at[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return len;
+}
+
+/* ---- Strings ------------------------------------------------------------------------------ */
+
+static enum pywatt_status scan_unicode_escape(struct scanner *s, const uint8_t *at,
+                                              const uint8_t **after)
+{
+    const int unit = pw_json_hex4(at + 2, s->end);
+    if (unit < 0) {
+        return malformed(s, at, "\\u without four hex digits");
+    }
+    if (unit == 0) {
+        return malformed(s, at, "U+0000 in a string");
+    }
+    if (pw_json_is_low_surrogate(unit)) {
+        return malformed(s, at, "a low surrogate without a high one");
+    }
+    *after = at + 6;
+    if (pw_json_is_high_surrogate(unit)) {
+        at += 6;
+        if (s->end - at < 6 || at[0] != '\\' || at[1] != 'u' ||
+            !pw_json_is_low_surrogate(pw_json_hex4(at + 2, s->end))) {
+            return malformed(s, at, "a high surrogate without a low one");
+        }
+        *after = at + 6;
+    }
+    return PYWATT_OK;
+}
+
+/* `at` is at a backslash. */
+static enum pywatt_status scan_escape(struct scanner *s, const uint8_t *at, const uint8_t **after)
+{
+    if (s->end - at < 2) {
+        return malformed(s, at, "a string without its end");
+    }
+    switch (at[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': *after = at + 2; return PYWATT_OK;
+    case 'u': return scan_unicode_escape(s, at, after);
+    default: return malformed(s, at, "an unknown escape");
+    }
+}
+
+/* Takes a string into `token`; s->at is at its opening quote. */
+static enum pywatt_status scan_string(struct scanner *s, struct pw_json_token *token)
+{
+    const uint8_t *const first = s->at + 1;
+    const uint8_t *at = first;
+    token->escaped = 0;
+    for (;;) {
+        at = skip_plain(at, s->end);
+        if (at == s->end) {
+            return malformed(s, at, "a string without its end");
+        }
+        const int what = string_class(*at);
+        if (what == QUOTE) {
+            break;
+        }
+        if (what == CONTROL) {
+            return malformed(s, at, "a control character in a string");
+        }
+        if (what == HIGH) {
+            const unsigned len = utf8_sequence(at, s->end);
+            if (len == 0) {
+                return malformed(s, at, "not UTF-8");
+            }
+            at += len;
+        } else {
+            token->escaped = 1;
+            enum pywatt_status status = scan_escape(s, at, &at);
+            if (status != PYWATT_OK) {
+                return status;
+            }
+        }
+    }
+    if ((size_t)(at - first) > s->limits->max_string_len) {
+        return over_limit(s, "a long string", s->limits->max_string_len);
+    }
+    token->offset = (uint32_t)(s->at - s->base);
+    s->at = at + 1;
+    token->len = (uint32_t)(s->at - s->base) - token->offset;
+    token->kind = PW_JSON_STRING;
+    token->children = 0;
+    token->next = s->count;
+    return PYWATT_OK;
+}
+
+/* ---- Numbers and words -------------------------------------------------------------------- */
+
+static inline bool is_digit(const uint8_t *at, const uint8_t *end)
+{
+    return at < end && *at >= '0' && *at <= '9';
+}
+
+static const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
+{
+    while (is_digit(at, end)) {
+        at++;
+    }
+    return at;
+}
+
+static enum pywatt_status scan_number(struct scanner *s)
+{
+    const uint8_t *at = s->at;
+    if (*at == '-') {
+        at++;
+    }
+    if (!is_digit(at, s->end)) {
+        return malformed(s, at, "a number without a digit");
+    }
+    if (*at == '0') {
+        at++;
+        if (is_digit(at, s->end)) {
+            return malformed(s, at, "a number with a leading zero");
+        }
+    } else {
+        at = skip_digits(at, s->end);
+    }
+    if (at < s->end && *at == '.') {
+        at++;
+        if (!is_digit(at, s->end)) {
+            return malformed(s, at, "a number without a digit behind its point");
+        }
+        at = skip_digits(at, s->end);
+    }
+    if (at < s->end && (*at | 0x20) == 'e') {
+        at++;
+        if (at < s->end && (*at == '+' || *at == '-')) {
+            at++;
+        }
+        if (!is_digit(at, s->end)) {
+            return malformed(s, at, "a number without a digit in its exponent");
+        }
+        at = skip_digits(at, s->end);
+    }
+    s->at = at;
+    return PYWATT_OK;
+}
+
+static enum pywatt_status scan_word(struct scanner *s, const char *word, size_t len)
+{
+    if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0) {
+        return malformed(s, s->at, "a value is missing here");
+    }
+    s->at += len;
+    return PYWATT_OK;
+}
+
+/* ---- Containers --------------------------------------------------------------------------- */
+
+static enum pywatt_status new_token(struct scanner *s, struct pw_json_token **out)
+{
+    if (s->count == s->capacity) {
+        return over_limit(s, "too many values", s->capacity);
+    }
+    *out = &s->tokens[s->count++];
+    return PYWATT_OK;
+}
+
+static enum pywatt_status open_container(struct scanner *s, struct pw_json_token *token,
+                                         enum pw_json_kind kind)
+{
+    if (s->depth == s->limits->max_depth) {
+        return over_limit(s, "nested too deeply", s->limits->max_depth);
+    }
+    s->depth++;
+    token->offset = (uint32_t)(s->at - s->base);
+    token->kind = (uint8_t)kind;
+    token->children = 0;
+    token->escaped = 0;
+    token->next = s->open;
+    s->open = s->count - 1;
+    s->at++;
+    return PYWATT_OK;
+}
+
+/* s->at is at the closing bracket of the innermost container. */
+static enum pywatt_status close_container(struct scanner *s)
+{
+    struct pw_json_token *token = &s->tokens[s->open];
+    const uint32_t self = s->open;
+    s->at++;
+    token->len = (uint32_t)(s->at - s->base) - token->offset;
+    s->open = token->next;
+    token->next = s->count;
+    s->depth--;
+    if (token->kind != PW_JSON_OBJECT || token->children < 2) {
+        return PYWATT_OK;
+    }
+    const uint32_t twice =
+        pw_json_duplicate_key(s->base, s->tokens, s->count, self + 1, token->children);
+    if (twice == PW_JSON_NO_TOKEN) {
+        return PYWATT_OK;
+    }
+    return malformed(s, s->base + s->tokens[twice].offset, "a key for the second time");
+}
+
+/* ---- The scan ----------------------------------------------------------------------------- */
+
+static enum pywatt_status scan_plain_value(struct scanner *s, struct pw_json_token *token)
+{
+    enum pywatt_status status;
+    const uint8_t *const first = s->at;
+    switch (*first) {
+    case '"': return scan_string(s, token);
+    case 'n':
+        status = scan_word(s, "null", 4);
+        token->kind = PW_JSON_NULL;
+        break;
+    case 'f':
+        status = scan_word(s, "false", 5);
+        token->kind = PW_JSON_FALSE;
+        break;
+    case 't':
+        status = scan_word(s, "true", 4);
+        token->kind = PW_JSON_TRUE;
+        break;
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
+        status = scan_number(s);
+        token->kind = PW_JSON_NUMBER;
+        break;
+    default: return malformed(s, first, "a value is missing here");
+    }
+    token->offset = (uint32_t)(first - s->base);
+    token->len = (uint32_t)(s->at - first);
+    token->children = 0;
+    token->escaped = 0;
+    token->next = s->count;
+    return status;
+}
+
+/* Takes a key and its colon. */
+static enum pywatt_status scan_key(struct scanner *s)
+{
+    skip_space(s);
+    if (s->at == s->end || *s->at != '"') {
+        return malformed(s, s->at, "a key is missing here");
+    }
+    struct pw_json_token *token = NULL;
+    enum pywatt_status status = new_token(s, &token);
+    if (status == PYWATT_OK) {
+        status = scan_string(s, token);
+    }
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    skip_space(s);
+    if (s->at == s->end || *s->at != ':') {
+        return malformed(s, s->at, "a colon is missing here");
+    }
+    s->at++;
+    return PYWATT_OK;
+}
+
+/*
+ * Takes the beginning of a value: a whole plain one, or the bracket of a container and, if it is an
+ * object with members, its first key. *complete says whether the value ended, too.
+ */
+static enum pywatt_status begin_value(struct scanner *s, bool *complete)
+{
+    skip_space(s);
+    if (s->at == s->end) {
+        return malformed(s, s->at, "a value is missing here");
+    }
+    struct pw_json_token *token = NULL;
+    enum pywatt_status status = new_token(s, &token);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    const uint8_t bracket = *s->at;
+    *complete = true;
+    if (bracket != '{' && bracket != '[') {
+        return scan_plain_value(s, token);
+    }
+    status = open_container(s, token, bracket == '{' ? PW_JSON_OBJECT : PW_JSON_ARRAY);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    skip_space(s);
+    /* In ASCII a closing bracket or brace stands two behind its opening one. */
+    if (s->at < s->end && *s->at == bracket + 2) {
+        return close_container(s);
+    }
+    *complete = false;
+    return bracket == '{' ? scan_key(s) : PYWATT_OK;
+}
+
+/* After a value: closes what ends, and comes to the next value's beginning or to the text's end. */
+static enum pywatt_status end_value(struct scanner *s)
+{
+    while (s->open != NO_PARENT) {
+        struct pw_json_token *container = &s->tokens[s->open];
+        const bool object = container->kind == PW_JSON_OBJECT;
+        if (container->children < UINT16_MAX) {
+            container->children++;
+        }
+        skip_space(s);
+        if (s->at == s->end) {
+            return malformed(s, s->at, "a closing bracket is missing");
+        }
+        if (*s->at == ',') {
+            s->at++;
+            return object ? scan_key(s) : PYWATT_OK;
+        }
+        if (*s->at != (object ? '}' : ']')) {
+            return malformed(s, s->at, "a comma or a closing bracket is missing here");
+        }
+        enum pywatt_status status = close_container(s);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+    }
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_json_scan(struct pw_span text, const struct pw_json_limits *limits,
+                                struct pw_json_token *tokens, uint32_t capacity, uint32_t *count,
+                                struct pywatt_error *error)
+{
+    *count = 0;
+    if (text.len == 0) {
+        return pw_error_set(error, PYWATT_SERIALIZATION, "JSON: nothing there");
+    }
+    if (text.len >= UINT32_MAX) {
+        return pw_error_set(error, PYWATT_LIMIT, "JSON: %zu bytes are too many", text.len);
+    }
+    struct scanner s = {
+        .base = text.data,
+        .at = text.data,
+        .end = text.data + text.len,
+        .tokens = tokens,
+        .capacity = capacity < limits->max_tokens ? capacity : limits->max_tokens,
+        .open = NO_PARENT,
+        .limits = limits,
+        .error = error,
+    };
+    do {
+        bool complete = false;
+        enum pywatt_status status = begin_value(&s, &complete);
+        if (status == PYWATT_OK && complete) {
+            status = end_value(&s);
+        }
+        if (status != PYWATT_OK) {
+            return status;
+        }
+    } while (s.open != NO_PARENT);
+    skip_space(&s);
+    if (s.at != s.end) {
+        return malformed(&s, s.at, "something behind the end of the value");
+    }
+    *count = s.count;
+    return PYWATT_OK;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * json_text.c - what readers of a scanned tape need: the value of a string, the text of a value
+ * without white space. No state; any thread. The text was checked by the scanner, so nothing is
+ * checked again.
+ */
+#include "base/json_private.h"
+
+int pw_json_hex4(const uint8_t *at, const uint8_t *end)
+{
+    if (end - at < 4) {
+        return -1;
+    }
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        const uint8_t c = at[i];
+        int digit;
+        if (c >= '0' && c <= '9') {
+            digit = c - '0';
+        } else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') {
+            digit = (c | 0x20) - 'a' + 10;
+        } else {
+            return -1;
+        }
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+static unsigned put_utf8(uint32_t point, uint8_t *out)
+{
+    if (point < 0x80) {
+        out[0] = (uint8_t)point;
+        return 1;
+    }
+    if (point < 0x800) {
+        out[0] = (uint8_t)(0xC0 | point >> 6);
+        out[1] = (uint8_t)(0x80 | (point & 0x3F));
+        return 2;
+    }
+    if (point < 0x10000) {
+        out[0] = (uint8_t)(0xE0 | point >> 12);
+        out[1] = (uint8_t)(0x80 | (point >> 6 & 0x3F));
+        out[2] = (uint8_t)(0x80 | (point & 0x3F));
+        return 3;
+    }
+    out[0] = (uint8_t)(0xF0 | point >> 18);
+    out[1] = (uint8_t)(0x80 | (point >> 12 & 0x3F));
+    out[2] = (uint8_t)(0x80 | (point >> 6 & 0x3F));
+    out[3] = (uint8_t)(0x80 | (point & 0x3F));
+    return 4;
+}
+
+/* Reads the escape at *at, puts its bytes to `out` (room for 4), moves *at behind it. */
+static unsigned unescape_one(const uint8_t **at, const uint8_t *end, uint8_t *out)
+{
+    static const char from[] = "bfnrt";
+    static const char to[] = "\b\f\n\r\t";
+    const uint8_t c = (*at)[1];
+    if (c != 'u') {
+        const char *found = memchr(from, c, sizeof(from) - 1);
+        out[0] = found == NULL ? c : (uint8_t)to[found - from];
+        *at += 2;
+        return 1;
+    }
+    uint32_t point = (uint32_t)pw_json_hex4(*at + 2, end);
+    *at += 6;
+    if (pw_json_is_high_surrogate((int)point)) {
+        const uint32_t low = (uint32_t)pw_json_hex4(*at + 2, end);
+        point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
+        *at += 6;
+    }
+    return put_utf8(point, out);
+}
+
+int pw_json_unescaper_next(struct pw_json_unescaper *u)
+{
+    if (u->from < u->to) {
+        return u->pending[u->from++];
+    }
+    if (u->at == u->end) {
+        return -1;
+    }
+    if (*u->at != '\\') {
+        return *u->at++;
+    }
+    u->from = 1;
+    u->to = unescape_one(&u->at, u->end, u->pending);
+    return u->pending[0];
+}
+
+void pw_json_unescaper_init(struct pw_json_unescaper *u, const uint8_t *base,
+                            const struct pw_json_token *token)
+{
+    *u = (struct pw_json_unescaper){
+        .at = base + token->offset + 1,
+        .end = base + token->offset + token->len - 1,
+    };
+}
+
+struct pw_str pw_json_raw(struct pw_span text, const struct pw_json_token *token)
+{
+    return (struct pw_str){(const char *)text.data + token->offset + 1, token->len - 2};
+}
+
+bool pw_json_string(struct pw_span text, const struct pw_json_token *token, struct pw_arena *arena,
+                    struct pw_str *out)
+{
+    const struct pw_str raw = pw_json_raw(text, token);
+    if (!token->escaped) {
+        *out = raw;
+        return true;
+    }
+    /* An escape is never shorter than what it stands for. */
+    char *value = pw_arena_alloc(arena, raw.len);
+    if (value == NULL) {
+        return false;
+    }
+    struct pw_json_unescaper u;
+    pw_json_unescaper_init(&u, text.data, token);
+    size_t len = 0;
+    for (int byte = pw_json_unescaper_next(&u); byte >= 0; byte = pw_json_unescaper_next(&u)) {
+        value[len++] = (char)byte;
+    }
+    *out = (struct pw_str){value, len};
+    return true;
+}
+
+size_t pw_json_compact(struct pw_span text, const struct pw_json_token *tokens, uint32_t index,
+                       char *out)
+{
+    const struct pw_json_token *token = &tokens[index];
+    const char *at = (const char *)text.data + token->offset;
+    const char *const end = at + token->len;
+    size_t len = 0;
+    bool in_string = false;
+    while (at < end) {
+        const char c = *at++;
+        if (!in_string && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
+            continue;
+        }
+        out[len++] = c;
+        if (c == '"') {
+            in_string = !in_string;
+        } else if (c == '\\') {
+            out[len++] = *at++;
+        }
+    }
+    return len;
+}
