@@ -47,6 +47,13 @@ else()
     set(PYWATT_NO_UNDEFINED ON)
 endif()
 
+# See src/base/tool_hints.h.
+include(CheckIncludeFile)
+check_include_file(valgrind/helgrind.h PYWATT_HAVE_HELGRIND_H)
+if(PYWATT_HAVE_HELGRIND_H AND NOT PYWATT_SANITIZE)
+    target_compile_definitions(pw_flags INTERFACE $<$<CONFIG:Debug>:PW_TOOL_HINTS>)
+endif()
+
 if(PYWATT_COVERAGE)
     target_compile_options(pw_flags INTERFACE --coverage -fprofile-update=atomic)
     target_link_options(pw_flags INTERFACE --coverage)
