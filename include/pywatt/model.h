@@ -119,6 +119,7 @@ PYWATT_API enum pywatt_status pywatt_module_info_set_id(struct pywatt_module_inf
 PYWATT_API enum pywatt_status pywatt_module_info_set_metadata(struct pywatt_module_info *info,
                                                               const char *key, const char *value);
 
+/* The texts that `info` was made with, borrowed from it. */
 PYWATT_API const char *pywatt_module_info_name(const struct pywatt_module_info *info);
 PYWATT_API const char *pywatt_module_info_version(const struct pywatt_module_info *info);
 PYWATT_API const char *pywatt_module_info_description(const struct pywatt_module_info *info);
@@ -153,6 +154,7 @@ PYWATT_API enum pywatt_status pywatt_endpoint_set_auth(struct pywatt_endpoint *e
 PYWATT_API enum pywatt_status pywatt_endpoint_set_metadata(struct pywatt_endpoint *endpoint,
                                                            const char *key, const char *value);
 
+/* The path, borrowed from `endpoint`, and how many methods it has. */
 PYWATT_API const char *pywatt_endpoint_path(const struct pywatt_endpoint *endpoint);
 PYWATT_API size_t pywatt_endpoint_method_count(const struct pywatt_endpoint *endpoint);
 
@@ -202,6 +204,10 @@ PYWATT_API enum pywatt_status
 pywatt_capabilities_set_capability(struct pywatt_capabilities *capabilities, const char *key,
                                    const char *json_text);
 
+/*
+ * What was added, in the order of adding. What they return is borrowed from `capabilities`, and NULL
+ * when there is no such index.
+ */
 PYWATT_API size_t
 pywatt_capabilities_endpoint_count(const struct pywatt_capabilities *capabilities);
 PYWATT_API const struct pywatt_endpoint *
@@ -231,6 +237,7 @@ pywatt_registration_acquire(struct pywatt_registration *registration);
 /* Gives a reference back; the last one frees. NULL is allowed. */
 PYWATT_API void pywatt_registration_release(struct pywatt_registration *registration);
 
+/* The id of the module, borrowed from `registration`. */
 PYWATT_API const struct pywatt_uuid *
 pywatt_registration_id(const struct pywatt_registration *registration);
 

@@ -187,6 +187,9 @@ pywatt_orchestrator_for_each(struct pywatt_orchestrator *orchestrator,
                              bool (*visit)(void *user, const struct pywatt_module_view *view),
                              void *user);
 
+/*
+ * Gives the copy back; NULL is allowed. The getters below lend what is part of it, until it is freed.
+ */
 PYWATT_API void pywatt_module_view_free(struct pywatt_module_view *view);
 PYWATT_API const struct pywatt_uuid *pywatt_module_view_id(const struct pywatt_module_view *view);
 PYWATT_API const struct pywatt_module_info *

@@ -35,6 +35,7 @@ PYWATT_API enum pywatt_status pywatt_uuid_parse(const char *text, struct pywatt_
 /* Writes the lower-case text of *uuid and a NUL to `out`. */
 PYWATT_API void pywatt_uuid_format(const struct pywatt_uuid *uuid, char out[PYWATT_UUID_TEXT_SIZE]);
 
+/* True if both have the same 16 bytes. */
 PYWATT_API bool pywatt_uuid_equal(const struct pywatt_uuid *a, const struct pywatt_uuid *b);
 
 /* True for the UUID of all zero bytes, which no module has. */
