@@ -14,7 +14,7 @@ int main(void)
     struct pywatt_client *client = NULL;
     struct pywatt_error error = {0};
 
-    if (strcmp(pywatt_version(), "0.1.0") != 0) {
+    if (strcmp(pywatt_version(), EXPECTED_VERSION) != 0) {
         fprintf(stderr, "the library says it is version %s\n", pywatt_version());
         return 1;
     }
