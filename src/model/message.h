@@ -80,12 +80,16 @@ void pw_request_reset(struct pw_request *request);
 /* Frees what a decoded message owns. */
 void pw_request_clear(struct pw_request *request);
 
-/* An empty map in *out, kept by the message; NULL when memory is out. For decoders. */
+/*
+ * Makes request->details an empty map, whose memory the message keeps, and returns it; NULL when
+ * memory is out. For decoders.
+ */
 struct pywatt_string_map *pw_request_details(struct pw_request *request);
 
 void pw_response_init(struct pw_response *response);
 void pw_response_reset(struct pw_response *response);
 void pw_response_clear(struct pw_response *response);
+/* The same for response->context. */
 struct pywatt_string_map *pw_response_context(struct pw_response *response);
 
 /*

@@ -20,4 +20,7 @@ enum pywatt_status pw_text_check(struct pw_str text, size_t max, bool may_be_emp
 /* A NUL-terminated copy on the heap, or NULL. */
 char *pw_text_copy(struct pw_str text);
 
+/* Whether both are the same but for the case of the letters A to Z, in every locale. */
+bool pw_text_equal_nocase(struct pw_str a, struct pw_str b);
+
 #endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * message.c - the life of a decoded request or reply. No lock: one thread at a time.
+ */
+#include "model/message.h"
+
+const char *pw_operation_name(enum pw_operation operation)
+{
+    static const char *const names[] = {
+        [PW_OP_REGISTER] = "register",
+        [PW_OP_UNREGISTER] = "unregister",
+        [PW_OP_HEARTBEAT] = "heartbeat",
+        [PW_OP_CAPABILITIES] = "capabilities",
+    };
+    _Static_assert(sizeof(names) / sizeof(names[0]) == PW_OPERATION_COUNT, "each has its name");
+    return (unsigned)operation < PW_OPERATION_COUNT ? names[operation] : "unknown";
+}
+
+/* The map that a message keeps, made when it is first needed; empty. */
+static struct pywatt_string_map *kept_map(struct pywatt_string_map **storage)
+{
+    if (*storage == NULL) {
+        *storage = pywatt_string_map_new();
+    }
+    pywatt_string_map_clear(*storage);
+    return *storage;
+}
+
+void pw_request_init(struct pw_request *request)
+{
+    *request = (struct pw_request){0};
+}
+
+void pw_request_reset(struct pw_request *request)
+{
+    struct pywatt_string_map *storage = request->details_storage;
+    pywatt_module_info_free(request->info);
+    pywatt_capabilities_free(request->capabilities);
+    pw_request_init(request);
+    request->details_storage = storage;
+}
+
+void pw_request_clear(struct pw_request *request)
+{
+    pw_request_reset(request);
+    pywatt_string_map_free(request->details_storage);
+    request->details_storage = NULL;
+}
+
+struct pywatt_string_map *pw_request_details(struct pw_request *request)
+{
+    request->details = kept_map(&request->details_storage);
+    return request->details;
+}
+
+void pw_response_init(struct pw_response *response)
+{
+    *response = (struct pw_response){0};
+}
+
+void pw_response_reset(struct pw_response *response)
+{
+    struct pywatt_string_map *storage = response->context_storage;
+    pywatt_registration_release(response->registration);
+    pw_response_init(response);
+    response->context_storage = storage;
+}
+
+void pw_response_clear(struct pw_response *response)
+{
+    pw_response_reset(response);
+    pywatt_string_map_free(response->context_storage);
+    response->context_storage = NULL;
+}
+
+struct pywatt_string_map *pw_response_context(struct pw_response *response)
+{
+    response->context = kept_map(&response->context_storage);
+    return response->context;
+}
