@@ -18,7 +18,7 @@ struct pw_backoff {
     enum pw_backoff_policy policy;
     uint32_t delay_ms;
     uint32_t max_delay_ms;
-    uint32_t max_attempts; /* 0: no limit */
+    uint32_t max_attempts; /* in a row, the first included; 0: no limit */
     uint32_t attempts;     /* failed in a row */
     uint64_t random;       /* state of the jitter */
 };
@@ -29,7 +29,8 @@ void pw_backoff_init(struct pw_backoff *backoff, enum pw_backoff_policy policy, 
 
 /*
  * An attempt failed. True, and the pause before the next one in *pause_ms; false if there is to be
- * none. Exponential: uniform in [0, min(max_delay_ms, delay_ms * 2^n)], without overflow.
+ * none. Fixed: delay_ms. Exponential: uniform in [0, min(max_delay_ms, delay_ms * 2^n)] after the
+ * n-th failure in a row, counted from 0, without overflow.
  */
 bool pw_backoff_failed(struct pw_backoff *backoff, uint32_t *pause_ms);
 

@@ -2,7 +2,7 @@
 /*
  * endpoint.h - the URLs with which peers are named: "tcp://host:port", "tcp://[::1]:port",
  * "unix:/path" (or "unix:@name" in the abstract name space), "memory:name", "tls://host:port".
- * No lock: an endpoint is a value.
+ * Nothing in them is decoded: a '%' is a '%'. No lock: an endpoint is a value.
  */
 #ifndef PW_TRANSPORT_ENDPOINT_H
 #define PW_TRANSPORT_ENDPOINT_H
@@ -28,7 +28,8 @@ struct pw_endpoint {
 };
 
 /*
- * Reads one URL. `for_listening` allows port 0 and an empty host (all addresses). PYWATT_OK;
+ * Reads one URL. `for_listening` allows port 0 and an empty host (all addresses, of IPv4 and IPv6).
+ * *out is written only in part on failure. PYWATT_OK;
  * PYWATT_INVALID_ARGUMENT (the text quotes the URL and says what is wrong with it);
  * PYWATT_UNSUPPORTED (a scheme that this build lacks; the text lists those that it has).
  */
@@ -37,8 +38,8 @@ enum pywatt_status pw_endpoint_parse(const char *url, bool for_listening, struct
 
 /*
  * Reads URLs separated by commas, spaces around them allowed. On success *out is an array of *count
- * on the heap, for the caller to free. Empty entries are refused. Adds PYWATT_NO_MEMORY, and
- * PYWATT_LIMIT for more than 64.
+ * on the heap, for the caller to free. Empty entries are refused; a path with a comma in it cannot
+ * stand in a list. Adds PYWATT_NO_MEMORY, and PYWATT_LIMIT for more than 64.
  */
 enum pywatt_status pw_endpoint_parse_list(const char *urls, struct pw_endpoint **out, size_t *count,
                                           struct pywatt_error *error);

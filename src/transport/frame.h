@@ -19,9 +19,13 @@ struct pw_frame {
 };
 
 enum pw_frame_result {
-    PW_FRAME_WHOLE,   /* *frame is filled; *size bytes of the input belong to it */
-    PW_FRAME_MORE,    /* not whole yet; *size bytes are needed in all, as far as is known */
-    PW_FRAME_TOO_LONG /* its payload is longer than max_payload: the stream cannot go on */
+    PW_FRAME_WHOLE, /* *frame is filled; *size bytes of the input belong to it */
+    PW_FRAME_MORE,  /* not whole yet; *size bytes are needed in all, as far as is known */
+    /*
+     * Its payload is longer than max_payload: the stream cannot go on. Known from the first four
+     * bytes on; *size is what the frame would have taken (SIZE_MAX if more than that).
+     */
+    PW_FRAME_TOO_LONG
 };
 
 enum pw_frame_result pw_frame_parse(struct pw_span input, size_t max_payload,

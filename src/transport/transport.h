@@ -26,7 +26,7 @@ enum pw_io {
     PW_IO_OK,    /* at least one byte moved */
     PW_IO_AGAIN, /* nothing now: wait for pw_conn_poll_events */
     PW_IO_EOF,   /* receive only: the peer has ended, or the connection was shut down */
-    PW_IO_ERROR  /* the connection is dead */
+    PW_IO_ERROR  /* the connection is dead; the error has PYWATT_IO and names the peer */
 };
 
 /* Where one end of a connection is, as far as that can be said in words. */
@@ -45,7 +45,10 @@ struct pw_conn_ops {
     enum pw_io (*receive)(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
                           struct pywatt_error *error);
 
-    /* Sends as much as there is room for, from `count` (> 0) pieces in order. Never blocks. */
+    /*
+     * Sends as much as there is room for, from `count` (> 0) pieces in order, not all of them
+     * empty. Never blocks.
+     */
     enum pw_io (*send)(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                        struct pywatt_error *error);
 
@@ -56,7 +59,10 @@ struct pw_conn_ops {
     int (*fd)(struct pw_conn *conn);
     short (*poll_events)(struct pw_conn *conn, short wanted);
 
-    /* Both directions end; whoever polls wakes up. Any thread, at any time, again and again. */
+    /*
+     * Both directions end; whoever polls wakes up. What has come before can still be received.
+     * Any thread, at any time, again and again.
+     */
     void (*shutdown)(struct pw_conn *conn);
 
     /* The local end as the peer can reach it, and a name of the peer for log lines. */
@@ -75,20 +81,24 @@ struct pw_listener {
 struct pw_listener_ops {
     /*
      * Takes the next connection, which the caller then owns. Never blocks. PW_IO_AGAIN: none there.
-     * PW_IO_ERROR: none could be taken now (descriptors or memory are out); the listener still
-     * works.
+     * PW_IO_ERROR: none could be taken now (PYWATT_IO: descriptors are out, or PYWATT_NO_MEMORY);
+     * the listener still works, and still looks readable.
      */
     enum pw_io (*accept)(struct pw_listener *listener, struct pw_conn **out,
                          struct pywatt_error *error);
     int (*fd)(struct pw_listener *listener); /* readable when accept would give one */
-    void (*url)(struct pw_listener *listener, char *out, size_t size); /* with the real port */
+    /* Where peers reach it: with the real port, and an IP literal where a name was given. */
+    void (*url)(struct pw_listener *listener, char *out, size_t size);
     void (*destroy)(struct pw_listener *listener);
 };
 
 struct pw_transport_ops {
     const char *scheme;
 
-    /* Reads what stands behind "scheme:" into host, port, path. Statuses of pw_endpoint_parse. */
+    /*
+     * Reads what stands behind "scheme:" into host, port, path. PYWATT_OK, or
+     * PYWATT_INVALID_ARGUMENT with a text that names the fault; the caller puts the URL in front.
+     */
     enum pywatt_status (*parse)(const char *rest, bool for_listening, struct pw_endpoint *out,
                                 struct pywatt_error *error);
 
@@ -101,16 +111,22 @@ struct pw_transport_ops {
     enum pywatt_status (*connect)(const struct pw_endpoint *endpoint, uint64_t deadline_ns,
                                   int cancel_fd, struct pw_conn **out, struct pywatt_error *error);
 
-    /* Listens. PYWATT_OK, PYWATT_IO (the text names the URL and the reason), PYWATT_NO_MEMORY. */
+    /*
+     * Listens. PYWATT_OK, PYWATT_IO (the text names the URL and the reason), PYWATT_NO_MEMORY.
+     * Blocks while a name is looked up, 10 s at most.
+     */
     enum pywatt_status (*listen)(const struct pw_endpoint *endpoint, struct pw_listener **out,
                                  struct pywatt_error *error);
 };
 
-/* The transport with this scheme, or NULL; and all of them, NULL-terminated. Static. */
+/*
+ * The transport with this scheme, in upper or lower case, or NULL; and all of them,
+ * NULL-terminated. Static.
+ */
 const struct pw_transport_ops *pw_transport_by_scheme(const char *scheme, size_t len);
 const struct pw_transport_ops *const *pw_transport_all(void);
 
-/* Checked wrappers over the ops. */
+/* Checked wrappers over the ops. *out is NULL on failure; destroying NULL does nothing. */
 enum pywatt_status pw_transport_connect(const struct pw_endpoint *endpoint, uint64_t deadline_ns,
                                         int cancel_fd, struct pw_conn **out,
                                         struct pywatt_error *error);
