@@ -113,19 +113,22 @@ static bool add_block(struct pw_arena *arena, size_t needed)
 void *pw_arena_alloc(struct pw_arena *arena, size_t size)
 {
     const size_t left = arena->budget - arena->used;
-    if (size > left) {
+    /* At least a byte, so that allocations of nothing have addresses of their own, and an end. */
+    const size_t asked = size == 0 ? 1 : size;
+    if (asked > left) {
         arena->exhausted = true;
         return NULL;
     }
-    /* At least one unit, so that no two allocations have the same address. */
-    size_t needed = size == 0 ? ALIGNMENT : size;
-    needed =
-        needed > SIZE_MAX - ALIGNMENT ? needed : (needed + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (asked > SIZE_MAX - ALIGNMENT) {
+        return NULL;
+    }
+    const size_t needed = (asked + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (needed > (size_t)(arena->end - arena->at) && !add_block(arena, needed)) {
         return NULL;
     }
     void *result = arena->at;
     arena->at += needed;
+    /* The last one may end in the alignment's padding. */
     arena->used += needed > left ? left : needed;
     return result;
 }

@@ -8,6 +8,7 @@
  */
 #include "base/map.h"
 #include "base/siphash.h"
+#include "base/tool_hints.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -105,6 +106,8 @@ static void draw_secret(void)
         pywatt_uuid_generate(&uuid);
         memcpy(secret_key, uuid.bytes, sizeof(secret_key));
     }
+    PW_HINT_ATOMIC(secret_ready);
+    PW_HINT_RELEASE(&secret_ready);
     atomic_store_explicit(&secret_ready, true, memory_order_release);
 }
 
@@ -113,6 +116,7 @@ static inline const uint64_t *secret(void)
     if (!atomic_load_explicit(&secret_ready, memory_order_acquire)) {
         pthread_once(&secret_once, draw_secret);
     }
+    PW_HINT_ACQUIRE(&secret_ready);
     return secret_key;
 }
 

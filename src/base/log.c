@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/tool_hints.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ static atomic_int wanted_level = SILENT;
 
 void pywatt_set_log_sink(pywatt_log_sink sink, void *user, enum pywatt_log_level level)
 {
+    PW_HINT_ATOMIC(wanted_level);
     pthread_mutex_lock(&config_lock);
     config = (struct log_config){sink, user, sink == NULL ? SILENT : (int)level};
     atomic_store_explicit(&wanted_level, config.level, memory_order_relaxed);
@@ -123,6 +125,7 @@ void pywatt_log_to_stderr(void *user, enum pywatt_log_level level, const char *l
 bool pw_log_limit_pass(struct pw_log_limit *limit, uint32_t burst, uint64_t now_ns,
                        uint32_t *suppressed)
 {
+    PW_HINT_ATOMIC(*limit);
     uint64_t start_ns = atomic_load(&limit->window_start_ns);
     /* Whoever opens the new second empties the count; a line or two may slip through meanwhile. */
     if (now_ns > start_ns && now_ns - start_ns >= PW_NS_PER_S &&

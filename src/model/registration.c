@@ -5,6 +5,7 @@
  */
 #include "model/registration.h"
 
+#include "base/tool_hints.h"
 #include "model/string_map.h"
 #include "model/text.h"
 
@@ -18,6 +19,7 @@ struct pywatt_registration *pw_registration_new(void)
     struct pywatt_registration *registration = calloc(1, sizeof(*registration));
     if (registration != NULL) {
         atomic_init(&registration->references, 1);
+        PW_HINT_ATOMIC(registration->references);
     }
     return registration;
 }
@@ -40,11 +42,15 @@ struct pywatt_registration *pywatt_registration_acquire(struct pywatt_registrati
 
 void pywatt_registration_release(struct pywatt_registration *registration)
 {
-    /* What other threads did with it has happened before the last reference frees it. */
-    if (registration == NULL ||
-        atomic_fetch_sub_explicit(&registration->references, 1, memory_order_acq_rel) != 1) {
+    if (registration == NULL) {
         return;
     }
+    /* What other threads did with it has happened before the last reference frees it. */
+    PW_HINT_RELEASE(&registration->references);
+    if (atomic_fetch_sub_explicit(&registration->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    PW_HINT_ACQUIRE(&registration->references);
     free_secret(registration->token);
     free(registration->host);
     pywatt_module_info_free(registration->info);
