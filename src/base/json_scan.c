@@ -70,25 +70,35 @@ static inline int string_class(uint8_t byte)
     return byte == '"' ? QUOTE : byte == '\\' ? BACKSLASH : PLAIN;
 }
 
-/* Whether any of 8 bytes is not PLAIN. */
-static inline bool any_special(uint64_t word)
+/*
+ * Marks the top bits of those of 8 bytes that are not PLAIN. A borrow can mark bytes above a marked
+ * one wrongly, never below, and never hide one: the lowest mark is exact.
+ */
+static inline uint64_t mark_special(uint64_t word)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = ones * 0x80;
     const uint64_t quote = word ^ (ones * '"');
     const uint64_t slash = word ^ (ones * '\\');
-    const uint64_t hits = (word - ones * 0x20) | (quote - ones) | (slash - ones) | word;
-    /* Bytes >= 0x80 are hits themselves, so borrows between bytes can only add, never hide. */
-    return (hits & tops) != 0;
+    return ((word - ones * 0x20) | (quote - ones) | (slash - ones) | word) & (ones * 0x80);
+}
+
+/* 8 bytes, the first in memory being the lowest of the number. */
+static inline uint64_t load_word(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
 }
 
 static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
 {
     while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        if (any_special(word)) {
-            break;
+        const uint64_t marks = mark_special(load_word(at));
+        if (marks != 0) {
+            return at + (__builtin_ctzll(marks) >> 3);
         }
         at += 8;
     }

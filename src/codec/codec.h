@@ -22,14 +22,15 @@
 
 /* What a message may be like; checked before memory is taken for it. */
 struct pw_codec_limits {
-    size_t max_bytes;   /* a message, without its frame header */
-    uint32_t max_depth; /* nesting */
-    uint32_t
-        max_elements;    /* values in a message, keys included; also items of all maps and lists */
-    uint32_t max_string; /* bytes of one text */
+    size_t max_bytes;      /* a message, without its frame header */
+    uint32_t max_depth;    /* nesting */
+    uint32_t max_elements; /* values in a message, keys included; items of all maps and lists */
+    uint32_t max_string;   /* bytes of one text */
 };
 
-/* 1 MiB, depth 32, 8192 elements, 64 KiB. */
+/*
+ * 1 MiB, depth 40 (a value as deep as the model allows, in the envelope), 8192 elements, 64 KiB.
+ */
 extern const struct pw_codec_limits pw_codec_default_limits;
 
 /* Budget of an arena that decodes under the default limits. */
