@@ -117,14 +117,14 @@ static enum pywatt_status parse_plain(const char *text, bool for_listening, stru
 {
     const char *const colon = strchr(text, ':');
     const size_t len = colon == NULL ? strlen(text) : (size_t)(colon - text);
+    if (colon != NULL && strchr(colon + 1, ':') != NULL) {
+        return refuse(error, "there is more than one colon; an IPv6 address stands in brackets");
+    }
     if (len == 0 && (colon == NULL || !for_listening)) {
         return refuse(error, "the host is missing: //host:port");
     }
     if (colon == NULL) {
         return refuse(error, PORT_MISSING);
-    }
-    if (strchr(colon + 1, ':') != NULL) {
-        return refuse(error, "there is more than one colon; an IPv6 address stands in brackets");
     }
     for (size_t i = 0; i < len; i++) {
         if (may_stand_in_host(text[i])) {
