@@ -9,7 +9,13 @@
  * no blocking caller reads, the owner's pump thread does: it is woken through `wake_pump`.
  *
  * Who connects. A blocking call, or pw_channel_connect; one thread at a time does, the others wait
- * for it until their deadlines. Posting never connects and never blocks.
+ * for it until their deadlines. Posting never connects and never blocks. A connection that ends
+ * without having brought a single reply counts as a failed attempt, so that a peer which accepts
+ * and hangs up is tried under the reconnect policy, too.
+ *
+ * Peers that echo no request id are served one request at a time, see rpc/correlator.h: what goes
+ * beyond that waits (calls) or is refused with PYWATT_LIMIT (posts). So is, on every connection,
+ * the first request until it is answered, as only the answer tells which kind of peer it is.
  *
  * Any thread may call anything, except the pump functions: one thread.
  */
@@ -50,7 +56,10 @@ struct pw_channel_options {
     void *user;
 };
 
-/* PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_IO (no descriptor is left). Connects nothing yet. */
+/*
+ * Connects nothing yet. There must be an endpoint, and max_in_flight must not be 0. PYWATT_OK,
+ * PYWATT_NO_MEMORY, PYWATT_IO (no descriptor is left).
+ */
 enum pywatt_status pw_channel_new(const struct pw_channel_options *options, struct pw_channel **out,
                                   struct pywatt_error *error);
 
@@ -60,7 +69,10 @@ enum pywatt_status pw_channel_new(const struct pw_channel_options *options, stru
  */
 void pw_channel_close(struct pw_channel *channel);
 
-/* Closes, and waits until no thread is inside. Not from within `done`. */
+/*
+ * Closes, and waits until no thread is inside; the pump is, from pump_begin to pump_end. Not from
+ * within `done`.
+ */
 void pw_channel_stop(struct pw_channel *channel);
 
 /* Stops, and frees. NULL is allowed. */
@@ -68,19 +80,29 @@ void pw_channel_free(struct pw_channel *channel);
 
 /*
  * Sends `request` (its request_id is the channel's to fill) and waits for the reply, which is
- * decoded into `response`, with views into `arena`; neither is reset by a failure. Connects if
- * there is no connection, under the reconnect policy, and sends again if a connection turns out
- * dead before the request left; once bytes may have left, it is never sent twice.
+ * decoded into `response`, with views into `arena`; neither is reset by a failure. The arena holds
+ * the reply's bytes, too: its budget bounds how long a reply may be. Connects if there is no
+ * connection, under the reconnect policy, and sends again if a connection turns out dead before the
+ * request left; once bytes may have left, it is never sent twice. Where there are max_in_flight
+ * requests under way it waits, first come, first served. Blocks until `deadline_ns`.
  *
- * PYWATT_OK (a reply was read, which may say no: look at response->success), PYWATT_CONNECTION,
- * PYWATT_CHANNEL, PYWATT_TIMEOUT, PYWATT_SERIALIZATION, PYWATT_LIMIT, PYWATT_CLOSED,
- * PYWATT_NO_MEMORY, and what the encoder says of the request. Blocks until `deadline_ns`.
+ *   PYWATT_OK             a reply was read, which may say no: look at response->success
+ *   PYWATT_CONNECTION     no endpoint could be reached, by the policy or before the deadline
+ *   PYWATT_CHANNEL        the connection broke, or had to be given up, after bytes may have left
+ *   PYWATT_TIMEOUT        no reply before the deadline, or no room to send
+ *   PYWATT_SERIALIZATION  the reply cannot be read, or answers something else
+ *   PYWATT_LIMIT          the request or a frame of the peer is longer than max_frame_bytes, or the
+ *                         reply is over the codec's limits or the arena's budget
+ *   PYWATT_CLOSED, PYWATT_NO_MEMORY, and what the encoder says of the request
  */
 enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request *request,
                                    uint64_t deadline_ns, struct pw_arena *arena,
                                    struct pw_response *response, struct pywatt_error *error);
 
-/* Makes sure that there is a connection. PYWATT_OK, _CONNECTION, _TIMEOUT, _CLOSED, _NO_MEMORY. */
+/*
+ * Makes sure that there is a connection, as pw_channel_call does. PYWATT_OK, PYWATT_CONNECTION,
+ * PYWATT_TIMEOUT (the deadline had passed already), PYWATT_CLOSED, PYWATT_NO_MEMORY.
+ */
 enum pywatt_status pw_channel_connect(struct pw_channel *channel, uint64_t deadline_ns,
                                       struct pywatt_error *error);
 
@@ -110,14 +132,17 @@ struct pw_post {
     struct pw_list by_deadline;
     uint64_t id;
     uint64_t deadline_ns;
+    enum pw_operation operation;
+    enum pywatt_status status;
 };
 
 /*
  * Encodes `request` and puts it behind what is waiting to be sent; pw_channel_flush sends. After
  * PYWATT_OK `post` belongs to the channel until `done` has been called; else `done` never runs.
- * PYWATT_LIMIT: no room now (wake_pump tells when to try again); PYWATT_CONNECTION: there is no
- * connection; PYWATT_CLOSED; PYWATT_NO_MEMORY; what the encoder says. Never blocks; no malloc once
- * the buffers have their size.
+ * PYWATT_LIMIT: no room now (wake_pump tells when to try again: room is then kept for a post until
+ * the next pump_begin, so that calls cannot starve posts), or the request is longer than
+ * max_frame_bytes; PYWATT_CONNECTION: there is no connection; PYWATT_CLOSED; PYWATT_NO_MEMORY; what
+ * the encoder says. Never blocks; no malloc once the buffers have their size.
  */
 enum pywatt_status pw_channel_post(struct pw_channel *channel, struct pw_request *request,
                                    uint64_t deadline_ns, struct pw_post *post,
@@ -129,10 +154,11 @@ void pw_channel_flush(struct pw_channel *channel);
 /* ---- The pump ------------------------------------------------------------------------------ */
 
 /*
- * If posted requests are under way (or bytes of theirs are unsent) and no blocking caller is here
- * to read, takes the reader's role and fills *poll_fd with what to wait for; true. The pump then
- * polls, and calls pw_channel_pump_end with what it got (0 for nothing). False: nothing to read
- * for now; pump_end must not be called.
+ * If posted requests are under way (or bytes are unsent for want of room) and no blocking caller is
+ * here to read, takes the reader's role and fills *poll_fd with what to wait for; true. The pump
+ * then polls, and calls pw_channel_pump_end with what it got (0 for nothing). Callers sleep
+ * meanwhile, so it does nothing else in between. False: nothing to read for now; pump_end must not
+ * be called. Call it, or look at the deadline, after each wake_pump.
  */
 bool pw_channel_pump_begin(struct pw_channel *channel, struct pollfd *poll_fd);
 void pw_channel_pump_end(struct pw_channel *channel, short revents);
@@ -140,7 +166,10 @@ void pw_channel_pump_end(struct pw_channel *channel, short revents);
 /* When the earliest posted request runs out; PW_DEADLINE_NEVER if none. */
 uint64_t pw_channel_pump_deadline(struct pw_channel *channel);
 
-/* Fails the posted requests that have run out. */
+/*
+ * Fails the posted requests that have run out, with PYWATT_TIMEOUT. If the peer echoes no request
+ * ids that ends the connection.
+ */
 void pw_channel_pump_expire(struct pw_channel *channel);
 
 struct pw_channel_stats {

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * correlator.c - the life of a connection's requests: entered, completed by whoever takes them out,
+ * all failed together. And the roles: who writes, and how the reader's role is handed on.
+ *
+ * Any thread. `lock` guards what correlator_impl.h says.
+ */
+#include "rpc/correlator_impl.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/tool_hints.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sends in a row after which a writer passes the rest on, so that others cannot keep it for ever. */
+#define SENDS_IN_A_ROW 16
+
+static void set_options(struct pw_correlator *c, const struct pw_correlator_options *options)
+{
+    snprintf(c->url, sizeof(c->url), "%s", options->url);
+    c->codec = options->codec;
+    c->clock = options->clock;
+    c->limits = pw_codec_default_limits;
+    c->limits.max_bytes = options->max_frame_bytes;
+    c->max_in_flight = options->max_in_flight;
+    c->counters = options->counters;
+    c->wake_pump = options->wake_pump;
+    c->wake_user = options->wake_user;
+    c->gone = options->gone;
+    c->gone_user = options->gone_user;
+}
+
+static void set_empty(struct pw_correlator *c)
+{
+    PW_HINT_ATOMIC(c->references);
+    PW_HINT_ATOMIC(c->last_number);
+    PW_HINT_ATOMIC(c->failed);
+    PW_HINT_ATOMIC(c->receiving);
+    PW_HINT_ATOMIC(c->receiving_max);
+    atomic_init(&c->references, 1);
+    struct pywatt_uuid nonce;
+    pywatt_uuid_generate(&nonce); /* its first half has the version's bits, too */
+    memcpy(c->nonce, nonce.bytes, sizeof(c->nonce));
+    pw_map_init(&c->pending);
+    pw_list_init(&c->waiting);
+    pw_list_init(&c->parked);
+    pw_list_init(&c->posts);
+    pw_list_init(&c->ended);
+    pw_list_init(&c->posts_turn);
+    c->last_used_ns = pw_clock_now_ns(c->clock);
+    pw_arena_init(&c->arena, PW_CODEC_ARENA_BUDGET);
+    pw_response_init(&c->response);
+}
+
+enum pywatt_status pw_correlator_new(const struct pw_correlator_options *options,
+                                     struct pw_conn *conn, struct pw_correlator **out,
+                                     struct pywatt_error *error)
+{
+    struct pw_correlator *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        pw_conn_destroy(conn);
+        return pw_error_no_memory(error);
+    }
+    set_options(c, options);
+    set_empty(c);
+    /* So that entering a request can never fail for want of memory. */
+    if (pw_map_reserve(&c->pending, 1) != PYWATT_OK || pw_mutex_init(&c->lock) != PYWATT_OK) {
+        pw_map_destroy(&c->pending);
+        pw_conn_destroy(conn);
+        free(c);
+        return pw_error_no_memory(error);
+    }
+    const enum pywatt_status status =
+        pw_stream_init(&c->stream, conn, options->max_frame_bytes, options->tx_limit_bytes, error);
+    if (status != PYWATT_OK) {
+        pw_mutex_destroy(&c->lock);
+        pw_map_destroy(&c->pending);
+        pw_conn_destroy(conn);
+        free(c);
+        return status;
+    }
+    *out = c;
+    return PYWATT_OK;
+}
+
+void pw_correlator_retain(struct pw_correlator *c)
+{
+    atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
+}
+
+void pw_correlator_release(struct pw_correlator *c)
+{
+    PW_HINT_RELEASE(&c->references);
+    if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    PW_HINT_ACQUIRE(&c->references);
+    assert(c->pending.count == 0 && !c->reader);
+    void (*gone)(void *user) = c->gone;
+    void *gone_user = c->gone_user;
+    pw_stream_destroy(&c->stream);
+    pw_response_clear(&c->response);
+    pw_arena_destroy(&c->arena);
+    pw_map_destroy(&c->pending);
+    pw_mutex_destroy(&c->lock);
+    free(c);
+    if (gone != NULL) {
+        gone(gone_user);
+    }
+}
+
+/* ---- Requests under way -------------------------------------------------------------------- */
+
+bool pw_correlator_has_room_locked(const struct pw_correlator *c, size_t len)
+{
+    size_t taken = c->pending.count + (c->post_reserved ? 1 : 0);
+    size_t window = c->max_in_flight;
+    if (c->peer != PW_PEER_PIPELINED) {
+        taken += c->deciding ? 1 : 0;
+        window = 1;
+    }
+    return taken < window && pw_stream_has_room_locked(&c->stream, len);
+}
+
+enum pywatt_status pw_correlator_start_locked(struct pw_correlator *c, struct pw_post *entry,
+                                              struct pw_span frame)
+{
+    const enum pywatt_status status = pw_stream_append_locked(&c->stream, frame);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    /* Numbers are never used twice, so a number is its own hash. */
+    const enum pywatt_status inserted = pw_map_insert(&c->pending, &entry->by_id, entry->id);
+    assert(inserted == PYWATT_OK);
+    (void)inserted;
+    c->sole = entry;
+    atomic_fetch_add_explicit(&c->counters->requests_sent, 1, memory_order_relaxed);
+    return PYWATT_OK;
+}
+
+void pw_correlator_take_locked(struct pw_correlator *c, struct pw_post *entry)
+{
+    pw_map_remove(&c->pending, &entry->by_id);
+    if (entry->done != NULL) {
+        pw_list_remove(&entry->by_deadline);
+    }
+}
+
+void pw_correlator_complete_locked(struct pw_correlator *c, struct pw_call *call,
+                                   enum pywatt_status status)
+{
+    assert(!call->finished);
+    (void)c;
+    call->finished = true;
+    call->status = status;
+    /* Out of `parked` at once, so that the reader's role goes to somebody who still needs it. */
+    if (pw_list_linked(&call->parked)) {
+        pw_list_remove(&call->parked);
+        pw_cond_signal(&call->cond); /* under the lock: it stands on the caller's stack */
+    }
+}
+
+void pw_correlator_end_post_locked(struct pw_correlator *c, struct pw_post *post,
+                                   enum pywatt_status status)
+{
+    post->status = status;
+    pw_list_append(&c->ended, &post->by_deadline);
+}
+
+void pw_correlator_gave_up_locked(struct pw_correlator *c)
+{
+    atomic_fetch_add_explicit(&c->counters->timeouts, 1, memory_order_relaxed);
+    if (c->peer != PW_PEER_PIPELINED) {
+        pw_correlator_fail_locked(c, PYWATT_CHANNEL,
+                                  "closed after a reply was overdue, as this peer does not say "
+                                  "which request a reply belongs to");
+    }
+}
+
+void pw_correlator_decided_locked(struct pw_correlator *c, bool readable)
+{
+    c->deciding = false;
+    if (!readable) {
+        pw_correlator_fail_locked(c, PYWATT_CHANNEL,
+                                  "closed after a reply that cannot be read, as this peer does "
+                                  "not say which request a reply belongs to");
+    }
+}
+
+/* ---- Failure ------------------------------------------------------------------------------- */
+
+static uint32_t list_len(const struct pw_list *list)
+{
+    uint32_t len = 0;
+    for (const struct pw_list *at = list->next; at != list; at = at->next) {
+        len++;
+    }
+    return len;
+}
+
+static void fail_call_locked(struct pw_correlator *c, struct pw_call *call)
+{
+    call->by_failure = true;
+    call->unsent = !call->started || call->position >= c->stream.offered;
+    c->fail_signals += pw_list_linked(&call->parked) ? 1 : 0;
+    pw_correlator_complete_locked(c, call, c->status);
+}
+
+/* All in one step: nobody has to find out by himself. */
+static void fail_all_locked(struct pw_correlator *c)
+{
+    c->fail_parked = list_len(&c->parked);
+    size_t bucket = 0;
+    struct pw_map_node *node = pw_map_walk(&c->pending, &bucket, NULL);
+    while (node != NULL) {
+        struct pw_map_node *next = pw_map_walk(&c->pending, &bucket, node);
+        struct pw_post *entry = PW_CONTAINER_OF(node, struct pw_post, by_id);
+        pw_correlator_take_locked(c, entry);
+        if (entry->done != NULL) {
+            pw_correlator_end_post_locked(c, entry, c->status);
+        } else {
+            fail_call_locked(c, pw_call_of(entry));
+        }
+        node = next;
+    }
+    struct pw_list *turn;
+    while ((turn = pw_list_pop(&c->waiting)) != NULL) {
+        if (turn != &c->posts_turn) {
+            fail_call_locked(c, PW_CONTAINER_OF(turn, struct pw_call, turn));
+        }
+    }
+}
+
+static void fail_with_locked(struct pw_correlator *c, enum pywatt_status status, const char *text)
+{
+    if (c->status != PYWATT_OK) {
+        return;
+    }
+    c->status = pw_error_set(&c->error, status, "%s: %s", c->url, text);
+    c->failed_at_ns = pw_clock_now_ns(c->clock);
+    /* Whoever polls wakes, and finds out that it is over. */
+    pw_conn_shutdown(c->stream.conn);
+    fail_all_locked(c);
+    c->wake_wanted = true;
+    c->report_failure = true;
+    PW_HINT_RELEASE(&c->failed);
+    atomic_store_explicit(&c->failed, true, memory_order_release);
+}
+
+void pw_correlator_fail_locked(struct pw_correlator *c, enum pywatt_status status,
+                               const char *format, ...)
+{
+    char text[PYWATT_ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fail_with_locked(c, status, text);
+}
+
+void pw_correlator_lost_locked(struct pw_correlator *c, enum pywatt_status status,
+                               const char *format, ...)
+{
+    if (c->status != PYWATT_OK) {
+        return;
+    }
+    char text[PYWATT_ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    c->barren = !c->replied;
+    fail_with_locked(c, status, text);
+}
+
+void pw_correlator_fail(struct pw_correlator *c, enum pywatt_status status, const char *text)
+{
+    pw_mutex_lock(&c->lock);
+    pw_correlator_fail_locked(c, status, "%s", text);
+    pw_correlator_leave(c);
+}
+
+bool pw_correlator_failed(const struct pw_correlator *c)
+{
+    const bool failed = atomic_load_explicit(&c->failed, memory_order_acquire);
+    if (failed) {
+        PW_HINT_ACQUIRE(&c->failed);
+    }
+    return failed;
+}
+
+const struct pywatt_error *pw_correlator_error(const struct pw_correlator *c)
+{
+    return &c->error;
+}
+
+uint64_t pw_correlator_failed_at_ns(const struct pw_correlator *c)
+{
+    return c->failed_at_ns;
+}
+
+bool pw_correlator_barren(const struct pw_correlator *c)
+{
+    return c->barren;
+}
+
+/* ---- The writer's role --------------------------------------------------------------------- */
+
+/* Starts calls, first come first served, as far as there is room. */
+static void admit_locked(struct pw_correlator *c)
+{
+    while (!pw_list_empty(&c->waiting)) {
+        struct pw_list *turn = c->waiting.next;
+        if (turn == &c->posts_turn) {
+            if (!pw_correlator_has_room_locked(c, c->refused_len)) {
+                return;
+            }
+            pw_list_remove(turn);
+            c->post_reserved = true;
+            c->wake_wanted = true;
+            continue;
+        }
+        struct pw_call *call = PW_CONTAINER_OF(turn, struct pw_call, turn);
+        if (!pw_correlator_has_room_locked(c, call->frame.len)) {
+            return;
+        }
+        pw_list_remove(turn);
+        call->position = c->stream.appended;
+        const enum pywatt_status status = pw_correlator_start_locked(c, &call->entry, call->frame);
+        if (status == PYWATT_OK) {
+            call->started = true;
+        } else {
+            pw_correlator_complete_locked(c, call, status);
+        }
+    }
+}
+
+/*
+ * Sending failed. Replies may still lie unread, so the connection fails only when they have been
+ * read: by the reader, whom the shutdown wakes, or if there is none, here.
+ */
+static void send_failed_locked(struct pw_correlator *c, const struct pywatt_error *error)
+{
+    c->send_error = *error;
+    pw_conn_shutdown(c->stream.conn);
+    while (c->status == PYWATT_OK && !c->reader) {
+        if (!pw_correlator_read_locked(c, PW_READ_NOW)) {
+            pw_correlator_lost_locked(c, PYWATT_CHANNEL, "%s", error->text);
+        }
+    }
+}
+
+void pw_correlator_flush_locked(struct pw_correlator *c)
+{
+    for (unsigned sends = 0; c->status == PYWATT_OK; sends++) {
+        admit_locked(c);
+        if (!pw_stream_can_send_locked(&c->stream)) {
+            return;
+        }
+        if (sends == SENDS_IN_A_ROW) {
+            /* To the reader, who finds the stream writable and goes on. */
+            c->stream.blocked = true;
+            pw_stream_watch_locked(&c->stream);
+            return;
+        }
+        struct pywatt_error error;
+        if (pw_stream_send_locked(&c->stream, &c->lock, &error) == PW_IO_ERROR) {
+            send_failed_locked(c, &error);
+        }
+    }
+}
+
+/* ---- The reader's role --------------------------------------------------------------------- */
+
+/*
+ * If nobody reads, and somebody should, wakes one who can: a sleeping caller, else the pump. He
+ * finds the role free, or that somebody was faster.
+ */
+static void hand_over_locked(struct pw_correlator *c)
+{
+    if (c->reader || c->status != PYWATT_OK) {
+        return;
+    }
+    if (!pw_list_empty(&c->parked)) {
+        pw_cond_signal(&PW_CONTAINER_OF(c->parked.next, struct pw_call, parked)->cond);
+    } else if (!pw_list_empty(&c->posts) || c->stream.blocked) {
+        c->wake_wanted = true;
+    }
+}
+
+static void report_failure(const struct pw_correlator *c)
+{
+    pw_log(c->error.status == PYWATT_CLOSED ? PYWATT_LOG_DEBUG : PYWATT_LOG_WARNING,
+           "connection lost: %s", c->error.text);
+}
+
+/* `done` may give the post's memory to something else. */
+static void tell_post(const struct pw_correlator *c, struct pw_post *post)
+{
+    if (post->status != PYWATT_TIMEOUT) {
+        post->done(post, post->status, NULL, &c->error);
+        return;
+    }
+    struct pywatt_error error;
+    pw_error_set(&error, PYWATT_TIMEOUT, "%s: no reply before the deadline", c->url);
+    post->done(post, PYWATT_TIMEOUT, NULL, &error);
+}
+
+void pw_correlator_leave(struct pw_correlator *c)
+{
+    hand_over_locked(c);
+    const bool wake = c->wake_wanted;
+    const bool report = c->report_failure;
+    c->wake_wanted = false;
+    c->report_failure = false;
+    struct pw_list ended;
+    pw_list_init(&ended);
+    pw_list_splice(&ended, &c->ended);
+    pw_mutex_unlock(&c->lock);
+
+    if (report) {
+        report_failure(c);
+    }
+    struct pw_list *link;
+    while ((link = pw_list_pop(&ended)) != NULL) {
+        tell_post(c, PW_CONTAINER_OF(link, struct pw_post, by_deadline));
+    }
+    if (wake && c->wake_pump != NULL) {
+        c->wake_pump(c->wake_user);
+    }
+}
+
+void pw_correlator_get_info(struct pw_correlator *c, struct pw_correlator_info *out)
+{
+    pw_mutex_lock(&c->lock);
+    *out = (struct pw_correlator_info){
+        .in_flight = (uint32_t)c->pending.count,
+        .waiting = list_len(&c->waiting) - (pw_list_linked(&c->posts_turn) ? 1 : 0),
+        .parked = list_len(&c->parked),
+        .reading = c->reader,
+        .blocked = c->stream.blocked,
+        .pipelined = c->peer == PW_PEER_PIPELINED,
+        .readers_max = atomic_load(&c->receiving_max),
+        .fail_parked = c->fail_parked,
+        .fail_signals = c->fail_signals,
+    };
+    pw_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * post.c - posted requests, whose replies nobody waits for, and the pump, which reads while there
+ * are such and no caller reads.
+ *
+ * Posting: any thread. The pump functions: one thread, the owner's. Between pump_begin and pump_end
+ * that thread has the reader's role.
+ */
+#include "rpc/correlator_impl.h"
+
+#include "base/error.h"
+
+/* Sorted by deadline. Posts mostly come with later and later ones, so the search is short. */
+static void enlist_locked(struct pw_correlator *c, struct pw_post *post)
+{
+    struct pw_list *before = c->posts.prev;
+    while (before != &c->posts &&
+           PW_CONTAINER_OF(before, struct pw_post, by_deadline)->deadline_ns > post->deadline_ns) {
+        before = before->prev;
+    }
+    pw_list_append(before->next, &post->by_deadline);
+    if (before == &c->posts) {
+        c->wake_wanted = true; /* it is the earliest now */
+    }
+}
+
+/* Whether there is room, and it is the posts' turn to take it. */
+static bool may_post_locked(struct pw_correlator *c, size_t len)
+{
+    const bool turn = c->post_reserved || pw_list_empty(&c->waiting);
+    c->post_reserved = false;
+    if (turn && pw_correlator_has_room_locked(c, len)) {
+        return true;
+    }
+    c->refused_len = len;
+    if (c->wake_pump != NULL && !pw_list_linked(&c->posts_turn)) {
+        pw_list_append(&c->waiting, &c->posts_turn);
+    }
+    return false;
+}
+
+static enum pywatt_status post_locked(struct pw_correlator *c, struct pw_post *post,
+                                      struct pw_span frame, struct pywatt_error *error)
+{
+    if (c->status == PYWATT_CLOSED) {
+        return pw_error_set(error, PYWATT_CLOSED, "%s", c->error.text);
+    }
+    if (c->status != PYWATT_OK) {
+        return pw_error_set(error, PYWATT_CONNECTION, "there is no connection: %s", c->error.text);
+    }
+    if (!may_post_locked(c, frame.len)) {
+        return pw_error_set(error, PYWATT_LIMIT, "%s: too many requests are under way", c->url);
+    }
+    if (pw_correlator_start_locked(c, post, frame) != PYWATT_OK) {
+        return pw_error_no_memory(error);
+    }
+    enlist_locked(c, post);
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_correlator_post(struct pw_correlator *c, struct pw_request *request,
+                                      uint64_t deadline_ns, struct pw_post *post,
+                                      struct pywatt_error *error)
+{
+    struct pw_request_frame frame;
+    enum pywatt_status status = pw_request_frame_make(c, request, &post->id, &frame, error);
+    if (status == PYWATT_OK) {
+        post->deadline_ns = deadline_ns;
+        post->operation = request->operation;
+        pw_mutex_lock(&c->lock);
+        status = post_locked(c, post, pw_buffer_span(&frame.buffer), error);
+        pw_correlator_leave(c);
+    }
+    pw_request_frame_free(&frame);
+    return status;
+}
+
+void pw_correlator_flush(struct pw_correlator *c)
+{
+    pw_mutex_lock(&c->lock);
+    pw_correlator_flush_locked(c);
+    pw_correlator_leave(c);
+}
+
+/* ---- The pump ------------------------------------------------------------------------------ */
+
+static bool pump_is_needed_locked(const struct pw_correlator *c)
+{
+    return c->status == PYWATT_OK && !c->reader && pw_list_empty(&c->parked) &&
+           (!pw_list_empty(&c->posts) || c->stream.blocked);
+}
+
+bool pw_correlator_pump_begin(struct pw_correlator *c, struct pollfd *poll_fd)
+{
+    pw_mutex_lock(&c->lock);
+    if (c->post_reserved) {
+        /* It has looked, and does not want the room that was kept. */
+        c->post_reserved = false;
+        pw_correlator_flush_locked(c);
+    }
+    while (pump_is_needed_locked(c) && pw_conn_buffered(c->stream.conn)) {
+        pw_correlator_read_locked(c, PW_READ_NOW);
+        pw_correlator_flush_locked(c);
+    }
+    const bool needed = pump_is_needed_locked(c);
+    if (needed) {
+        pw_correlator_begin_read_locked(c);
+        *poll_fd = (struct pollfd){.fd = c->stream.poll_fd, .events = POLLIN};
+    }
+    pw_correlator_leave(c);
+    return needed;
+}
+
+void pw_correlator_pump_end(struct pw_correlator *c, short revents)
+{
+    pw_correlator_end_read_and_lock(c, revents != 0);
+    pw_correlator_flush_locked(c);
+    pw_correlator_leave(c);
+}
+
+uint64_t pw_correlator_pump_deadline(struct pw_correlator *c)
+{
+    pw_mutex_lock(&c->lock);
+    const uint64_t deadline_ns =
+        pw_list_empty(&c->posts)
+            ? PW_DEADLINE_NEVER
+            : PW_CONTAINER_OF(c->posts.next, struct pw_post, by_deadline)->deadline_ns;
+    pw_mutex_unlock(&c->lock);
+    return deadline_ns;
+}
+
+void pw_correlator_pump_expire(struct pw_correlator *c)
+{
+    pw_mutex_lock(&c->lock);
+    const uint64_t now_ns = pw_clock_now_ns(c->clock);
+    while (!pw_list_empty(&c->posts)) {
+        struct pw_post *first = PW_CONTAINER_OF(c->posts.next, struct pw_post, by_deadline);
+        if (first->deadline_ns > now_ns) {
+            break;
+        }
+        pw_correlator_take_locked(c, first);
+        pw_correlator_end_post_locked(c, first, PYWATT_TIMEOUT);
+        pw_correlator_gave_up_locked(c);
+    }
+    pw_correlator_flush_locked(c);
+    pw_correlator_leave(c);
+}
