@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 static size_t fds_before;
+static size_t threads_before;
 
 uint64_t net_deadline_ns(void)
 {
@@ -165,12 +166,23 @@ int net_count_fds(void **state)
 {
     (void)state;
     fds_before = pw_test_open_fds();
+    threads_before = pw_test_threads();
     return 0;
+}
+
+bool net_threads_are_gone(void *user)
+{
+    (void)user;
+    return pw_test_threads() <= threads_before;
 }
 
 int net_compare_fds(void **state)
 {
     (void)state;
+    if (!pw_test_wait_until(net_threads_are_gone, NULL, NET_PATIENCE_MS)) {
+        print_error("threads are left after the case\n");
+        return -1;
+    }
     const size_t now = pw_test_open_fds();
     if (now != fds_before) {
         print_error("%zu descriptors were open before the case, %zu are after it\n", fds_before,

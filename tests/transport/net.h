@@ -47,9 +47,12 @@ void net_expect_eof(struct pw_conn *conn);
 
 void net_expect_text(const struct pywatt_error *error, const char *fragment);
 
-/* Setup and teardown of a case that must leave no descriptor open. */
+/* Setup and teardown of a case that must leave no descriptor open, and no thread. */
 int net_count_fds(void **state);
 int net_compare_fds(void **state);
+
+/* True if there are as many threads as before the case: for pw_test_wait_until. */
+bool net_threads_are_gone(void *user);
 
 /* True if this machine can bind ::1. */
 bool net_has_v6(void);
