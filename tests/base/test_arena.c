@@ -165,6 +165,24 @@ static void uses_the_callers_storage_first(void **state)
     pw_arena_destroy(&arena);
 }
 
+static void uses_no_byte_behind_the_callers_storage(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < 200; size++) {
+        alignas(max_align_t) uint8_t storage[256];
+        memset(storage, 0x77, sizeof(storage));
+        struct pw_arena arena;
+        pw_arena_init_with(&arena, 1 << 16, storage, size);
+        for (int i = 0; i < 20; i++) {
+            memset(pw_arena_alloc(&arena, 16), 0, 16);
+        }
+        for (size_t at = size; at < sizeof(storage); at++) {
+            assert_int_equal(storage[at], 0x77);
+        }
+        pw_arena_destroy(&arena);
+    }
+}
+
 static void does_without_storage_that_is_too_small(void **state)
 {
     (void)state;
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test(strdup_copies_and_ends_the_text),
         cmocka_unit_test(steady_flow_of_messages_allocates_nothing),
         cmocka_unit_test(uses_the_callers_storage_first),
+        cmocka_unit_test(uses_no_byte_behind_the_callers_storage),
         cmocka_unit_test(does_without_storage_that_is_too_small),
         cmocka_unit_test(takes_few_blocks_for_many_allocations),
         cmocka_unit_test(returns_null_when_memory_is_out),

@@ -24,6 +24,7 @@ struct hashes {
 
 static const struct pywatt_uuid uuid = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 static pthread_barrier_t start_line;
+static const char *program;
 
 static struct hashes compute(void)
 {
@@ -132,7 +133,7 @@ static void each_hash_has_the_secret_of_the_process(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         dup2(ends[1], STDOUT_FILENO);
-        execl("/proc/self/exe", "test_hash", "print", (char *)NULL);
+        execl(program, program, "print", (char *)NULL);
         _exit(1);
     }
     close(ends[1]);
@@ -150,7 +151,7 @@ static void each_hash_has_the_secret_of_the_process(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argv;
+    program = argv[0];
     if (argc > 1) {
         const struct hashes ours = compute();
         return write(STDOUT_FILENO, &ours, sizeof(ours)) == sizeof(ours) ? 0 : 1;

@@ -48,6 +48,8 @@ static void an_endpoint_accepts_its_bounds_and_nothing_over_them(void **state)
         assert_string_equal(pywatt_endpoint_method(endpoint, i), methods[i]);
     }
     assert_int_equal(pw_endpoint_add_method(endpoint, PW_STR_LITERAL("PUT")), PYWATT_LIMIT);
+    assert_int_equal(pywatt_endpoint_set_auth(endpoint, ""), PYWATT_OK);
+    assert_string_equal(pywatt_endpoint_auth(endpoint), "");
     assert_int_equal(pywatt_endpoint_set_auth(endpoint, text_of(PYWATT_NAME_MAX)), PYWATT_OK);
     assert_int_equal(pywatt_endpoint_set_auth(endpoint, text_of(PYWATT_NAME_MAX + 1)),
                      PYWATT_LIMIT);
@@ -290,6 +292,9 @@ static void equality_of_capabilities_knows_order_and_null(void **state)
     pywatt_capabilities_set_capability(a, "2", "2");
     pywatt_capabilities_set_capability(b, "2", "2");
     pywatt_capabilities_set_capability(b, "1", " 1");
+    assert_true(pywatt_capabilities_equal(a, b));
+    pywatt_capabilities_add_http_endpoint(a, "/0", NULL, 0);
+    pywatt_capabilities_add_http_endpoint(b, "/0", NULL, 0);
     assert_true(pywatt_capabilities_equal(a, b));
     pywatt_capabilities_add_http_endpoint(a, "/1", NULL, 0);
     pywatt_capabilities_add_http_endpoint(a, "/2", NULL, 0);

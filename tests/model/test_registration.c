@@ -10,6 +10,33 @@
 
 #include <stdlib.h>
 
+/* Sees what is freed, by the linker's --wrap: whether the watched text was wiped before. */
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+static const char *watched;
+static size_t watched_len;
+static bool watched_was_wiped;
+
+void __wrap_free(void *memory)
+{
+    if (memory != NULL && memory == watched) {
+        watched_was_wiped = true;
+        for (size_t i = 0; i < watched_len; i++) {
+            watched_was_wiped = watched_was_wiped && watched[i] == '\0';
+        }
+        watched = NULL;
+    }
+    __real_free(memory);
+}
+
+static void watch(const char *text)
+{
+    watched = text;
+    watched_len = strlen(text);
+    watched_was_wiped = false;
+}
+
 static void a_new_one_is_empty(void **state)
 {
     (void)state;
@@ -142,6 +169,21 @@ static void ignores_what_is_no_whole_number_of_the_range(void **state)
     }
 }
 
+static void a_token_is_wiped_before_its_memory_is_given_back(void **state)
+{
+    (void)state;
+    struct pywatt_registration *registration = pw_registration_new();
+    assert_int_equal(pw_registration_set_token(registration, PW_STR_LITERAL("secret one")),
+                     PYWATT_OK);
+    watch(pywatt_registration_token(registration));
+    assert_int_equal(pw_registration_set_token(registration, PW_STR_LITERAL("secret two")),
+                     PYWATT_OK);
+    assert_true(watched_was_wiped);
+    watch(pywatt_registration_token(registration));
+    pywatt_registration_release(registration);
+    assert_true(watched_was_wiped);
+}
+
 static void getters_take_null(void **state)
 {
     (void)state;
@@ -213,6 +255,7 @@ int main(void)
         cmocka_unit_test(accepts_its_bounds_and_nothing_over_them),
         cmocka_unit_test(reads_its_numbers_when_sealed),
         cmocka_unit_test(ignores_what_is_no_whole_number_of_the_range),
+        cmocka_unit_test(a_token_is_wiped_before_its_memory_is_given_back),
         cmocka_unit_test(getters_take_null),
         cmocka_unit_test(lives_until_the_last_reference_is_given_back),
         cmocka_unit_test(many_threads_hold_it_and_the_last_one_frees_it),

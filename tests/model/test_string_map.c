@@ -236,6 +236,26 @@ static void refilling_allocates_nothing(void **state)
     pywatt_string_map_free(map);
 }
 
+static void growing_takes_few_allocations(void **state)
+{
+    (void)state;
+    struct pywatt_string_map *map = pywatt_string_map_new();
+    pw_malloc_fail_at(COUNT_ONLY);
+    for (unsigned i = 0; i < PYWATT_MAP_ITEMS_MAX; i++) {
+        set(map, numbered("k", i), text_of(40));
+    }
+    pw_malloc_fail_disarm();
+    assert_in_range(pw_malloc_fail_count(), 1, 20);
+    /* Nearly full of what is alive, values that move still do not close the holes each time. */
+    pw_malloc_fail_at(COUNT_ONLY);
+    for (unsigned i = 0; i < PYWATT_MAP_ITEMS_MAX; i++) {
+        set(map, numbered("k", i), text_of(42));
+    }
+    pw_malloc_fail_disarm();
+    assert_in_range(pw_malloc_fail_count(), 0, 5);
+    pywatt_string_map_free(map);
+}
+
 static void replacing_with_lengths_that_come_again_allocates_nothing(void **state)
 {
     (void)state;
@@ -419,6 +439,7 @@ int main(void)
         cmocka_unit_test(replaces_values_of_any_length),
         cmocka_unit_test(may_be_given_its_own_texts),
         cmocka_unit_test(refilling_allocates_nothing),
+        cmocka_unit_test(growing_takes_few_allocations),
         cmocka_unit_test(replacing_with_lengths_that_come_again_allocates_nothing),
         cmocka_unit_test(holes_do_not_make_it_grow_for_ever),
         cmocka_unit_test(equal_maps_have_the_same_pairs_in_any_order),
