@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * beats.c - the beats of all loops: finds those that are due, and posts them. The heartbeat thread
+ * only; no lock is held, and nothing is allocated, for a beat.
+ *
+ * A beat that finds no room (an orchestrator that answers one request at a time has room for one)
+ * waits in `due_loops`, in order, and is skipped only when the next one of its loop is due.
+ */
+#include "base/error.h"
+#include "base/tool_hints.h"
+#include "registry/client.h"
+#include "registry/heartbeat.h"
+#include "registry/loop.h"
+#include "registry/operation.h"
+
+static void skip(struct pywatt_client *client, uint64_t n)
+{
+    if (n > 0) {
+        pw_count(&client->counters.beats_skipped, n);
+    }
+}
+
+static struct pywatt_heartbeat_loop *loop_of(struct pw_due *due)
+{
+    return PW_CONTAINER_OF(due, struct pywatt_heartbeat_loop, next);
+}
+
+void pw_beats_take(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    const uint64_t now_ns = pw_clock_now_ns(client->clock);
+    pw_due_heap_insert(&client->heartbeat.loops, &loop->next, pw_loop_first_ns(loop, now_ns));
+}
+
+void pw_beats_drop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    if (pw_due_queued(&loop->next)) {
+        pw_due_heap_remove(&client->heartbeat.loops, &loop->next);
+    }
+    pw_list_remove(&loop->waiting);
+    pw_loop_release(loop);
+}
+
+void pw_beats_end(struct pywatt_client *client)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_due *due;
+    while ((due = pw_due_heap_pop(&heartbeat->loops, UINT64_MAX)) != NULL) {
+        struct pywatt_heartbeat_loop *loop = loop_of(due);
+        pw_mutex_lock(&heartbeat->lock);
+        loop->held = false;
+        pw_mutex_unlock(&heartbeat->lock);
+        pw_beats_drop(client, loop);
+    }
+}
+
+/* Takes note of the newest beat of `loop` that is due, and of those before it that never left. */
+static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
+                       uint64_t due_ns)
+{
+    if (pw_loop_stopped(loop)) {
+        return;
+    }
+    if (pw_list_linked(&loop->waiting)) {
+        skip(client, 1); /* the one that waited; the new one has its place */
+    } else if (atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
+        skip(client, 1);
+        return;
+    } else {
+        PW_HINT_ACQUIRE(&loop->under_way);
+        pw_list_append(&client->heartbeat.due_loops, &loop->waiting);
+    }
+    loop->due_ns = due_ns;
+    loop->prepared = false;
+}
+
+void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_due *due;
+    while ((due = pw_due_heap_pop(&heartbeat->loops, now_ns)) != NULL) {
+        struct pywatt_heartbeat_loop *loop = loop_of(due);
+        const uint64_t missed = (now_ns - due->at_ns) / loop->interval_ns;
+        const uint64_t due_ns = due->at_ns + missed * loop->interval_ns;
+        skip(client, missed);
+        pw_due_heap_insert(&heartbeat->loops, due, due_ns + loop->interval_ns);
+        became_due(client, loop, due_ns);
+    }
+}
+
+/* There is no connection for this beat. */
+static void no_connection(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    const struct pywatt_error *last = &client->heartbeat.last_connect_error;
+    skip(client, 1);
+    pw_watch_note(loop->module, PYWATT_CONNECTION, PYWATT_HEALTHY,
+                  last->status == PYWATT_OK ? NULL : last->text);
+}
+
+/* This beat cannot be sent as it is. */
+static void unsendable(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
+                       enum pywatt_status status, struct pywatt_error *error)
+{
+    pw_count(&client->counters.beats_failed, 1);
+    pw_prefix_operation(error, PW_OP_HEARTBEAT, loop->module);
+    pw_watch_note(loop->module, status, PYWATT_HEALTHY, error->text);
+}
+
+/* Hands the beat to the channel, which may complete it at once, on another thread. */
+static enum pywatt_status post(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
+                               uint64_t deadline_ns, struct pywatt_error *error)
+{
+    loop->sent_epoch = client->heartbeat.epoch;
+    pw_loop_acquire(loop);
+    atomic_store_explicit(&loop->under_way, true, memory_order_relaxed);
+    const enum pywatt_status status =
+        pw_channel_post(client->channel, &loop->request, deadline_ns, &loop->post, error);
+    if (status == PYWATT_OK) {
+        pw_count(&client->counters.beats_sent, 1);
+    } else {
+        atomic_store_explicit(&loop->under_way, false, memory_order_relaxed);
+        pw_loop_release(loop);
+    }
+    return status;
+}
+
+/* Sends the loop's beat or gives it up: true. False if there is no room for it yet. */
+static bool send_beat(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
+                      uint64_t deadline_ns, bool *posted)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+    if (!loop->prepared) {
+        pw_loop_prepare(loop);
+        if (pw_loop_stopped(loop)) {
+            return true;
+        }
+    }
+    enum pywatt_status status = post(client, loop, deadline_ns, &error);
+    if (status == PYWATT_LIMIT) {
+        status = pw_heartbeat_measure(client, &loop->request, &error);
+        if (status == PYWATT_OK) {
+            return false;
+        }
+    }
+    switch (status) {
+    case PYWATT_OK: *posted = true; break;
+    case PYWATT_CONNECTION:
+    case PYWATT_CHANNEL:
+        client->heartbeat.disconnected = true;
+        no_connection(client, loop);
+        break;
+    case PYWATT_CLOSED: break;
+    default: unsendable(client, loop, status, &error); break;
+    }
+    return true;
+}
+
+/* A beat that need not even be tried: its module is not registered, or nobody is connected. */
+static bool give_up_early(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    if (pw_loop_stopped(loop)) {
+        return true;
+    }
+    if (atomic_load_explicit(&loop->module->forgotten, memory_order_relaxed)) {
+        skip(client, 1);
+        return true;
+    }
+    if (client->heartbeat.disconnected) {
+        no_connection(client, loop);
+        return true;
+    }
+    return false;
+}
+
+void pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns, uint64_t *due_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    while (!pw_list_empty(&heartbeat->due_loops)) {
+        struct pw_list *link = heartbeat->due_loops.next;
+        struct pywatt_heartbeat_loop *loop =
+            PW_CONTAINER_OF(link, struct pywatt_heartbeat_loop, waiting);
+        const uint64_t since_ns = loop->due_ns;
+        bool posted = false;
+        if (!give_up_early(client, loop) && !send_beat(client, loop, deadline_ns, &posted)) {
+            return;
+        }
+        pw_list_remove(link);
+        if (posted && since_ns < *due_ns) {
+            *due_ns = since_ns;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * loop.h - a heartbeat loop's inside.
+ *
+ * Life: references, by the application's handle, its module while it runs, the heartbeat thread,
+ * and the channel while a beat is under way.
+ */
+#ifndef PW_REGISTRY_LOOP_H
+#define PW_REGISTRY_LOOP_H
+
+#include "base/list.h"
+#include "model/message.h"
+#include "registry/due_heap.h"
+#include "registry/module.h"
+#include "rpc/channel.h"
+
+#include <pywatt/heartbeat.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Beats of all loops leave on this grid, so that those of many loops share a write. */
+#define PW_BEAT_GRID_NS UINT64_C(100000)
+
+enum {
+    PW_LOOP_STOPPED = 1,
+    PW_LOOP_IN_PROVIDER = 2
+};
+
+struct pywatt_heartbeat_loop {
+    /* Fixed. */
+    struct pywatt_module *module; /* one reference */
+    uint64_t interval_ns;
+    pywatt_health_provider provider;
+    void *user;
+
+    atomic_uint references;
+    atomic_uint flags;     /* PW_LOOP_* */
+    atomic_bool under_way; /* a beat was sent and is not answered */
+    uint64_t sent_epoch;   /* the channel's, when it was sent; whose the beat is */
+
+    /* Guarded by the heartbeat's lock. */
+    struct pw_list mail;
+    bool held; /* the heartbeat thread has it, or will, and a reference */
+
+    /* The heartbeat thread's. */
+    struct pw_due next;                       /* the next beat */
+    struct pw_list waiting;                   /* a beat is due and not sent */
+    uint64_t due_ns;                          /* since when */
+    bool prepared;                            /* the provider was asked for it */
+    unsigned version;                         /* of `registration` */
+    struct pywatt_registration *registration; /* a reference */
+    struct pywatt_string_map *details;        /* NULL without a provider */
+    struct pw_request request;
+    struct pw_post post; /* the channel's while under way */
+};
+
+struct pywatt_heartbeat_loop *pw_loop_acquire(struct pywatt_heartbeat_loop *loop);
+void pw_loop_release(struct pywatt_heartbeat_loop *loop);
+
+/* Ends the beats, and waits as pywatt_heartbeat_loop_stop does. Consumes nothing. */
+void pw_loop_stop(struct pywatt_heartbeat_loop *loop);
+
+bool pw_loop_stopped(const struct pywatt_heartbeat_loop *loop);
+
+/* ---- For the heartbeat thread ---------------------------------------------------------------- */
+
+/* When the first beat is due. */
+uint64_t pw_loop_first_ns(const struct pywatt_heartbeat_loop *loop, uint64_t now_ns);
+
+/* Fills loop->request for the beat that is due now; asks the provider, if there is one. */
+void pw_loop_prepare(struct pywatt_heartbeat_loop *loop);
+
+/* How a beat that was sent ended; see pw_post_done. */
+void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
+                      const struct pw_response *response, const struct pywatt_error *error);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * module.h - a module's inside: what is known of it, and how it is registered again.
+ *
+ * Life: references, by the application's handle, its loop, each asynchronous operation, each job and
+ * each queue that names it.
+ */
+#ifndef PW_REGISTRY_MODULE_H
+#define PW_REGISTRY_MODULE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/sync.h"
+#include "registry/recovery.h"
+#include "registry/watch.h"
+
+#include <pywatt/heartbeat.h>
+#include <pywatt/module.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Capabilities that were told, shared by the module and whoever is telling them again. */
+struct pw_told {
+    atomic_uint references;
+    struct pywatt_capabilities *capabilities;
+};
+
+/* How the last attempt to register a module again ended; for those who waited for it. */
+struct pw_recovery_result {
+    uint64_t round; /* counts the attempts */
+    enum pywatt_status status;
+    struct pywatt_error error;
+};
+
+struct pywatt_module {
+    struct pywatt_client *client; /* one reference */
+    /* Set before anybody else sees the module, and then fixed. */
+    struct pywatt_uuid id;
+    struct pywatt_module_info *info; /* with the id in it; NULL: it cannot register again */
+
+    atomic_uint references;
+    atomic_int health;                 /* what a loop without a provider reports */
+    atomic_uint registration_version;  /* rises when `registration` is another one */
+    _Atomic uint64_t success_epoch;    /* the channel's epoch at the last success; 0: none */
+    atomic_bool forgotten;             /* to be registered again; written under lock */
+    atomic_bool owes_capabilities;     /* to be told its capabilities; written under lock */
+    struct pw_map_node by_id;          /* the registry's */
+    bool listed;                       /* the registry's */
+    struct pw_recovery_place recovery; /* the recovery's */
+    struct pw_list parked;             /* operations; the heartbeat thread's */
+    struct pw_list recovered;          /* guarded by the heartbeat's lock */
+
+    struct pw_mutex lock;
+    struct pw_cond changed;
+    /* Guarded by lock. */
+    struct pywatt_registration *registration; /* never NULL once the module has its id */
+    struct pw_told *told;                     /* NULL: nothing was */
+    unsigned leaving;                         /* unregister operations under way */
+    bool unregistered;
+    bool freed; /* the application has given its handle back */
+    bool recovering;
+    bool came_back; /* registered again, and nobody was told yet */
+    struct pw_recovery_result recovery_result;
+    struct pywatt_heartbeat_loop *loop; /* the one that runs, with a reference, or NULL */
+    struct pw_watch watch;
+};
+
+/*
+ * A module without an id and a registration. `info` is copied, and may be NULL. PYWATT_OK,
+ * PYWATT_NO_MEMORY, and what copying says.
+ */
+enum pywatt_status pw_handle_new(struct pywatt_client *client,
+                                 const struct pywatt_module_info *info, struct pywatt_module **out,
+                                 struct pywatt_error *error);
+struct pywatt_module *pw_handle_acquire(struct pywatt_module *module);
+void pw_handle_release(struct pywatt_module *module);
+
+/*
+ * Gives a new module its id with its first registration, of which it takes a reference, and puts it
+ * into the registry. Cannot fail.
+ */
+void pw_handle_begin(struct pywatt_module *module, struct pywatt_registration *registration);
+
+/* The present registration, with a reference for the caller; NULL if it has none yet. */
+struct pywatt_registration *pw_handle_registration(struct pywatt_module *module);
+
+/*
+ * Makes `registration`, of which it takes a reference, the present one. If the module was forgotten
+ * it is not any more, but owes the orchestrator its capabilities.
+ */
+void pw_handle_set_registration(struct pywatt_module *module,
+                                struct pywatt_registration *registration);
+
+/* Copies capabilities, to be told and kept. */
+enum pywatt_status pw_told_new(const struct pywatt_capabilities *capabilities,
+                               struct pw_told **out);
+struct pw_told *pw_told_acquire(struct pw_told *told);
+void pw_told_release(struct pw_told *told);
+
+/* The orchestrator has accepted these: they are what is told again. Takes a reference. */
+void pw_handle_set_told(struct pywatt_module *module, struct pw_told *told);
+
+/* ---- Leaving --------------------------------------------------------------------------------- */
+
+/*
+ * An unregister operation begins: the loop is stopped, and the module does not register again by
+ * itself meanwhile. PYWATT_OK, or PYWATT_CLOSED if it is unregistered already.
+ */
+enum pywatt_status pw_handle_leave(struct pywatt_module *module, struct pywatt_error *error);
+
+/* It has ended; `gone` says whether the orchestrator has taken the module out. */
+void pw_handle_left(struct pywatt_module *module, bool gone);
+
+/* Waits until nobody is registering the module again. False if the deadline came first. */
+bool pw_handle_settle(struct pywatt_module *module, uint64_t deadline_ns);
+
+/*
+ * The present registration, for an operation, with a reference for the caller. PYWATT_OK, or
+ * PYWATT_CLOSED with its words if the module is unregistered.
+ */
+enum pywatt_status pw_handle_use(struct pywatt_module *module, struct pywatt_registration **out,
+                                 struct pywatt_error *error);
+
+/* ---- Registering again: reregister.c ----------------------------------------------------------- */
+
+/*
+ * An operation that went out with `registration` was answered with `status`: true if that tells
+ * that the orchestrator has forgotten the module and it may register again, or that another
+ * registration came meanwhile. Then pw_handle_recover is next, and the operation may go out again.
+ */
+bool pw_handle_forgotten(struct pywatt_module *module,
+                         const struct pywatt_registration *registration, enum pywatt_status status);
+
+/* True while pw_handle_recover has something to do. */
+bool pw_handle_unwell(const struct pywatt_module *module);
+
+/*
+ * Registers the module again and tells its capabilities again, as far as each is needed; if somebody
+ * is at it, waits for that, and returns how it ended. Blocks until the deadline. If it fails, it is
+ * tried again in the background while the module has a loop or owes its capabilities.
+ */
+enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t deadline_ns,
+                                     struct pywatt_error *error);
+
+/* How the last attempt failed, for an operation that waited for it. */
+enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module,
+                                             struct pywatt_error *error);
+
+/* True if the recovery thread should go on with the module though nobody waits for it. */
+bool pw_handle_wants_recovery(struct pywatt_module *module);
+
+/* True while somebody is registering it again. */
+bool pw_handle_recovering(struct pywatt_module *module);
+
+#endif

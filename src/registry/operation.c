@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * operation.c - requests built, replies read, and what they do to a module. Any thread; no lock of
+ * its own. A task belongs to one thread at a time.
+ */
+#include "registry/operation.h"
+
+#include "base/error.h"
+#include "registry/client.h"
+
+#include <stddef.h>
+
+enum {
+    /* Replies to all but large registrations fit: such a call then needs no heap. */
+    REPLY_STORAGE = 2048
+};
+
+void pw_prefix_operation(struct pywatt_error *error, enum pw_operation operation,
+                         const struct pywatt_module *module)
+{
+    if (error == NULL) {
+        return;
+    }
+    if (operation == PW_OP_REGISTER) {
+        pw_error_prefix(error, "register module '%.64s'", pywatt_module_info_name(module->info));
+        return;
+    }
+    char id[PYWATT_UUID_TEXT_SIZE];
+    pywatt_uuid_format(&module->id, id);
+    switch (operation) {
+    case PW_OP_UNREGISTER: pw_error_prefix(error, "unregister %s", id); break;
+    case PW_OP_HEARTBEAT: pw_error_prefix(error, "heartbeat of %s", id); break;
+    default: pw_error_prefix(error, "capabilities of %s", id); break;
+    }
+}
+
+/* ---- Replies -------------------------------------------------------------------------------- */
+
+static enum pywatt_status read_refusal(const struct pw_response *response,
+                                       struct pywatt_error *error)
+{
+    const enum pywatt_status status =
+        response->status == PYWATT_OK ? PYWATT_REJECTED : response->status;
+    if (response->error.len == 0) {
+        return pw_error_set(error, status, "%s", pywatt_status_text(status));
+    }
+    const int len = response->error.len < PYWATT_ERROR_TEXT_MAX ? (int)response->error.len
+                                                                : PYWATT_ERROR_TEXT_MAX;
+    return pw_error_set(error, status, "%.*s", len, response->error.data);
+}
+
+enum pywatt_status pw_read_reply(enum pw_operation operation, const struct pw_response *response,
+                                 enum pywatt_health *verdict,
+                                 struct pywatt_registration **registration,
+                                 struct pywatt_error *error)
+{
+    if (!response->success) {
+        return read_refusal(response, error);
+    }
+    if (response->operation != operation) {
+        return pw_error_set(error, PYWATT_SERIALIZATION,
+                            "the reply answers another operation (%s) than the one asked (%s)",
+                            pw_operation_name(response->operation), pw_operation_name(operation));
+    }
+    if (operation == PW_OP_REGISTER) {
+        if (response->registration == NULL) {
+            return pw_error_set(error, PYWATT_SERIALIZATION, "the reply has no module in it");
+        }
+        if (registration != NULL) {
+            *registration = pywatt_registration_acquire(response->registration);
+        }
+    }
+    if (verdict != NULL) {
+        *verdict = response->health;
+    }
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_ask(struct pywatt_client *client, struct pw_request *request,
+                          uint64_t deadline_ns, enum pywatt_health *verdict,
+                          struct pywatt_registration **registration, bool *answered,
+                          struct pywatt_error *error)
+{
+    _Alignas(max_align_t) unsigned char storage[REPLY_STORAGE];
+    struct pw_arena arena;
+    struct pw_response response;
+    pw_arena_init_with(&arena, PW_CODEC_ARENA_BUDGET, storage, sizeof(storage));
+    pw_response_init(&response);
+
+    enum pywatt_status status =
+        pw_channel_call(client->channel, request, deadline_ns, &arena, &response, error);
+    if (answered != NULL) {
+        *answered = status == PYWATT_OK && !response.success;
+    }
+    if (status == PYWATT_OK) {
+        status = pw_read_reply(request->operation, &response, verdict, registration, error);
+    }
+    pw_response_clear(&response);
+    pw_arena_destroy(&arena);
+    return status;
+}
+
+/* ---- Arguments ------------------------------------------------------------------------------ */
+
+enum pywatt_status pw_check_heartbeat(const struct pywatt_module *module, enum pywatt_health health,
+                                      struct pywatt_error *error)
+{
+    if (module == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "heartbeat: module is NULL");
+    }
+    if ((int)health < PYWATT_HEALTHY || (int)health > PYWATT_UNHEALTHY) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "heartbeat: %d is no health",
+                            (int)health);
+    }
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_check_capabilities(const struct pywatt_module *module,
+                                         const struct pywatt_capabilities *capabilities,
+                                         struct pw_told **out, struct pywatt_error *error)
+{
+    if (module == NULL || capabilities == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "capabilities: %s is NULL",
+                            module == NULL ? "module" : "capabilities");
+    }
+    const enum pywatt_status status = pw_told_new(capabilities, out);
+    return status == PYWATT_NO_MEMORY ? pw_error_no_memory(error) : status;
+}
+
+bool pw_needs_registration(enum pw_operation operation)
+{
+    return operation == PW_OP_HEARTBEAT || operation == PW_OP_CAPABILITIES;
+}
+
+/* ---- Tasks ---------------------------------------------------------------------------------- */
+
+void pw_task_init(struct pw_task *task, enum pw_operation operation, struct pywatt_module *module,
+                  uint64_t deadline_ns)
+{
+    *task = (struct pw_task){
+        .operation = operation,
+        .module = module,
+        .deadline_ns = deadline_ns,
+        .health = PYWATT_HEALTHY,
+        .verdict = PYWATT_HEALTHY,
+    };
+}
+
+void pw_task_clear(struct pw_task *task)
+{
+    pywatt_registration_release(task->registration);
+    task->registration = NULL;
+}
+
+/* To register an id that this client has registered before, its token shows that we may. */
+static void fill_register(struct pw_task *task, struct pw_request *request)
+{
+    const struct pywatt_module_info *info = task->module->info;
+    const struct pywatt_uuid *id = pywatt_module_info_id(info);
+    if (id != NULL) {
+        task->registration = pw_registry_find(&task->module->client->registry, id);
+    }
+    request->info = task->module->info;
+}
+
+enum pywatt_status pw_task_fill(struct pw_task *task, struct pw_request *request,
+                                struct pywatt_error *error)
+{
+    struct pywatt_module *module = task->module;
+    pw_task_clear(task);
+    pw_request_init(request);
+    request->operation = task->operation;
+    if (task->operation == PW_OP_REGISTER) {
+        fill_register(task, request);
+    } else {
+        const enum pywatt_status status = pw_handle_use(module, &task->registration, error);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+        request->module_id = *pywatt_registration_id(task->registration);
+        request->generation = pywatt_registration_generation(task->registration);
+    }
+    if (task->registration != NULL) {
+        request->token = pw_str_from(pywatt_registration_token(task->registration));
+    }
+    request->health = task->health;
+    /* The message is only encoded from, so that what it points to stays as it is. */
+    request->details = (struct pywatt_string_map *)(uintptr_t)task->details;
+    request->capabilities = task->told == NULL ? NULL : task->told->capabilities;
+    return PYWATT_OK;
+}
+
+/* What a success means for the module. */
+static void take_effect(struct pw_task *task, struct pywatt_registration *registration)
+{
+    struct pywatt_module *module = task->module;
+    switch (task->operation) {
+    case PW_OP_REGISTER:
+        pw_registry_spread(&module->client->registry, registration);
+        pw_handle_begin(module, registration);
+        pywatt_registration_release(registration);
+        break;
+    case PW_OP_CAPABILITIES: pw_handle_set_told(module, task->told); break;
+    case PW_OP_UNREGISTER:
+    case PW_OP_HEARTBEAT: break;
+    }
+    atomic_store_explicit(&module->success_epoch, pw_channel_epoch(module->client->channel),
+                          memory_order_relaxed);
+}
+
+enum pywatt_status pw_task_settle(struct pw_task *task, enum pywatt_status status,
+                                  const struct pw_response *response,
+                                  const struct pywatt_error *channel_error,
+                                  struct pywatt_error *error)
+{
+    struct pywatt_registration *registration = NULL;
+    bool refused = false;
+    if (status == PYWATT_OK) {
+        refused = !response->success;
+        status = pw_read_reply(task->operation, response, &task->verdict, &registration, error);
+    } else if (channel_error != NULL) {
+        *error = *channel_error;
+        error->status = status;
+    } else {
+        pw_error_set(error, status, "%s", pywatt_status_text(status));
+    }
+    if (status == PYWATT_OK) {
+        take_effect(task, registration);
+    } else if (!refused) {
+        pw_prefix_operation(error, task->operation, task->module);
+    }
+    return status;
+}
+
+/* Once round: build, ask, take in. */
+static enum pywatt_status ask_once(struct pw_task *task, bool *answered, struct pywatt_error *error)
+{
+    struct pw_request request;
+    struct pywatt_registration *registration = NULL;
+    *answered = false;
+    enum pywatt_status status = pw_task_fill(task, &request, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    status = pw_ask(task->module->client, &request, task->deadline_ns, &task->verdict,
+                    &registration, answered, error);
+    if (status == PYWATT_OK) {
+        take_effect(task, registration);
+    } else if (!*answered) {
+        pw_prefix_operation(error, task->operation, task->module);
+    }
+    return status;
+}
+
+enum pywatt_status pw_task_run(struct pw_task *task, struct pywatt_error *error)
+{
+    struct pywatt_module *module = task->module;
+    const bool may_recover = pw_needs_registration(task->operation);
+    enum pywatt_status status = PYWATT_OK;
+    if (may_recover && pw_handle_unwell(module)) {
+        status = pw_handle_recover(module, task->deadline_ns, error);
+    }
+    for (bool again = false; status == PYWATT_OK; again = true) {
+        bool answered;
+        status = ask_once(task, &answered, error);
+        if (status == PYWATT_OK || again || !may_recover || !answered ||
+            !pw_handle_forgotten(module, task->registration, status)) {
+            return status;
+        }
+        status = pw_handle_recover(module, task->deadline_ns, error);
+    }
+    return status;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * operation.h - one operation of a module, from its arguments to its result: builds the request,
+ * reads the reply, does to the module what the reply means. Shared by the blocking form, which runs
+ * it in the calling thread, and the asynchronous one.
+ */
+#ifndef PW_REGISTRY_OPERATION_H
+#define PW_REGISTRY_OPERATION_H
+
+#include "model/message.h"
+#include "registry/module.h"
+
+#include <pywatt/module.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is to be done. Its owner has a reference on the module while it lives. */
+struct pw_task {
+    enum pw_operation operation;
+    struct pywatt_module *module; /* to register: a new one, without an id */
+    uint64_t deadline_ns;
+    enum pywatt_health health;                /* heartbeat */
+    const struct pywatt_string_map *details;  /* heartbeat; borrowed, may be NULL */
+    struct pw_told *told;                     /* capabilities; borrowed */
+    struct pywatt_registration *registration; /* what it went out with; a reference, or NULL */
+    enum pywatt_health verdict;               /* heartbeat: the result */
+};
+
+void pw_task_init(struct pw_task *task, enum pw_operation operation, struct pywatt_module *module,
+                  uint64_t deadline_ns);
+void pw_task_clear(struct pw_task *task);
+
+/*
+ * Fills `request` with what is to be sent now: pointers borrowed from the task, which keeps them
+ * until it is filled again or cleared. PYWATT_OK, or PYWATT_CLOSED if the module is unregistered.
+ */
+enum pywatt_status pw_task_fill(struct pw_task *task, struct pw_request *request,
+                                struct pywatt_error *error);
+
+/*
+ * Takes in how the request ended: `status` of the channel and, if that is PYWATT_OK, the reply.
+ * Returns what it comes to, with its words in *error, which is not NULL. Cannot fail for itself.
+ */
+enum pywatt_status pw_task_settle(struct pw_task *task, enum pywatt_status status,
+                                  const struct pw_response *response,
+                                  const struct pywatt_error *channel_error,
+                                  struct pywatt_error *error);
+
+/* Does it all: the blocking form. The caller is inside the client. `error` may be NULL. */
+enum pywatt_status pw_task_run(struct pw_task *task, struct pywatt_error *error);
+
+/*
+ * Sends `request` and waits for its reply: PYWATT_OK if the orchestrator did what was asked, else
+ * why not. `*answered`, if not NULL, tells whether it was the orchestrator who said so.
+ * `*registration`, if not NULL, gets a reference on what a register reply carries.
+ */
+enum pywatt_status pw_ask(struct pywatt_client *client, struct pw_request *request,
+                          uint64_t deadline_ns, enum pywatt_health *verdict,
+                          struct pywatt_registration **registration, bool *answered,
+                          struct pywatt_error *error);
+
+/* The same for a reply that is there. */
+enum pywatt_status pw_read_reply(enum pw_operation operation, const struct pw_response *response,
+                                 enum pywatt_health *verdict,
+                                 struct pywatt_registration **registration,
+                                 struct pywatt_error *error);
+
+/* Checks the arguments of a heartbeat. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */
+enum pywatt_status pw_check_heartbeat(const struct pywatt_module *module, enum pywatt_health health,
+                                      struct pywatt_error *error);
+
+/* Checks those of an advertisement, and copies what is to be told. Adds PYWATT_NO_MEMORY. */
+enum pywatt_status pw_check_capabilities(const struct pywatt_module *module,
+                                         const struct pywatt_capabilities *capabilities,
+                                         struct pw_told **out, struct pywatt_error *error);
+
+/* True for operations that a module which the orchestrator has forgotten cannot do. */
+bool pw_needs_registration(enum pw_operation operation);
+
+/* Puts what was being done before the words of *error: "heartbeat of <id>: ...". */
+void pw_prefix_operation(struct pywatt_error *error, enum pw_operation operation,
+                         const struct pywatt_module *module);
+
+#endif

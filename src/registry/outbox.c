@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * outbox.c - the asynchronous operations that wait to be sent: in order, as there is room, or parked
+ * with their module until it is registered again; each until its deadline. The heartbeat thread
+ * only, and no lock but what is asked of others for a moment.
+ */
+#include "base/error.h"
+#include "registry/async.h"
+#include "registry/client.h"
+#include "registry/heartbeat.h"
+
+static struct pw_async *operation_of(struct pw_list *link)
+{
+    return PW_CONTAINER_OF(link, struct pw_async, link);
+}
+
+/* Takes it out of whatever it waits in. */
+static void take_out(struct pw_heartbeat *heartbeat, struct pw_async *operation)
+{
+    pw_list_remove(&operation->link);
+    pw_due_heap_remove(&heartbeat->operation_deadlines, &operation->due);
+}
+
+/* It does not wait to be sent any more. */
+static void uncount(struct pw_heartbeat *heartbeat, struct pw_async *operation)
+{
+    if (operation->counted) {
+        operation->counted = false;
+        heartbeat->operations_gone++;
+    }
+}
+
+static void fail(struct pw_heartbeat *heartbeat, struct pw_async *operation,
+                 enum pywatt_status status)
+{
+    take_out(heartbeat, operation);
+    uncount(heartbeat, operation);
+    pw_async_finish(operation, status);
+}
+
+/*
+ * True if it has to wait: to leave, until nobody is registering the module again; for the rest,
+ * until the module is registered again.
+ */
+static bool must_wait(struct pw_async *operation)
+{
+    struct pywatt_module *module = operation->task.module;
+    if (operation->task.operation == PW_OP_UNREGISTER) {
+        return pw_handle_recovering(module);
+    }
+    return pw_needs_registration(operation->task.operation) && !operation->recovered &&
+           pw_handle_unwell(module);
+}
+
+static void park(struct pywatt_client *client, struct pw_async *operation)
+{
+    struct pywatt_module *module = operation->task.module;
+    pw_list_remove(&operation->link);
+    pw_list_append(&module->parked, &operation->link);
+    uncount(&client->heartbeat, operation);
+    operation->parked = true;
+    if (operation->task.operation != PW_OP_UNREGISTER) {
+        operation->recovered = true;
+        pw_recovery_request(client, module, true);
+    }
+}
+
+static void unpark(struct pw_heartbeat *heartbeat, struct pw_async *operation)
+{
+    operation->parked = false;
+    pw_list_append(&heartbeat->ready, &operation->link);
+}
+
+void pw_outbox_take(struct pywatt_client *client, struct pw_async *operation)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pywatt_module *module = operation->task.module;
+    pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
+                       operation->task.deadline_ns);
+    if (operation->parked && pw_handle_unwell(module)) {
+        pw_list_append(&module->parked, &operation->link);
+    } else {
+        unpark(heartbeat, operation);
+    }
+}
+
+/* ---- What ends without being sent ----------------------------------------------------------- */
+
+static enum pywatt_status ran_out(struct pywatt_client *client, struct pw_async *operation)
+{
+    struct pywatt_error *error = &operation->error;
+    const struct pywatt_error *last = &client->heartbeat.last_connect_error;
+    enum pywatt_status status;
+    if (operation->parked) {
+        status = pw_error_set(error, PYWATT_TIMEOUT,
+                              "no reply before the deadline: the module is being registered again");
+    } else if (pw_channel_connected(client->channel)) {
+        status = pw_error_set(error, PYWATT_TIMEOUT,
+                              "no reply before the deadline: too much was under way to send it");
+    } else {
+        status = pw_error_set(error, PYWATT_CONNECTION, "no connection before the deadline%s%s",
+                              last->status == PYWATT_OK ? "" : ": ",
+                              last->status == PYWATT_OK ? "" : last->text);
+    }
+    pw_prefix_operation(error, operation->task.operation, operation->task.module);
+    return status;
+}
+
+void pw_outbox_expire(struct pywatt_client *client, uint64_t now_ns)
+{
+    struct pw_due_heap *deadlines = &client->heartbeat.operation_deadlines;
+    while (pw_due_heap_next_ns(deadlines) <= now_ns) {
+        struct pw_async *operation = PW_CONTAINER_OF(deadlines->root, struct pw_async, due);
+        fail(&client->heartbeat, operation, ran_out(client, operation));
+    }
+}
+
+void pw_outbox_unconnected(struct pywatt_client *client, const struct pywatt_error *error)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    while (!pw_list_empty(&heartbeat->ready)) {
+        struct pw_async *operation = operation_of(heartbeat->ready.next);
+        operation->error = *error;
+        pw_prefix_operation(&operation->error, operation->task.operation, operation->task.module);
+        fail(heartbeat, operation, error->status);
+    }
+}
+
+void pw_outbox_end(struct pywatt_client *client)
+{
+    struct pw_due_heap *deadlines = &client->heartbeat.operation_deadlines;
+    while (deadlines->root != NULL) {
+        struct pw_async *operation = PW_CONTAINER_OF(deadlines->root, struct pw_async, due);
+        fail(&client->heartbeat, operation, pw_client_is_closed(&operation->error));
+    }
+}
+
+void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *module)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_list parked;
+    pw_list_init(&parked);
+    pw_list_splice(&parked, &module->parked); /* those that stay are put back */
+    struct pw_list *link;
+    while ((link = pw_list_pop(&parked)) != NULL) {
+        struct pw_async *operation = operation_of(link);
+        if (pw_handle_recovering(module)) {
+            pw_list_append(&module->parked, link); /* somebody is at it again: wait for that */
+        } else if (operation->task.operation == PW_OP_UNREGISTER || !pw_handle_unwell(module)) {
+            unpark(heartbeat, operation);
+        } else {
+            fail(heartbeat, operation, pw_handle_recovery_failed(module, &operation->error));
+        }
+    }
+}
+
+/* ---- What is sent --------------------------------------------------------------------------- */
+
+/* The channel did not take it: true if it is to be tried again later. */
+static bool worth_waiting(struct pywatt_client *client, struct pw_async *operation,
+                          const struct pw_request *request, enum pywatt_status *status)
+{
+    if (*status == PYWATT_CONNECTION || *status == PYWATT_CHANNEL) {
+        client->heartbeat.disconnected = true;
+        return true;
+    }
+    if (*status == PYWATT_LIMIT && !operation->measured) {
+        *status = pw_heartbeat_measure(client, request, &operation->error);
+        operation->measured = *status == PYWATT_OK;
+    }
+    return operation->measured && (*status == PYWATT_LIMIT || *status == PYWATT_OK);
+}
+
+static void put_back(struct pw_heartbeat *heartbeat, struct pw_async *operation)
+{
+    pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
+                       operation->task.deadline_ns);
+    pw_list_append(heartbeat->ready.next, &operation->link); /* before the first */
+}
+
+/* Posts it or ends it: true. False if it must wait where it is. */
+static bool send_operation(struct pywatt_client *client, struct pw_async *operation, bool *posted)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_request request;
+    enum pywatt_status status = pw_task_fill(&operation->task, &request, &operation->error);
+    if (status != PYWATT_OK) {
+        fail(heartbeat, operation, status);
+        return true;
+    }
+    /* Once the channel has it, it may be over, and gone, at any moment. */
+    const bool counted = operation->counted;
+    take_out(heartbeat, operation);
+    status = pw_channel_post(client->channel, &request, operation->task.deadline_ns,
+                             &operation->post, &operation->error);
+    if (status == PYWATT_OK) {
+        heartbeat->operations_gone += counted ? 1 : 0;
+        *posted = true;
+        return true;
+    }
+    if (worth_waiting(client, operation, &request, &status)) {
+        put_back(heartbeat, operation);
+        return false;
+    }
+    uncount(heartbeat, operation);
+    pw_prefix_operation(&operation->error, operation->task.operation, operation->task.module);
+    pw_async_finish(operation, status);
+    return true;
+}
+
+void pw_outbox_send(struct pywatt_client *client, bool *posted)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    while (!heartbeat->disconnected && !pw_list_empty(&heartbeat->ready)) {
+        struct pw_async *operation = operation_of(heartbeat->ready.next);
+        if (must_wait(operation)) {
+            park(client, operation);
+        } else if (!send_operation(client, operation, posted)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * recovery.h - the recovery thread: connects in the background while beats or asynchronous
+ * operations need it, and registers modules again that an orchestrator has forgotten. Both block,
+ * which the heartbeat thread must not.
+ */
+#ifndef PW_REGISTRY_RECOVERY_H
+#define PW_REGISTRY_RECOVERY_H
+
+#include "base/sync.h"
+#include "registry/due_heap.h"
+#include "transport/backoff.h"
+
+#include <pywatt/module.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pw_recovery {
+    struct pw_mutex lock;
+    struct pw_cond wake;
+    /* Guarded by lock. */
+    struct pw_due_heap modules;
+    bool connect_wanted;
+    uint64_t connect_not_before_ns;
+    bool closed;
+};
+
+/* A module's place in it; guarded by the recovery's lock. */
+struct pw_recovery_place {
+    struct pw_due due; /* while it is queued, the queue has a reference on the module */
+    bool urgent;
+    struct pw_backoff backoff;
+};
+
+/* PYWATT_OK or PYWATT_NO_MEMORY. */
+enum pywatt_status pw_recovery_init(struct pw_recovery *recovery);
+void pw_recovery_destroy(struct pw_recovery *recovery);
+void pw_recovery_place_init(struct pw_recovery_place *place);
+
+/* Nothing new is begun; the thread ends. Any thread. */
+void pw_recovery_close(struct pw_recovery *recovery);
+
+/* Wants a connection. Any thread; costs a lock. */
+void pw_recovery_connect(struct pywatt_client *client);
+
+/*
+ * Wants `module` registered again, as soon as may be. `urgent`: somebody waits for it, so that an
+ * attempt is made even if the module itself does not need one. Any thread.
+ */
+void pw_recovery_request(struct pywatt_client *client, struct pywatt_module *module, bool urgent);
+
+/* An attempt has ended, in whatever thread: after a failure the next one is put off. */
+void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *module,
+                           bool succeeded);
+
+/* The thread: returns once it is closed. */
+void pw_recovery_run(struct pywatt_client *client);
+
+#endif

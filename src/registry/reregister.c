@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * reregister.c - brings a module back that its orchestrator has forgotten: registers it again with
+ * the same id, tells its last capabilities again. Runs in the thread of a blocking caller or in the
+ * recovery thread, one at a time for each module (`recovering`, under the module's lock); others
+ * that need it wait for its result.
+ */
+#include "base/error.h"
+#include "base/log.h"
+#include "registry/client.h"
+#include "registry/module.h"
+#include "registry/operation.h"
+
+bool pw_handle_forgotten(struct pywatt_module *module,
+                         const struct pywatt_registration *registration, enum pywatt_status status)
+{
+    if (status != PYWATT_MODULE_NOT_FOUND && status != PYWATT_INVALID_TOKEN &&
+        status != PYWATT_STALE_GENERATION) {
+        return false;
+    }
+    /* A token that was good on this very connection has been replaced: somebody else took over. */
+    const uint64_t epoch = pw_channel_epoch(module->client->channel);
+    const uint64_t last = atomic_load_explicit(&module->success_epoch, memory_order_relaxed);
+    const bool lost = status == PYWATT_MODULE_NOT_FOUND ||
+                      (status == PYWATT_INVALID_TOKEN && last != 0 && last != epoch);
+    pw_mutex_lock(&module->lock);
+    bool recoverable = false;
+    if (module->leaving == 0 && !module->unregistered) {
+        if (module->registration != registration) {
+            recoverable = true;
+        } else if (lost && module->client->settings.reregister && module->info != NULL) {
+            atomic_store(&module->forgotten, true);
+            recoverable = true;
+        }
+    }
+    pw_mutex_unlock(&module->lock);
+    return recoverable;
+}
+
+bool pw_handle_unwell(const struct pywatt_module *module)
+{
+    return atomic_load_explicit(&module->forgotten, memory_order_relaxed) ||
+           atomic_load_explicit(&module->owes_capabilities, memory_order_relaxed);
+}
+
+bool pw_handle_wants_recovery(struct pywatt_module *module)
+{
+    pw_mutex_lock(&module->lock);
+    const bool owes = atomic_load(&module->owes_capabilities);
+    const bool wants = !module->freed && !module->unregistered && module->leaving == 0 &&
+                       (owes || (atomic_load(&module->forgotten) && module->loop != NULL));
+    pw_mutex_unlock(&module->lock);
+    return wants;
+}
+
+bool pw_handle_recovering(struct pywatt_module *module)
+{
+    pw_mutex_lock(&module->lock);
+    const bool recovering = module->recovering;
+    pw_mutex_unlock(&module->lock);
+    return recovering;
+}
+
+enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module,
+                                             struct pywatt_error *error)
+{
+    pw_mutex_lock(&module->lock);
+    enum pywatt_status status = module->recovery_result.status;
+    *error = module->recovery_result.error;
+    pw_mutex_unlock(&module->lock);
+    if (status == PYWATT_OK) { /* none was made: the module is about to leave */
+        status = pw_error_set(error, PYWATT_MODULE_NOT_FOUND, "the module is being unregistered");
+    }
+    return status;
+}
+
+/* ---- The two steps -------------------------------------------------------------------------- */
+
+static enum pywatt_status register_again(struct pywatt_module *module, uint64_t deadline_ns,
+                                         struct pywatt_error *error)
+{
+    struct pywatt_client *client = module->client;
+    struct pywatt_registration *old = pw_handle_registration(module);
+    struct pywatt_registration *fresh = NULL;
+    struct pw_request request;
+    bool answered;
+    pw_request_init(&request);
+    request.operation = PW_OP_REGISTER;
+    request.info = module->info;
+    request.token = pw_str_from(pywatt_registration_token(old));
+    const enum pywatt_status status =
+        pw_ask(client, &request, deadline_ns, NULL, &fresh, &answered, error);
+    pywatt_registration_release(old);
+    if (status != PYWATT_OK) {
+        if (!answered) {
+            pw_error_prefix(error, "register module '%.64s' again",
+                            pywatt_module_info_name(module->info));
+        }
+        return status;
+    }
+    if (!pywatt_uuid_equal(pywatt_registration_id(fresh), &module->id)) {
+        pw_log(PYWATT_LOG_WARNING, "module '%.64s' was given another id when it registered again",
+               pywatt_module_info_name(module->info));
+    }
+    pw_registry_spread(&client->registry, fresh);
+    pw_handle_set_registration(module, fresh);
+    pywatt_registration_release(fresh);
+    pw_count(&client->counters.reregistrations, 1);
+    atomic_store_explicit(&module->success_epoch, pw_channel_epoch(client->channel),
+                          memory_order_relaxed);
+    pw_mutex_lock(&module->lock);
+    module->came_back = true;
+    pw_mutex_unlock(&module->lock);
+    return PYWATT_OK;
+}
+
+/* The capabilities were told, or refused, which telling them once more would not change. */
+static void settle_debt(struct pywatt_module *module, const struct pw_told *told)
+{
+    pw_mutex_lock(&module->lock);
+    if (module->told == told) {
+        atomic_store(&module->owes_capabilities, false);
+    }
+    pw_mutex_unlock(&module->lock);
+}
+
+static enum pywatt_status tell_again(struct pywatt_module *module, uint64_t deadline_ns,
+                                     struct pywatt_error *error)
+{
+    pw_mutex_lock(&module->lock);
+    struct pw_told *told = pw_told_acquire(module->told);
+    pw_mutex_unlock(&module->lock);
+    if (told == NULL) {
+        return PYWATT_OK;
+    }
+    struct pywatt_registration *registration = pw_handle_registration(module);
+    struct pw_request request;
+    bool answered;
+    pw_request_init(&request);
+    request.operation = PW_OP_CAPABILITIES;
+    request.module_id = *pywatt_registration_id(registration);
+    request.token = pw_str_from(pywatt_registration_token(registration));
+    request.generation = pywatt_registration_generation(registration);
+    request.capabilities = told->capabilities;
+    enum pywatt_status status =
+        pw_ask(module->client, &request, deadline_ns, NULL, NULL, &answered, error);
+    if (status == PYWATT_OK) {
+        settle_debt(module, told);
+    } else if (!answered) {
+        pw_prefix_operation(error, PW_OP_CAPABILITIES, module);
+    } else if (!pw_handle_forgotten(module, registration, status)) {
+        pw_log(PYWATT_LOG_WARNING, "module '%.64s': capabilities refused when told again: %s",
+               pywatt_module_info_name(module->info), pywatt_status_name(status));
+        settle_debt(module, told);
+        status = PYWATT_OK;
+    }
+    pywatt_registration_release(registration);
+    pw_told_release(told);
+    return status;
+}
+
+/* ---- One attempt, by one thread, for all who wait -------------------------------------------- */
+
+static enum pywatt_status attempt(struct pywatt_module *module, uint64_t deadline_ns,
+                                  struct pywatt_error *error)
+{
+    enum pywatt_status status = PYWATT_OK;
+    if (atomic_load(&module->forgotten)) {
+        status = register_again(module, deadline_ns, error);
+    }
+    if (status == PYWATT_OK && atomic_load(&module->owes_capabilities)) {
+        status = tell_again(module, deadline_ns, error);
+    }
+    return status;
+}
+
+/* Gives the result to those who wait, and to whoever goes on from here. */
+static void publish(struct pywatt_module *module, enum pywatt_status status,
+                    const struct pywatt_error *error)
+{
+    struct pywatt_client *client = module->client;
+    pw_mutex_lock(&module->lock);
+    module->recovering = false;
+    module->recovery_result.round++;
+    module->recovery_result.status = status;
+    if (status != PYWATT_OK) {
+        module->recovery_result.error = *error;
+    }
+    const bool came_back = status == PYWATT_OK && module->came_back;
+    if (came_back) {
+        module->came_back = false;
+    }
+    pw_cond_broadcast(&module->changed);
+    pw_mutex_unlock(&module->lock);
+
+    pw_recovery_attempted(client, module, status == PYWATT_OK);
+    pw_heartbeat_recovered(client, module);
+    if (came_back) {
+        pw_watch_reregistered(module);
+    } else if (status != PYWATT_OK && status != PYWATT_CLOSED) {
+        pw_watch_note(module, status, PYWATT_HEALTHY, error->text);
+    }
+}
+
+/*
+ * Waits while somebody else is at it. True if that settles the matter, with its result; false if
+ * the caller has become the one who is at it.
+ */
+static bool wait_or_begin(struct pywatt_module *module, uint64_t deadline_ns,
+                          enum pywatt_status *status, struct pywatt_error *error)
+{
+    bool settled = true;
+    bool in_time = true;
+    pw_mutex_lock(&module->lock);
+    const uint64_t round = module->recovery_result.round;
+    while (module->recovering && in_time) {
+        in_time = pw_cond_wait_until(&module->changed, &module->lock, deadline_ns);
+    }
+    const struct pw_recovery_result *result = &module->recovery_result;
+    if (module->recovering) {
+        *status =
+            pw_error_set(error, PYWATT_TIMEOUT,
+                         "no reply before the deadline: the module is being registered again");
+    } else if (!pw_handle_unwell(module)) {
+        *status = PYWATT_OK;
+    } else if (module->leaving > 0 || module->unregistered) {
+        *status = pw_error_set(error, PYWATT_MODULE_NOT_FOUND, "the module is being unregistered");
+    } else if (result->round != round && result->status != PYWATT_TIMEOUT) {
+        *status = result->status;
+        if (error != NULL) {
+            *error = result->error;
+        }
+    } else {
+        module->recovering = true;
+        settled = false;
+    }
+    pw_mutex_unlock(&module->lock);
+    return settled;
+}
+
+enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t deadline_ns,
+                                     struct pywatt_error *error)
+{
+    enum pywatt_status status;
+    if (wait_or_begin(module, deadline_ns, &status, error)) {
+        return status;
+    }
+    struct pywatt_error words = {PYWATT_OK, ""};
+    status = attempt(module, deadline_ns, &words);
+    publish(module, status, &words);
+    if (status != PYWATT_OK && error != NULL) {
+        *error = words;
+    }
+    return status;
+}
