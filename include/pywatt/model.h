@@ -148,7 +148,7 @@ PYWATT_API enum pywatt_status pywatt_endpoint_copy(const struct pywatt_endpoint 
 PYWATT_API bool pywatt_endpoint_equal(const struct pywatt_endpoint *a,
                                       const struct pywatt_endpoint *b);
 
-/* Names the authentication scheme, such as "Bearer". */
+/* Names the authentication scheme, such as "Bearer", in up to PYWATT_NAME_MAX bytes. */
 PYWATT_API enum pywatt_status pywatt_endpoint_set_auth(struct pywatt_endpoint *endpoint,
                                                        const char *auth_scheme);
 PYWATT_API enum pywatt_status pywatt_endpoint_set_metadata(struct pywatt_endpoint *endpoint,
@@ -189,6 +189,8 @@ pywatt_capabilities_add_http_endpoint(struct pywatt_capabilities *capabilities, 
 PYWATT_API enum pywatt_status
 pywatt_capabilities_add_endpoint(struct pywatt_capabilities *capabilities,
                                  const struct pywatt_endpoint *endpoint);
+
+/* Adds a message type, of up to PYWATT_NAME_MAX bytes. */
 PYWATT_API enum pywatt_status
 pywatt_capabilities_add_message_type(struct pywatt_capabilities *capabilities,
                                      const char *message_type);
@@ -197,8 +199,9 @@ pywatt_capabilities_add_message_type(struct pywatt_capabilities *capabilities,
  * Sets an additional capability to any JSON value, given as its text (`"true"`, `"[1,2]"`,
  * `"\"text\""`). The text is checked strictly (RFC 8259, UTF-8, no duplicate keys, depth of
  * PYWATT_JSON_DEPTH_MAX) and copied without the white space between its tokens; numbers keep
- * their spelling. A key that is there gets the new value. PYWATT_SERIALIZATION if `json_text` is
- * not one JSON value, else the statuses at the top.
+ * their spelling. PYWATT_JSON_VALUE_MAX bounds what is stored; with white space the text may have
+ * four times as much. A key that is there gets the new value. PYWATT_SERIALIZATION if `json_text`
+ * is not one JSON value, else the statuses at the top.
  */
 PYWATT_API enum pywatt_status
 pywatt_capabilities_set_capability(struct pywatt_capabilities *capabilities, const char *key,
