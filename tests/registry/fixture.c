@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * fixture.c - see the header. A box's lock guards all of it; asserts are for the main thread only,
+ * so what runs on others only stores.
+ */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PATIENCE_MS = 10000
+};
+
+const char *const all_codecs[] = {"json", "protobuf"};
+const size_t codec_count = sizeof(all_codecs) / sizeof(all_codecs[0]);
+
+struct pywatt_client *open_client(struct pw_fake *fake, const char *codec, tune_fn tune)
+{
+    struct pywatt_client_options options;
+    pywatt_client_options_init(&options);
+    options.endpoints = pw_fake_url(fake);
+    options.codec = codec;
+    options.reconnect_delay_ms = 1;
+    options.reconnect_max_delay_ms = 20;
+    options.timeout_ms = 10000 * pw_test_slow_factor();
+    if (tune != NULL) {
+        tune(&options);
+    }
+    struct pywatt_client *client = NULL;
+    struct pywatt_error error;
+    if (pywatt_client_open(&options, &client, &error) != PYWATT_OK) {
+        fail_msg("no client: %s", error.text);
+    }
+    return client;
+}
+
+struct pywatt_module_info *new_info(const char *name)
+{
+    struct pywatt_module_info *info = NULL;
+    assert_int_equal(pywatt_module_info_new(name, "1.2.3", "a module", &info), PYWATT_OK);
+    return info;
+}
+
+struct pywatt_capabilities *new_capabilities(void)
+{
+    static const char *const methods[] = {"GET", "POST"};
+    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+    assert_non_null(capabilities);
+    assert_int_equal(pywatt_capabilities_add_http_endpoint(capabilities, "/work", methods, 2),
+                     PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_add_message_type(capabilities, "job"), PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_set_capability(capabilities, "tuning", "{\"k\": [1, 2]}"),
+                     PYWATT_OK);
+    return capabilities;
+}
+
+struct pywatt_module *register_named(struct pywatt_client *client, const char *name)
+{
+    struct pywatt_module_info *info = new_info(name);
+    struct pywatt_module *module = NULL;
+    struct pywatt_error error;
+    if (pywatt_register_module(client, info, &module, &error) != PYWATT_OK) {
+        fail_msg("not registered: %s", error.text);
+    }
+    pywatt_module_info_free(info);
+    return module;
+}
+
+/* ---- Boxes ----------------------------------------------------------------------------------- */
+
+void box_init(struct box *box)
+{
+    memset(box, 0, sizeof(*box));
+    assert_int_equal(pw_mutex_init(&box->lock), PYWATT_OK);
+    assert_int_equal(pw_cond_init(&box->changed), PYWATT_OK);
+}
+
+void box_destroy(struct box *box)
+{
+    pw_cond_destroy(&box->changed);
+    pw_mutex_destroy(&box->lock);
+}
+
+void box_put(struct box *box, enum pywatt_status status, enum pywatt_health verdict,
+             const char *text, struct pywatt_module *module, bool reregistered)
+{
+    pw_mutex_lock(&box->lock);
+    if (box->count < BOX_EVENTS_MAX) {
+        struct told *told = &box->told[box->count];
+        told->status = status;
+        told->verdict = verdict;
+        told->reregistered = reregistered;
+        told->module = module;
+        snprintf(told->text, sizeof(told->text), "%s", text);
+    }
+    box->count++;
+    pw_cond_broadcast(&box->changed);
+    pw_mutex_unlock(&box->lock);
+}
+
+uint64_t box_count(struct box *box)
+{
+    pw_mutex_lock(&box->lock);
+    const uint64_t count = box->count;
+    pw_mutex_unlock(&box->lock);
+    return count;
+}
+
+bool box_wait(struct box *box, uint64_t count)
+{
+    const uint64_t deadline_ns = (uint64_t)pw_test_deadline_ns(PATIENCE_MS);
+    bool in_time = true;
+    pw_mutex_lock(&box->lock);
+    while (box->count < count && in_time) {
+        in_time = pw_cond_wait_until(&box->changed, &box->lock, deadline_ns);
+    }
+    const bool reached = box->count >= count;
+    pw_mutex_unlock(&box->lock);
+    return reached;
+}
+
+void box_gate_pass(struct box *box)
+{
+    pw_mutex_lock(&box->lock);
+    box->waiting++;
+    pw_cond_broadcast(&box->changed);
+    while (!box->open) {
+        pw_cond_wait(&box->changed, &box->lock);
+    }
+    pw_mutex_unlock(&box->lock);
+}
+
+bool box_gate_wait_for_one(struct box *box)
+{
+    const uint64_t deadline_ns = (uint64_t)pw_test_deadline_ns(PATIENCE_MS);
+    bool in_time = true;
+    pw_mutex_lock(&box->lock);
+    while (box->waiting == 0 && in_time) {
+        in_time = pw_cond_wait_until(&box->changed, &box->lock, deadline_ns);
+    }
+    const bool there = box->waiting > 0;
+    pw_mutex_unlock(&box->lock);
+    return there;
+}
+
+void box_gate_open(struct box *box)
+{
+    pw_mutex_lock(&box->lock);
+    box->open = true;
+    pw_cond_broadcast(&box->changed);
+    pw_mutex_unlock(&box->lock);
+}
+
+void on_registered(void *user, enum pywatt_status status, const struct pywatt_error *error,
+                   struct pywatt_module *module)
+{
+    box_put(user, status, PYWATT_HEALTHY, error->text, module, false);
+}
+
+void on_done(void *user, enum pywatt_status status, const struct pywatt_error *error)
+{
+    box_put(user, status, PYWATT_HEALTHY, error->text, NULL, false);
+}
+
+void on_heartbeat(void *user, enum pywatt_status status, const struct pywatt_error *error,
+                  enum pywatt_health verdict)
+{
+    box_put(user, status, verdict, error->text, NULL, false);
+}
+
+void on_event(void *user, struct pywatt_module *module, const struct pywatt_heartbeat_event *event)
+{
+    box_put(user, event->status, event->verdict, event->text, module, event->reregistered);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+static bool has_threads(void *user)
+{
+    return pw_test_threads() == *(const size_t *)user;
+}
+
+bool wait_threads(size_t count)
+{
+    return pw_test_wait_until(has_threads, &count, PATIENCE_MS);
+}
+
+uint64_t stat_of(struct pywatt_client *client, size_t offset)
+{
+    struct pywatt_client_stats stats = {.size = sizeof(stats)};
+    uint64_t value;
+    assert_int_equal(pywatt_client_get_stats(client, &stats), PYWATT_OK);
+    memcpy(&value, (const char *)&stats + offset, sizeof(value));
+    return value;
+}
+
+struct wanted_stat {
+    struct pywatt_client *client;
+    size_t offset;
+    uint64_t least;
+};
+
+static bool stat_reached(void *user)
+{
+    const struct wanted_stat *wanted = user;
+    return stat_of(wanted->client, wanted->offset) >= wanted->least;
+}
+
+bool wait_stat(struct pywatt_client *client, size_t offset, uint64_t least)
+{
+    struct wanted_stat wanted = {client, offset, least};
+    return pw_test_wait_until(stat_reached, &wanted, PATIENCE_MS);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the tests of the module side share: a client against the fake orchestrator, and a box into
+ * which callbacks put what they were told and in which the main thread looks.
+ */
+#ifndef PW_REGISTRY_FIXTURE_H
+#define PW_REGISTRY_FIXTURE_H
+
+#include "base/sync.h"
+#include "fake_orchestrator.h"
+#include "pw_test.h"
+
+#include <pywatt/pywatt.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Short pauses, so that what comes back does so soon. `tune` may be NULL. */
+typedef void (*tune_fn)(struct pywatt_client_options *options);
+struct pywatt_client *open_client(struct pw_fake *fake, const char *codec, tune_fn tune);
+
+struct pywatt_module_info *new_info(const char *name);
+struct pywatt_capabilities *new_capabilities(void);
+
+/* What new_capabilities looks like to the fake. */
+#define TOLD_CAPABILITIES "/work,job,tuning={\"k\":[1,2]},"
+
+/* Registers and asserts that it worked. */
+struct pywatt_module *register_named(struct pywatt_client *client, const char *name);
+
+/* The codecs that an application may choose, for tests that run over each. */
+extern const char *const all_codecs[];
+extern const size_t codec_count;
+
+enum {
+    BOX_EVENTS_MAX = 64
+};
+
+struct told {
+    enum pywatt_status status;
+    enum pywatt_health verdict;
+    bool reregistered;
+    char text[PYWATT_ERROR_TEXT_MAX];
+    struct pywatt_module *module;
+};
+
+struct box {
+    struct pw_mutex lock;
+    struct pw_cond changed;
+    uint64_t count;
+    struct told told[BOX_EVENTS_MAX]; /* the first ones */
+    bool open;                        /* of a gate; see box_gate_* */
+    uint64_t waiting;
+};
+
+void box_init(struct box *box);
+void box_destroy(struct box *box);
+
+/* Puts one thing in; how many there are; waits until there are `count`. */
+void box_put(struct box *box, enum pywatt_status status, enum pywatt_health verdict,
+             const char *text, struct pywatt_module *module, bool reregistered);
+uint64_t box_count(struct box *box);
+bool box_wait(struct box *box, uint64_t count);
+
+/* A gate that a callback stands at until the main thread opens it. */
+void box_gate_pass(struct box *box);
+bool box_gate_wait_for_one(struct box *box);
+void box_gate_open(struct box *box);
+
+/* Callbacks whose `user` is a box. */
+void on_registered(void *user, enum pywatt_status status, const struct pywatt_error *error,
+                   struct pywatt_module *module);
+void on_done(void *user, enum pywatt_status status, const struct pywatt_error *error);
+void on_heartbeat(void *user, enum pywatt_status status, const struct pywatt_error *error,
+                  enum pywatt_health verdict);
+void on_event(void *user, struct pywatt_module *module, const struct pywatt_heartbeat_event *event);
+
+/* Waits until this many threads are left. */
+bool wait_threads(size_t count);
+
+/* A counter of the client's stats, by its offset; waits until it is at least `least`. */
+uint64_t stat_of(struct pywatt_client *client, size_t offset);
+bool wait_stat(struct pywatt_client *client, size_t offset, uint64_t least);
+#define STAT(client, field) stat_of((client), offsetof(struct pywatt_client_stats, field))
+#define WAIT_STAT(client, field, least) \
+    wait_stat((client), offsetof(struct pywatt_client_stats, field), (least))
+
+#endif
