@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * lease.c - the lease thread. Its mutex guards the wheel and the lists; it is the last in the order
+ * of the locks (module_table.h), so here modules are picked under it, by id, and looked at under
+ * their shard's mutex afterwards.
+ *
+ * What happens to a module's timer: it stands in the wheel; it fires (list `fired`) and the module
+ * is visited; if the module beat in time the timer goes back into the wheel, else it waits for a
+ * pass of the workers (`doomed`, then `judged`), and if there was no beat still, the module is lost
+ * and the timer goes into the wheel once more, for the time that it is kept.
+ */
+#include "orchestrator/lease.h"
+
+#include "base/tool_hints.h"
+#include "orchestrator/module_table.h"
+#include "orchestrator/presence.h"
+
+/*
+ * The thread sleeps no longer than this while any timer is set: a stall that ends before it wakes
+ * would not be seen. Lateness below the second number is what any scheduler does.
+ */
+#define LONGEST_SLEEP_NS (50 * PW_NS_PER_MS)
+#define NOT_A_STALL_NS (5 * PW_NS_PER_MS)
+
+enum {
+    BATCH = 128
+};
+
+enum pywatt_status pw_lease_init(struct pw_lease *lease, const struct pw_clock *clock,
+                                 struct pw_module_table *table, uint64_t retain_ms)
+{
+    *lease = (struct pw_lease){.clock = clock, .table = table, .retain_ms = retain_ms};
+    atomic_init(&lease->stall_ns, 0);
+    atomic_init(&lease->lost_count, 0);
+    PW_HINT_ATOMIC(lease->stall_ns);
+    PW_HINT_ATOMIC(lease->lost_count);
+    pw_wheel_init(&lease->wheel, pw_clock_now_ns(clock) / PW_NS_PER_MS);
+    pw_list_init(&lease->fired);
+    pw_list_init(&lease->doomed);
+    pw_list_init(&lease->judged);
+    if (pw_mutex_init(&lease->mutex) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
+    if (pw_cond_init(&lease->cond) != PYWATT_OK) {
+        pw_mutex_destroy(&lease->mutex);
+        return PYWATT_NO_MEMORY;
+    }
+    return PYWATT_OK;
+}
+
+void pw_lease_destroy(struct pw_lease *lease)
+{
+    pw_cond_destroy(&lease->cond);
+    pw_mutex_destroy(&lease->mutex);
+}
+
+uint64_t pw_lease_time_of(struct pw_lease *lease, uint64_t clock_ns)
+{
+    const uint64_t stall_ns = atomic_load_explicit(&lease->stall_ns, memory_order_relaxed);
+    return clock_ns > stall_ns ? clock_ns - stall_ns : 0;
+}
+
+uint64_t pw_lease_now_ns(struct pw_lease *lease)
+{
+    return pw_lease_time_of(lease, pw_clock_now_ns(lease->clock));
+}
+
+/* ---- Setting timers ---- */
+
+static void kick_locked(struct pw_lease *lease)
+{
+    lease->kicked = true;
+    pw_cond_signal(&lease->cond);
+}
+
+void pw_lease_visit_at(struct pw_lease *lease, struct pw_module *module, uint64_t when_ns)
+{
+    /* A tick later rather than a moment too early. */
+    const uint64_t tick = when_ns / PW_NS_PER_MS + 1;
+    uint64_t next;
+    pw_mutex_lock(&lease->mutex);
+    const bool any = pw_wheel_next(&lease->wheel, &next);
+    pw_wheel_set(&lease->wheel, &module->timer, tick);
+    if (!any || tick < next) {
+        kick_locked(lease);
+    }
+    pw_mutex_unlock(&lease->mutex);
+}
+
+static uint64_t deadline_of(const struct pw_module *module)
+{
+    return pw_deadline_after_ms(module->last_beat_ns, module->lease_ms);
+}
+
+void pw_lease_watch(struct pw_lease *lease, struct pw_module *module)
+{
+    pw_lease_visit_at(lease, module, deadline_of(module));
+}
+
+void pw_lease_unwatch(struct pw_lease *lease, struct pw_module *module)
+{
+    pw_mutex_lock(&lease->mutex);
+    pw_wheel_cancel(&lease->wheel, &module->timer);
+    pw_mutex_unlock(&lease->mutex);
+}
+
+/* ---- Visits ---- */
+
+static void wait_for_pass(struct pw_lease *lease, struct pw_module *module)
+{
+    pw_mutex_lock(&lease->mutex);
+    pw_wheel_cancel(&lease->wheel, &module->timer);
+    pw_list_append(&lease->doomed, &module->timer.link);
+    pw_mutex_unlock(&lease->mutex);
+}
+
+/* The timer of a module has fired. */
+static void visit(struct pw_lease *lease, const struct pywatt_uuid *id, uint64_t now_ns)
+{
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(lease->table, id, &shard);
+    if (module == NULL) {
+        return;
+    }
+    const bool lost = module->liveness == PYWATT_LOST;
+    if (!lost && deadline_of(module) > now_ns) {
+        pw_lease_watch(lease, module);
+    } else if (!lost) {
+        wait_for_pass(lease, module);
+    }
+    pw_mutex_unlock(&shard->mutex);
+    if (lost && lease->hooks.forget != NULL) {
+        lease->hooks.forget(lease->hooks.user, id);
+    }
+}
+
+/* Every worker has made its pass: what has not beaten by now has not. */
+static void judge(struct pw_lease *lease, const struct pywatt_uuid *id, uint64_t now_ns)
+{
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(lease->table, id, &shard);
+    if (module == NULL) {
+        return;
+    }
+    if (module->liveness != PYWATT_LOST) {
+        if (deadline_of(module) > lease->pass_began_ns) {
+            pw_lease_watch(lease, module);
+        } else {
+            atomic_fetch_add_explicit(&lease->lost_count, 1, memory_order_relaxed);
+            pw_presence_set_liveness_locked(lease->table, module, PYWATT_LOST);
+            pw_lease_visit_at(lease, module, pw_deadline_after_ms(now_ns, lease->retain_ms));
+        }
+    }
+    pw_mutex_unlock(&shard->mutex);
+}
+
+/* Takes some modules off a list, as ids, since they may go while the mutex is not held. */
+static unsigned take_batch(struct pw_lease *lease, struct pw_list *list,
+                           struct pywatt_uuid ids[BATCH])
+{
+    unsigned count = 0;
+    struct pw_list *link;
+    pw_mutex_lock(&lease->mutex);
+    while (count < BATCH && (link = pw_list_pop(list)) != NULL) {
+        ids[count++] = PW_CONTAINER_OF(link, struct pw_module, timer.link)->id;
+    }
+    pw_mutex_unlock(&lease->mutex);
+    return count;
+}
+
+static void for_each_of(struct pw_lease *lease, struct pw_list *list, uint64_t now_ns,
+                        void (*handle)(struct pw_lease *, const struct pywatt_uuid *, uint64_t))
+{
+    struct pywatt_uuid ids[BATCH];
+    unsigned count;
+    while ((count = take_batch(lease, list, ids)) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            handle(lease, &ids[i], now_ns);
+        }
+    }
+}
+
+/* ---- Passes of the workers ---- */
+
+void pw_lease_pass_done(struct pw_lease *lease)
+{
+    pw_mutex_lock(&lease->mutex);
+    if (lease->pass_left > 0 && --lease->pass_left == 0) {
+        kick_locked(lease);
+    }
+    pw_mutex_unlock(&lease->mutex);
+}
+
+/* True if a pass is to begin now; its modules stand in `judged` then. */
+static bool prepare_pass(struct pw_lease *lease, uint64_t now_ns)
+{
+    pw_mutex_lock(&lease->mutex);
+    const bool begins = !lease->pass_running && !pw_list_empty(&lease->doomed);
+    if (begins) {
+        pw_list_splice(&lease->judged, &lease->doomed);
+        lease->pass_running = true;
+        lease->pass_left = UINT32_MAX; /* until it is known how many there are */
+        lease->pass_began_ns = now_ns;
+    }
+    pw_mutex_unlock(&lease->mutex);
+    return begins;
+}
+
+static void begin_pass(struct pw_lease *lease)
+{
+    const unsigned asked =
+        lease->hooks.begin_pass == NULL ? 0 : lease->hooks.begin_pass(lease->hooks.user);
+    pw_mutex_lock(&lease->mutex);
+    const unsigned answered = UINT32_MAX - lease->pass_left;
+    lease->pass_left = asked - answered;
+    pw_mutex_unlock(&lease->mutex);
+}
+
+static bool pass_ended(struct pw_lease *lease)
+{
+    pw_mutex_lock(&lease->mutex);
+    const bool ended = lease->pass_running && lease->pass_left == 0;
+    if (ended) {
+        lease->pass_running = false;
+    }
+    pw_mutex_unlock(&lease->mutex);
+    return ended;
+}
+
+/* ---- The thread ---- */
+
+static void take_stall_out(struct pw_lease *lease, uint64_t clock_ns)
+{
+    if (lease->planned_ns != 0 && clock_ns > lease->planned_ns + NOT_A_STALL_NS) {
+        atomic_fetch_add_explicit(&lease->stall_ns, clock_ns - lease->planned_ns,
+                                  memory_order_relaxed);
+    }
+}
+
+/* When there is something to do again, on the clock, and never later than the longest sleep. */
+static uint64_t plan(struct pw_lease *lease, uint64_t clock_ns)
+{
+    uint64_t tick;
+    pw_mutex_lock(&lease->mutex);
+    const bool any = pw_wheel_next(&lease->wheel, &tick);
+    const bool busy = lease->pass_running || !pw_list_empty(&lease->doomed);
+    pw_mutex_unlock(&lease->mutex);
+    if (!any && !busy) {
+        return PW_DEADLINE_NEVER;
+    }
+    uint64_t when_ns = clock_ns + LONGEST_SLEEP_NS;
+    if (any) {
+        const uint64_t stall_ns = atomic_load_explicit(&lease->stall_ns, memory_order_relaxed);
+        uint64_t due_ns;
+        if (!__builtin_mul_overflow(tick, PW_NS_PER_MS, &due_ns) &&
+            !__builtin_add_overflow(due_ns, stall_ns, &due_ns) && due_ns < when_ns) {
+            when_ns = due_ns;
+        }
+    }
+    return when_ns;
+}
+
+uint64_t pw_lease_step(struct pw_lease *lease)
+{
+    const uint64_t clock_ns = pw_clock_now_ns(lease->clock);
+    take_stall_out(lease, clock_ns);
+    const uint64_t now_ns = pw_lease_time_of(lease, clock_ns);
+
+    pw_mutex_lock(&lease->mutex);
+    pw_wheel_advance(&lease->wheel, now_ns / PW_NS_PER_MS, &lease->fired);
+    pw_mutex_unlock(&lease->mutex);
+    for_each_of(lease, &lease->fired, now_ns, visit);
+    if (pass_ended(lease)) {
+        for_each_of(lease, &lease->judged, now_ns, judge);
+    }
+    while (prepare_pass(lease, now_ns)) {
+        begin_pass(lease);
+        if (!pass_ended(lease)) {
+            break;
+        }
+        for_each_of(lease, &lease->judged, now_ns, judge);
+    }
+    const uint64_t next_ns = plan(lease, clock_ns);
+    lease->planned_ns = next_ns == PW_DEADLINE_NEVER ? 0 : next_ns;
+    return next_ns;
+}
+
+/* False if the thread is to end. */
+static bool sleep_until(struct pw_lease *lease, uint64_t when_ns)
+{
+    pw_mutex_lock(&lease->mutex);
+    while (!lease->stopping && !lease->kicked &&
+           pw_cond_wait_until(&lease->cond, &lease->mutex, when_ns)) {
+    }
+    lease->kicked = false;
+    const bool goes_on = !lease->stopping;
+    pw_mutex_unlock(&lease->mutex);
+    return goes_on;
+}
+
+static void *lease_main(void *arg)
+{
+    struct pw_lease *lease = arg;
+    while (sleep_until(lease, pw_lease_step(lease))) {
+    }
+    return NULL;
+}
+
+enum pywatt_status pw_lease_start(struct pw_lease *lease, const struct pw_lease_hooks *hooks)
+{
+    lease->hooks = *hooks;
+    const enum pywatt_status status =
+        pw_thread_start(&lease->thread, "pw-lease", lease_main, lease);
+    lease->running = status == PYWATT_OK;
+    return status;
+}
+
+void pw_lease_stop(struct pw_lease *lease)
+{
+    if (!lease->running) {
+        return;
+    }
+    pw_mutex_lock(&lease->mutex);
+    lease->stopping = true;
+    pw_cond_signal(&lease->cond);
+    pw_mutex_unlock(&lease->mutex);
+    pthread_join(lease->thread, NULL);
+    lease->running = false;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * module.h - what the orchestrator knows of one module. There may be a million of them, so the
+ * fields stand close. Which lock guards what is said beside the fields; the locks themselves live
+ * in module_table.h and lease.h.
+ */
+#ifndef PW_ORCHESTRATOR_MODULE_H
+#define PW_ORCHESTRATOR_MODULE_H
+
+#include "base/bytes.h"
+#include "base/map.h"
+#include "orchestrator/shared.h"
+#include "orchestrator/timer_wheel.h"
+#include "orchestrator/token.h"
+
+#include <pywatt/orchestrator.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In place of a verdict: there is none. */
+#define PW_NO_VERDICT 0xff
+
+struct pw_binding;
+
+struct pw_module {
+    struct pywatt_uuid id; /* never changes */
+
+    /* The names' mutex: the place in the index by name. */
+    struct pw_map_node by_name;
+
+    /* The lease's mutex. */
+    struct pw_timer timer;
+
+    /* The bindings' mutex: the place in the list of binding->modules. */
+    struct pw_list bound;
+
+    /* The shard's mutex. */
+    struct pw_map_node by_id;
+    struct pw_binding *binding; /* the connection on which it beat last; NULL once that closed */
+    uint64_t generation;
+    uint64_t last_beat_ns; /* on the clock of the leases */
+    uint64_t beats;
+    struct pywatt_string_map *details; /* of the last beat that had any; NULL before */
+    uint32_t lease_ms;
+    uint8_t health;   /* enum pywatt_health, as reported */
+    uint8_t liveness; /* enum pywatt_liveness */
+    uint8_t verdict;  /* enum pywatt_health, or PW_NO_VERDICT */
+    bool token_known; /* `token` is filled */
+    struct pw_token token;
+    uint8_t token_hash[PW_TOKEN_HASH_SIZE];
+
+    /* Changed under both the names' and the shard's mutex, so read under either. */
+    struct pw_shared_info *info;
+    struct pw_shared_capabilities *capabilities; /* NULL until it advertised */
+};
+
+/*
+ * A new module, in no table yet; takes references of its own to `info` and `capabilities` (which
+ * may be NULL). NULL when memory is out.
+ */
+struct pw_module *pw_module_new(const struct pywatt_uuid *id, struct pw_shared_info *info,
+                                struct pw_shared_capabilities *capabilities);
+
+/* Wipes its secrets. NULL is allowed. */
+void pw_module_free(struct pw_module *module);
+
+static inline const char *pw_module_name(const struct pw_module *module)
+{
+    return pywatt_module_info_name(module->info->info);
+}
+
+/*
+ * Whether `token` is the module's. The text of a token that was found right is kept, so that the
+ * next time costs a comparison and no hash. Shard's mutex held. PYWATT_OK, PYWATT_INVALID_TOKEN, or
+ * PYWATT_NO_MEMORY (it could not be hashed).
+ */
+enum pywatt_status pw_module_check_token(struct pw_module *module, struct pw_str token);
+
+/* Gives it a token. Shard's mutex held, if it is in the table. */
+void pw_module_set_token(struct pw_module *module, const struct pw_token *token,
+                         const uint8_t token_hash[PW_TOKEN_HASH_SIZE]);
+
+#endif

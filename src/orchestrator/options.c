@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * options.c - defaults and checks of the settings. No state.
+ */
+#include "orchestrator/options.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    WORKERS_MAX = 256,
+    FRAME_MIN = 256,
+    FRAME_MAX = 64 << 20,
+    OUTPUT_MIN = 4096
+};
+
+const struct pw_config_hooks pw_config_default_hooks = {
+    .clock = &pw_clock_monotonic,
+    .reply_timeout_ms = 8000,
+    .write_timeout_ms = 10000,
+    .stop_timeout_ms = 1000,
+};
+
+void pywatt_orchestrator_options_init(struct pywatt_orchestrator_options *options)
+{
+    if (options == NULL) {
+        return;
+    }
+    *options = (struct pywatt_orchestrator_options){
+        .size = sizeof(*options),
+        .lease_ms = 15000,
+        .min_lease_ms = 100,
+        .max_lease_ms = 3600000,
+        .retain_ms = 86400000,
+        .takeover = PYWATT_TAKEOVER_SUSPECT,
+        .store = "memory",
+        .max_frame_bytes = 1 << 20,
+        .max_connections = 10000,
+        .max_modules = 1000000,
+        .frame_timeout_ms = 10000,
+        .max_output_bytes = 1 << 20,
+    };
+}
+
+/* ---- An IP literal, without the functions of the sockets ---- */
+
+static bool is_ipv4(const char *text)
+{
+    for (int part = 0; part < 4; part++) {
+        unsigned value = 0;
+        int digits = 0;
+        for (; *text >= '0' && *text <= '9' && digits < 4; text++, digits++) {
+            value = value * 10 + (unsigned)(*text - '0');
+        }
+        if (digits == 0 || digits > 3 || value > 255 || *text != (part < 3 ? '.' : '\0')) {
+            return false;
+        }
+        text += part < 3;
+    }
+    return true;
+}
+
+/* Loosely: what else has colons in it and nothing but what an address may have? */
+static bool is_ipv6(const char *text)
+{
+    unsigned colons = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        colons += *c == ':';
+        if (strchr("0123456789abcdefABCDEF:.", *c) == NULL) {
+            return false;
+        }
+    }
+    return colons >= 2 && strlen(text) < 46;
+}
+
+/* ---- Checks ---- */
+
+static enum pywatt_status check_leases(const struct pywatt_orchestrator_options *o,
+                                       struct pywatt_error *error)
+{
+    if (o->min_lease_ms == 0 || o->min_lease_ms > o->max_lease_ms) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                            "min_lease_ms is %u: it must be at least 1, and not over max_lease_ms "
+                            "(%u)",
+                            o->min_lease_ms, o->max_lease_ms);
+    }
+    if (o->lease_ms < o->min_lease_ms || o->lease_ms > o->max_lease_ms) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                            "lease_ms is %u: it must lie between min_lease_ms (%u) and "
+                            "max_lease_ms (%u)",
+                            o->lease_ms, o->min_lease_ms, o->max_lease_ms);
+    }
+    if ((unsigned)o->takeover > PYWATT_TAKEOVER_TOKEN) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "takeover is %d: there is no such one",
+                            (int)o->takeover);
+    }
+    return PYWATT_OK;
+}
+
+static enum pywatt_status check_range(const char *option, uint64_t value, uint64_t min,
+                                      uint64_t max, struct pywatt_error *error)
+{
+    if (value < min || value > max) {
+        return pw_error_set(
+            error, PYWATT_INVALID_ARGUMENT, "%s is %llu: it must lie between %llu and %llu", option,
+            (unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
+    }
+    return PYWATT_OK;
+}
+
+static enum pywatt_status check(const struct pywatt_orchestrator_options *o,
+                                struct pywatt_error *error)
+{
+    const struct {
+        const char *option;
+        uint64_t value;
+        uint64_t min;
+        uint64_t max;
+    } ranges[] = {
+        {"workers", o->workers, 0, WORKERS_MAX},
+        {"max_frame_bytes", o->max_frame_bytes, FRAME_MIN, FRAME_MAX},
+        {"max_connections", o->max_connections, 1, UINT32_MAX},
+        {"max_modules", o->max_modules, 1, UINT32_MAX},
+        {"frame_timeout_ms", o->frame_timeout_ms, 1, UINT32_MAX},
+        {"max_output_bytes", o->max_output_bytes, OUTPUT_MIN, UINT32_MAX},
+    };
+    enum pywatt_status status = check_leases(o, error);
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && status == PYWATT_OK; i++) {
+        status =
+            check_range(ranges[i].option, ranges[i].value, ranges[i].min, ranges[i].max, error);
+    }
+    const char *host = o->advertise_host;
+    if (status == PYWATT_OK && host != NULL && !is_ipv4(host) && !is_ipv6(host)) {
+        status = pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                              "advertise_host is \"%.64s\": it must be an IP address, as some "
+                              "modules never resolve a host's name",
+                              host);
+    }
+    return status;
+}
+
+/* ---- The copy ---- */
+
+static enum pywatt_status copy_text(const char *from, const char **out)
+{
+    if (from == NULL) {
+        return PYWATT_OK;
+    }
+    *out = strdup(from);
+    return *out == NULL ? PYWATT_NO_MEMORY : PYWATT_OK;
+}
+
+static uint32_t processors(void)
+{
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (uint32_t)n;
+}
+
+enum pywatt_status pw_config_init(struct pw_config *config,
+                                  const struct pywatt_orchestrator_options *options,
+                                  struct pywatt_error *error)
+{
+    /* A caller built against an older header has a shorter struct: the rest keeps its default. */
+    struct pywatt_orchestrator_options given;
+    pywatt_orchestrator_options_init(&given);
+    if (options->size < sizeof(options->size) || options->size > sizeof(given)) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                            "size is %zu: fill the options with pywatt_orchestrator_options_init",
+                            options->size);
+    }
+    memcpy(&given, options, options->size);
+    const enum pywatt_status status = check(&given, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    *config = (struct pw_config){.options = given, .hooks = pw_config_default_hooks};
+    config->options.store = NULL;
+    config->options.advertise_host = NULL;
+    if (copy_text(given.store == NULL ? "memory" : given.store, &config->options.store) !=
+            PYWATT_OK ||
+        copy_text(given.advertise_host, &config->options.advertise_host) != PYWATT_OK) {
+        pw_config_destroy(config);
+        return pw_error_no_memory(error);
+    }
+    if (config->options.workers == 0) {
+        config->options.workers = processors();
+    }
+    return PYWATT_OK;
+}
+
+static void free_text(const char *text)
+{
+    free((void *)(uintptr_t)text);
+}
+
+void pw_config_destroy(struct pw_config *config)
+{
+    free_text(config->options.store);
+    free_text(config->options.advertise_host);
+    config->options.store = NULL;
+    config->options.advertise_host = NULL;
+}
+
+uint64_t pw_config_lease_ms(const struct pw_config *config, uint64_t wanted_ms)
+{
+    const struct pywatt_orchestrator_options *o = &config->options;
+    return wanted_ms < o->min_lease_ms   ? o->min_lease_ms
+           : wanted_ms > o->max_lease_ms ? o->max_lease_ms
+                                         : wanted_ms;
+}

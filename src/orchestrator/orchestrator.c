@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * orchestrator.c - the public object: puts the parts together and takes them apart. Its functions
+ * may be called from any thread. The life mutex guards what state it is in; it is not held while
+ * the orchestrator starts or stops, as on_event may call in then.
+ */
+#include "orchestrator/orchestrator.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Making one ---- */
+
+/* A lost module is kept for long enough. Fails if somebody is at it: then a little later. */
+struct forget_task {
+    struct pw_task task;
+    struct pywatt_orchestrator *orchestrator;
+};
+
+#define FORGET_AGAIN_MS 1000
+
+static void try_again(struct pywatt_orchestrator *orchestrator, const struct pywatt_uuid *id)
+{
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(&orchestrator->table, id, &shard);
+    if (module != NULL) {
+        if (module->liveness == PYWATT_LOST) {
+            const uint64_t now_ns = pw_lease_now_ns(&orchestrator->lease);
+            pw_lease_visit_at(&orchestrator->lease, module,
+                              pw_deadline_after_ms(now_ns, FORGET_AGAIN_MS));
+        }
+        pw_mutex_unlock(&shard->mutex);
+    }
+}
+
+static void on_forgotten(struct pw_task *task)
+{
+    struct forget_task *forget = PW_CONTAINER_OF(task, struct forget_task, task);
+    if (task->status != PYWATT_OK) {
+        try_again(forget->orchestrator, &task->id);
+    }
+    pw_task_clear(task);
+    free(forget);
+}
+
+static void forget(void *user, const struct pywatt_uuid *id)
+{
+    struct pywatt_orchestrator *orchestrator = user;
+    struct forget_task *forget = calloc(1, sizeof(*forget));
+    if (forget == NULL) {
+        try_again(orchestrator, id);
+        return;
+    }
+    forget->orchestrator = orchestrator;
+    forget->task.kind = PW_TASK_FORGET;
+    forget->task.id = *id;
+    forget->task.done = on_forgotten;
+    pw_registrar_start(&orchestrator->registrar, &forget->task);
+}
+
+static unsigned begin_pass(void *user)
+{
+    struct pywatt_orchestrator *orchestrator = user;
+    return pw_server_ask_pass(&orchestrator->server);
+}
+
+/* Each step that worked is undone in turn when a later one fails. */
+static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
+{
+    const struct pywatt_orchestrator_options *options = &o->config.options;
+    if (pw_events_init(&o->events, options->on_event, options->event_user) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
+    if (pw_lease_init(&o->lease, o->config.hooks.clock, &o->table, options->retain_ms) !=
+        PYWATT_OK) {
+        goto no_lease;
+    }
+    if (pw_table_init(&o->table, &o->lease, &o->events) != PYWATT_OK) {
+        goto no_table;
+    }
+    if (pw_registrar_init(&o->registrar, &o->table, o->store, &o->config) != PYWATT_OK) {
+        goto no_registrar;
+    }
+    if (pw_mutex_init(&o->life_mutex) != PYWATT_OK) {
+        goto no_mutex;
+    }
+    if (pw_cond_init(&o->life_cond) != PYWATT_OK) {
+        goto no_cond;
+    }
+    pw_server_init(&o->server, &o->config, &o->table, &o->lease, &o->registrar);
+    return PYWATT_OK;
+no_cond:
+    pw_mutex_destroy(&o->life_mutex);
+no_mutex:
+    pw_registrar_destroy(&o->registrar);
+no_registrar:
+    pw_table_destroy(&o->table);
+no_table:
+    pw_lease_destroy(&o->lease);
+no_lease:
+    pw_events_destroy(&o->events);
+    return PYWATT_NO_MEMORY;
+}
+
+static void destroy_parts(struct pywatt_orchestrator *o)
+{
+    pw_server_destroy(&o->server);
+    pw_registrar_destroy(&o->registrar);
+    pw_table_destroy(&o->table);
+    pw_lease_destroy(&o->lease);
+    pw_events_destroy(&o->events);
+    pw_cond_destroy(&o->life_cond);
+    pw_mutex_destroy(&o->life_mutex);
+}
+
+enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options *options,
+                                       const struct pw_config_hooks *hooks, struct pw_store *store,
+                                       struct pywatt_orchestrator **out, struct pywatt_error *error)
+{
+    struct pywatt_orchestrator *orchestrator = calloc(1, sizeof(*orchestrator));
+    if (orchestrator == NULL) {
+        return pw_error_no_memory(error);
+    }
+    enum pywatt_status status = pw_config_init(&orchestrator->config, options, error);
+    if (status != PYWATT_OK) {
+        free(orchestrator);
+        return status;
+    }
+    if (hooks != NULL) {
+        orchestrator->config.hooks = *hooks;
+    }
+    orchestrator->store = store;
+    if (store == NULL) {
+        status = pw_store_open(orchestrator->config.options.store, &orchestrator->store, error);
+    }
+    if (status == PYWATT_OK && init_parts(orchestrator) != PYWATT_OK) {
+        status = pw_error_no_memory(error);
+    } else if (status == PYWATT_OK) {
+        status = pw_registrar_load(&orchestrator->registrar, error);
+        if (status != PYWATT_OK) {
+            destroy_parts(orchestrator);
+        }
+    }
+    if (status != PYWATT_OK) {
+        if (store == NULL) {
+            pw_store_close(orchestrator->store);
+        }
+        pw_config_destroy(&orchestrator->config);
+        free(orchestrator);
+        return status;
+    }
+    *out = orchestrator;
+    return PYWATT_OK;
+}
+
+enum pywatt_status pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
+                                           struct pywatt_orchestrator **out,
+                                           struct pywatt_error *error)
+{
+    if (options == NULL || out == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
+                            options == NULL ? "options" : "out");
+    }
+    return pw_orchestrator_new(options, NULL, NULL, out, error);
+}
+
+enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orchestrator,
+                                              const char *url, char *bound_url, size_t bound_size,
+                                              struct pywatt_error *error)
+{
+    if (orchestrator == NULL || url == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
+                            url == NULL ? "url" : "orchestrator");
+    }
+    enum pywatt_status status;
+    pw_mutex_lock(&orchestrator->life_mutex);
+    if (orchestrator->life != PW_LIFE_NEW) {
+        status =
+            pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                         "%.200s: listeners are opened before the orchestrator is started", url);
+    } else {
+        status = pw_server_listen(&orchestrator->server, url, bound_url, bound_size, error);
+    }
+    pw_mutex_unlock(&orchestrator->life_mutex);
+    return status;
+}
+
+/* ---- Start and stop ---- */
+
+/* Modules that the store knew have a whole lease from now on, not from when it was opened. */
+static void renew_leases(struct pywatt_orchestrator *orchestrator)
+{
+    const uint64_t now_ns = pw_lease_now_ns(&orchestrator->lease);
+    for (unsigned i = 0; i < PW_SHARD_COUNT; i++) {
+        struct pw_shard *shard = &orchestrator->table.shards[i];
+        size_t bucket = 0;
+        struct pw_map_node *node = NULL;
+        pw_mutex_lock(&shard->mutex);
+        while ((node = pw_map_walk(&shard->modules, &bucket, node)) != NULL) {
+            struct pw_module *module = PW_CONTAINER_OF(node, struct pw_module, by_id);
+            module->last_beat_ns = now_ns;
+            pw_lease_watch(&orchestrator->lease, module);
+        }
+        pw_mutex_unlock(&shard->mutex);
+    }
+}
+
+static enum pywatt_status start_threads(struct pywatt_orchestrator *orchestrator,
+                                        struct pywatt_error *error)
+{
+    const struct pw_lease_hooks hooks = {
+        .begin_pass = begin_pass, .forget = forget, .user = orchestrator};
+    renew_leases(orchestrator);
+    enum pywatt_status status = pw_events_start(&orchestrator->events);
+    if (status != PYWATT_OK) {
+        return pw_error_set(error, status, "the thread for events cannot be started");
+    }
+    status = pw_server_start(&orchestrator->server, error);
+    if (status == PYWATT_OK) {
+        /* After the workers: it asks them for passes. */
+        status = pw_lease_start(&orchestrator->lease, &hooks);
+        if (status != PYWATT_OK) {
+            pw_error_set(error, status, "the thread for leases cannot be started");
+            pw_server_stop(&orchestrator->server);
+        }
+    }
+    if (status != PYWATT_OK) {
+        pw_events_stop(&orchestrator->events);
+    }
+    return status;
+}
+
+static void set_life(struct pywatt_orchestrator *orchestrator, enum pw_life life)
+{
+    pw_mutex_lock(&orchestrator->life_mutex);
+    orchestrator->life = life;
+    pw_cond_broadcast(&orchestrator->life_cond);
+    pw_mutex_unlock(&orchestrator->life_mutex);
+}
+
+enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchestrator,
+                                             struct pywatt_error *error)
+{
+    if (orchestrator == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "orchestrator is NULL");
+    }
+    pw_mutex_lock(&orchestrator->life_mutex);
+    const bool is_new = orchestrator->life == PW_LIFE_NEW;
+    if (is_new) {
+        orchestrator->life = PW_LIFE_CHANGING;
+    }
+    pw_mutex_unlock(&orchestrator->life_mutex);
+    if (!is_new) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "the orchestrator was started already");
+    }
+    const enum pywatt_status status = start_threads(orchestrator, error);
+    set_life(orchestrator, status == PYWATT_OK ? PW_LIFE_RUNNING : PW_LIFE_STOPPED);
+    return status;
+}
+
+void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator)
+{
+    if (orchestrator == NULL) {
+        return;
+    }
+    pw_mutex_lock(&orchestrator->life_mutex);
+    while (orchestrator->life == PW_LIFE_CHANGING) {
+        pw_cond_wait(&orchestrator->life_cond, &orchestrator->life_mutex);
+    }
+    const bool runs = orchestrator->life == PW_LIFE_RUNNING;
+    orchestrator->life = runs ? PW_LIFE_CHANGING : PW_LIFE_STOPPED;
+    pw_mutex_unlock(&orchestrator->life_mutex);
+    if (runs) {
+        /* The lease first, so that nobody is lost while the workers end. */
+        pw_lease_stop(&orchestrator->lease);
+        pw_server_stop(&orchestrator->server);
+        pw_events_stop(&orchestrator->events);
+        set_life(orchestrator, PW_LIFE_STOPPED);
+    }
+}
+
+void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
+{
+    if (orchestrator == NULL) {
+        return;
+    }
+    pywatt_orchestrator_stop(orchestrator);
+    /* Tasks that are in the store end here, while all that they touch still stands. */
+    pw_store_close(orchestrator->store);
+    destroy_parts(orchestrator);
+    pw_config_destroy(&orchestrator->config);
+    free(orchestrator);
+}
+
+/* ---- What it knows ---- */
+
+enum pywatt_status pywatt_orchestrator_find(struct pywatt_orchestrator *orchestrator,
+                                            const struct pywatt_uuid *id,
+                                            struct pywatt_module_view **out)
+{
+    if (orchestrator == NULL || id == NULL || out == NULL) {
+        return PYWATT_INVALID_ARGUMENT;
+    }
+    return pw_view_take(&orchestrator->table, id, out);
+}
+
+enum pywatt_status pywatt_orchestrator_find_by_name(struct pywatt_orchestrator *orchestrator,
+                                                    const char *name,
+                                                    struct pywatt_module_view **out)
+{
+    if (orchestrator == NULL || name == NULL || out == NULL) {
+        return PYWATT_INVALID_ARGUMENT;
+    }
+    struct pw_module_table *table = &orchestrator->table;
+    enum pywatt_status status = PYWATT_MODULE_NOT_FOUND;
+    pw_mutex_lock(&table->names_mutex);
+    const struct pw_module *module = pw_table_find_name_locked(table, name);
+    if (module != NULL) {
+        status = pw_view_take(table, &module->id, out);
+    }
+    pw_mutex_unlock(&table->names_mutex);
+    return status;
+}
+
+enum pywatt_status
+pywatt_orchestrator_for_each(struct pywatt_orchestrator *orchestrator,
+                             bool (*visit)(void *user, const struct pywatt_module_view *view),
+                             void *user)
+{
+    if (orchestrator == NULL || visit == NULL) {
+        return PYWATT_INVALID_ARGUMENT;
+    }
+    return pw_view_for_each(&orchestrator->table, visit, user);
+}
+
+static enum pywatt_status set_verdict(struct pywatt_orchestrator *orchestrator,
+                                      const struct pywatt_uuid *id, uint8_t verdict)
+{
+    if (orchestrator == NULL || id == NULL) {
+        return PYWATT_INVALID_ARGUMENT;
+    }
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(&orchestrator->table, id, &shard);
+    if (module == NULL) {
+        return PYWATT_MODULE_NOT_FOUND;
+    }
+    module->verdict = verdict;
+    pw_mutex_unlock(&shard->mutex);
+    return PYWATT_OK;
+}
+
+enum pywatt_status pywatt_orchestrator_set_verdict(struct pywatt_orchestrator *orchestrator,
+                                                   const struct pywatt_uuid *id,
+                                                   enum pywatt_health verdict)
+{
+    if ((unsigned)verdict > PYWATT_UNHEALTHY) {
+        return PYWATT_INVALID_ARGUMENT;
+    }
+    return set_verdict(orchestrator, id, (uint8_t)verdict);
+}
+
+enum pywatt_status pywatt_orchestrator_clear_verdict(struct pywatt_orchestrator *orchestrator,
+                                                     const struct pywatt_uuid *id)
+{
+    return set_verdict(orchestrator, id, PW_NO_VERDICT);
+}
+
+enum pywatt_status pywatt_orchestrator_get_stats(struct pywatt_orchestrator *orchestrator,
+                                                 struct pywatt_orchestrator_stats *stats)
+{
+    if (orchestrator == NULL || stats == NULL || stats->size < sizeof(stats->size)) {
+        return PYWATT_INVALID_ARGUMENT;
+    }
+    struct pywatt_orchestrator_stats all = {
+        .size = stats->size,
+        .modules = atomic_load_explicit(&orchestrator->table.count, memory_order_relaxed),
+        .modules_lost = atomic_load_explicit(&orchestrator->lease.lost_count, memory_order_relaxed),
+    };
+    pw_server_add_stats(&orchestrator->server, &all);
+    memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));
+    return PYWATT_OK;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * presence.h - what makes a module alive or suspect: its beats, and the connection that it beats
+ * on. Here is the hot path: one lock, that of the module's shard, and no allocation.
+ */
+#ifndef PW_ORCHESTRATOR_PRESENCE_H
+#define PW_ORCHESTRATOR_PRESENCE_H
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "orchestrator/module_table.h"
+
+#include <pywatt/model.h>
+
+#include <stdint.h>
+
+/*
+ * Stands in a connection: the modules whose last beat came on it. Guarded by the table's
+ * bindings' mutex. Only the connection's own thread adds to it; any thread may take away.
+ */
+struct pw_binding {
+    struct pw_list modules;
+};
+
+static inline void pw_binding_init(struct pw_binding *binding)
+{
+    pw_list_init(&binding->modules);
+}
+
+struct pw_beat {
+    const struct pywatt_uuid *module_id;
+    struct pw_str token;
+    uint64_t generation; /* 0 if the module names none */
+    enum pywatt_health health;
+    const struct pywatt_string_map *details; /* NULL for none */
+    struct pw_binding *binding;              /* the connection that it came on */
+    uint64_t now_ns;                         /* on the clock of the leases */
+};
+
+/*
+ * A beat. *answer gets the health that it is answered with, in every case. PYWATT_OK;
+ * PYWATT_MODULE_NOT_FOUND; PYWATT_INVALID_TOKEN; PYWATT_STALE_GENERATION, and *generation gets the
+ * one that is in force; PYWATT_NO_MEMORY: it counts as a beat, but its details could not be kept.
+ */
+enum pywatt_status pw_presence_beat(struct pw_module_table *table, const struct pw_beat *beat,
+                                    enum pywatt_health *answer, uint64_t *generation);
+
+/*
+ * A registration or an advertisement of this generation came through on this connection: the module
+ * is alive, and hangs on it. Nothing happens if there is no such module of that generation.
+ */
+void pw_presence_seen(struct pw_module_table *table, const struct pywatt_uuid *id,
+                      uint64_t generation, struct pw_binding *binding, uint64_t now_ns);
+
+/* The same, but its connection has closed meanwhile: it is suspect, unless it beat elsewhere. */
+void pw_presence_orphaned(struct pw_module_table *table, const struct pywatt_uuid *id,
+                          uint64_t generation);
+
+/*
+ * The connection closes: all modules that hang on it are suspect, unless the orchestrator itself is
+ * closing (`ours`). Afterwards `binding` is in no list.
+ */
+void pw_presence_disconnected(struct pw_module_table *table, struct pw_binding *binding, bool ours);
+
+/* Takes a module off its connection. Shard's mutex held. */
+void pw_presence_unbind_locked(struct pw_module_table *table, struct pw_module *module);
+
+/* Sets the liveness, and tells if that is another one. Shard's mutex held. */
+void pw_presence_set_liveness_locked(struct pw_module_table *table, struct pw_module *module,
+                                     enum pywatt_liveness liveness);
+
+#endif

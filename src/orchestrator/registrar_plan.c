@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * registrar_plan.c - what a task means: whether it is allowed, what it needs, and how the table
+ * looks afterwards. The rules stand in registrar.h.
+ *
+ * Between decision and change a task owns the ids and the name that it claimed: info, capabilities,
+ * token and generation of those modules do not change meanwhile. What a beat changes may.
+ */
+#include "orchestrator/registrar_private.h"
+
+#include "base/log.h"
+#include "model/registration.h"
+#include "orchestrator/presence.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static enum pywatt_status refuse(struct pw_task *task, enum pywatt_status status,
+                                 const char *format, ...) PYWATT_PRINTF(3, 4);
+
+static enum pywatt_status refuse(struct pw_task *task, enum pywatt_status status,
+                                 const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(task->text, sizeof(task->text), format, arguments);
+    va_end(arguments);
+    task->status = status;
+    return status;
+}
+
+static enum pywatt_status refuse_name(struct pw_task *task)
+{
+    return refuse(task, PYWATT_NAME_TAKEN, "Module name '%s' is already taken", pw_task_name(task));
+}
+
+static enum pywatt_status refuse_no_memory(struct pw_task *task)
+{
+    return refuse(task, PYWATT_NO_MEMORY, "The orchestrator is out of memory, try again later");
+}
+
+static enum pywatt_status refuse_unknown(struct pw_task *task)
+{
+    char id[PYWATT_UUID_TEXT_SIZE];
+    pywatt_uuid_format(&task->id, id);
+    return refuse(task, PYWATT_MODULE_NOT_FOUND, "Module not found: %s", id);
+}
+
+void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status)
+{
+    if (status == PYWATT_NAME_TAKEN && task->kind == PW_TASK_REGISTER) {
+        refuse_name(task);
+    } else if (status == PYWATT_NO_MEMORY) {
+        refuse_no_memory(task);
+    } else {
+        refuse(task, PYWATT_UNAVAILABLE,
+               "The store of registrations does not take changes for now, try again later");
+        pw_log(PYWATT_LOG_ERROR, "the store did not take a change: %s", pywatt_status_text(status));
+    }
+}
+
+/* ---- Decisions ---- */
+
+struct pw_task *pw_task_blocker_locked(const struct pw_task *task)
+{
+    const struct pw_registrar *registrar = task->registrar;
+    struct pw_task *blocker = NULL;
+    if (task->kind != PW_TASK_REGISTER || task->has_id) {
+        blocker = pw_claimed_id_locked(registrar, &task->id);
+    }
+    if (blocker == NULL && task->kind == PW_TASK_REGISTER) {
+        blocker = pw_claimed_name_locked(registrar, pw_task_name(task));
+        const struct pw_module *holder =
+            pw_table_find_name_locked(registrar->table, pw_task_name(task));
+        if (blocker == NULL && holder != NULL) {
+            blocker = pw_claimed_id_locked(registrar, &holder->id);
+        }
+    }
+    return blocker;
+}
+
+/* What there is to know of a module that is registered already. */
+struct holder {
+    enum pywatt_liveness liveness;
+    enum pywatt_status proof; /* of the token that the task shows */
+    uint64_t generation;
+};
+
+static struct holder look_at(struct pw_task *task, const struct pywatt_uuid *id)
+{
+    struct holder holder = {.proof = PYWATT_INVALID_TOKEN};
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(task->registrar->table, id, &shard);
+    if (module != NULL) {
+        holder.liveness = (enum pywatt_liveness)module->liveness;
+        holder.generation = module->generation;
+        if (task->has_token) {
+            holder.proof = pw_module_check_token(
+                module, (struct pw_str){task->token.text, sizeof(task->token.text)});
+        }
+        pw_mutex_unlock(&shard->mutex);
+    }
+    return holder;
+}
+
+static bool may_take(const struct pw_task *task, const struct holder *holder)
+{
+    if (holder->proof == PYWATT_OK) {
+        return true;
+    }
+    switch (task->registrar->config->options.takeover) {
+    case PYWATT_TAKEOVER_SUSPECT: return holder->liveness != PYWATT_ALIVE;
+    case PYWATT_TAKEOVER_LOST: return holder->liveness == PYWATT_LOST;
+    case PYWATT_TAKEOVER_TOKEN: break;
+    }
+    return false;
+}
+
+/* An id that nobody has: made here, or brought along. It may take a name over. */
+static enum pywatt_status decide_new_locked(struct pw_task *task, const struct pw_module *by_name)
+{
+    struct pw_registrar *registrar = task->registrar;
+    if (by_name != NULL) {
+        const struct holder holder = look_at(task, &by_name->id);
+        if (!may_take(task, &holder)) {
+            return refuse_name(task);
+        }
+        task->decision.replaces = true;
+        task->decision.replaced_id = by_name->id;
+        task->decision.replaced_generation = holder.generation;
+    }
+    const uint64_t limit = registrar->config->options.max_modules;
+    const uint64_t count =
+        atomic_load_explicit(&registrar->table->count, memory_order_relaxed) + registrar->coming;
+    if (!task->decision.replaces && count >= limit) {
+        return refuse(task, PYWATT_LIMIT, "There are %" PRIu64 " modules, and no more may come",
+                      limit);
+    }
+    if (!task->has_id) {
+        pywatt_uuid_generate(&task->id);
+    }
+    task->decision.new_token = true;
+    task->decision.counted = !task->decision.replaces;
+    registrar->coming += task->decision.counted;
+    return PYWATT_OK;
+}
+
+static enum pywatt_status decide_known_locked(struct pw_task *task, const struct pw_module *module,
+                                              const struct pw_module *by_name)
+{
+    const struct holder holder = look_at(task, &module->id);
+    if (holder.proof == PYWATT_NO_MEMORY) {
+        return refuse_no_memory(task);
+    }
+    if (by_name != module) {
+        if (by_name != NULL) {
+            return refuse_name(task);
+        }
+        if (holder.proof != PYWATT_OK) {
+            return refuse(task, PYWATT_INVALID_TOKEN,
+                          "Invalid token: a module that is registered changes its name with its "
+                          "token only");
+        }
+        task->decision.renamed = true;
+    }
+    if (!may_take(task, &holder)) {
+        return refuse_name(task);
+    }
+    task->id = module->id;
+    task->decision.known = true;
+    task->decision.new_token = holder.proof != PYWATT_OK;
+    task->decision.old_generation = holder.generation;
+    return PYWATT_OK;
+}
+
+static enum pywatt_status decide_register_locked(struct pw_task *task)
+{
+    struct pw_module_table *table = task->registrar->table;
+    const struct pw_module *by_name = pw_table_find_name_locked(table, pw_task_name(task));
+    const struct pw_module *module =
+        task->has_id ? pw_table_find_id_locked(table, &task->id) : by_name;
+    return module == NULL ? decide_new_locked(task, by_name)
+                          : decide_known_locked(task, module, by_name);
+}
+
+/* Unregistering and advertising need the token. */
+static enum pywatt_status decide_with_token_locked(struct pw_task *task)
+{
+    if (pw_table_find_id_locked(task->registrar->table, &task->id) == NULL) {
+        return refuse_unknown(task);
+    }
+    const struct holder holder = look_at(task, &task->id);
+    task->decision.known = true;
+    task->decision.old_generation = holder.generation;
+    switch (holder.proof) {
+    case PYWATT_OK: return PYWATT_OK;
+    case PYWATT_NO_MEMORY: return refuse_no_memory(task);
+    default: return refuse(task, PYWATT_INVALID_TOKEN, "Invalid token");
+    }
+}
+
+static enum pywatt_status decide_forget_locked(struct pw_task *task)
+{
+    const struct pw_module *module = pw_table_find_id_locked(task->registrar->table, &task->id);
+    const struct holder holder = look_at(task, &task->id);
+    if (module == NULL || holder.liveness != PYWATT_LOST) {
+        return PYWATT_CANCELLED;
+    }
+    task->decision.known = true;
+    task->decision.old_generation = holder.generation;
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_task_decide_locked(struct pw_task *task)
+{
+    switch (task->kind) {
+    case PW_TASK_REGISTER: return decide_register_locked(task);
+    case PW_TASK_FORGET: return decide_forget_locked(task);
+    case PW_TASK_UNREGISTER:
+    case PW_TASK_ADVERTISE: break;
+    }
+    return decide_with_token_locked(task);
+}
+
+/* ---- Preparing ---- */
+
+/* The lease that the info asks for; a text that is no whole number asks for none. */
+static uint64_t wanted_lease_ms(const struct pw_config *config,
+                                const struct pywatt_module_info *info)
+{
+    const struct pywatt_string_map *metadata = pywatt_module_info_metadata(info);
+    const char *text =
+        metadata == NULL ? NULL : pywatt_string_map_get(metadata, PW_METADATA_LEASE_MS);
+    if (text == NULL || *text == '\0' || strlen(text) > 18 ||
+        strspn(text, "0123456789") != strlen(text)) {
+        return config->options.lease_ms;
+    }
+    uint64_t value = 0;
+    for (; *text != '\0'; text++) {
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    return value;
+}
+
+static enum pywatt_status fill_registration(struct pywatt_registration *registration,
+                                            const struct pw_task *task)
+{
+    registration->id = task->id;
+    registration->port = task->address.port;
+    enum pywatt_status status = pw_registration_set_token(
+        registration, (struct pw_str){task->token.text, sizeof(task->token.text)});
+    if (status == PYWATT_OK) {
+        status = pw_registration_set_host(registration, pw_str_from(task->address.host));
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_module_info_copy(task->info->info, &registration->info);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_registration_set_number(registration, PW_DATA_LEASE_MS, task->lease_ms);
+    }
+    if (status == PYWATT_OK) {
+        const uint64_t interval_ms = task->lease_ms / 3;
+        status = pw_registration_set_number(registration, PW_DATA_HEARTBEAT_INTERVAL_MS,
+                                            interval_ms > 0 ? interval_ms : 1);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_registration_set_number(registration, PW_DATA_GENERATION, task->generation);
+    }
+    return status;
+}
+
+static enum pywatt_status prepare_reply(struct pw_task *task)
+{
+    task->registration = pw_registration_new();
+    if (task->registration == NULL) {
+        return PYWATT_NO_MEMORY;
+    }
+    const enum pywatt_status status = fill_registration(task->registration, task);
+    if (status == PYWATT_OK) {
+        pw_registration_seal(task->registration);
+    }
+    return status;
+}
+
+static enum pywatt_status prepare_register(struct pw_task *task)
+{
+    struct pw_registrar *registrar = task->registrar;
+    task->generation = task->decision.old_generation + 1;
+    task->lease_ms =
+        pw_config_lease_ms(registrar->config, wanted_lease_ms(registrar->config, task->info->info));
+    if (task->decision.new_token) {
+        const enum pywatt_status status = pw_token_generate(&task->token);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+    }
+    if (pw_token_hash((struct pw_str){task->token.text, sizeof(task->token.text)},
+                      task->token_hash) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
+    if (!task->decision.known) {
+        task->module = pw_module_new(&task->id, task->info, NULL);
+        if (task->module == NULL) {
+            return PYWATT_NO_MEMORY;
+        }
+        task->module->generation = task->generation;
+        task->module->lease_ms = (uint32_t)task->lease_ms;
+        pw_module_set_token(task->module, &task->token, task->token_hash);
+    }
+    return prepare_reply(task);
+}
+
+/* The record as it will be: what the task does not change is taken from the module. */
+static void fill_record(struct pw_task *task)
+{
+    struct pw_store_record *record = &task->change.record;
+    *record = (struct pw_store_record){.id = task->id,
+                                       .info = task->info,
+                                       .capabilities = task->capabilities,
+                                       .generation = task->generation,
+                                       .lease_ms = task->lease_ms};
+    memcpy(record->token_hash, task->token_hash, sizeof(record->token_hash));
+    struct pw_shard *shard;
+    struct pw_module *module = task->decision.known
+                                   ? pw_table_lock_module(task->registrar->table, &task->id, &shard)
+                                   : NULL;
+    if (module == NULL) {
+        return;
+    }
+    if (task->kind == PW_TASK_REGISTER) {
+        record->capabilities = module->capabilities;
+    } else {
+        record->info = module->info;
+        record->generation = module->generation;
+        record->lease_ms = module->lease_ms;
+        memcpy(record->token_hash, module->token_hash, sizeof(record->token_hash));
+    }
+    pw_mutex_unlock(&shard->mutex);
+}
+
+void pw_task_prepare(struct pw_task *task)
+{
+    task->generation = task->decision.old_generation;
+    if (task->kind == PW_TASK_REGISTER) {
+        const enum pywatt_status status = prepare_register(task);
+        if (status == PYWATT_NO_MEMORY) {
+            refuse_no_memory(task);
+            return;
+        }
+        if (status != PYWATT_OK) {
+            refuse(task, PYWATT_UNAVAILABLE, "No token can be made for now, try again later");
+            return;
+        }
+    }
+    const bool removes = task->kind == PW_TASK_UNREGISTER || task->kind == PW_TASK_FORGET;
+    fill_record(task);
+    task->change.kind = removes ? PW_STORE_REMOVE : PW_STORE_PUT;
+    task->change.expected_generation = task->decision.old_generation;
+    task->change.replaces = task->decision.replaces;
+    task->change.replaced_id = task->decision.replaced_id;
+    task->change.replaced_generation = task->decision.replaced_generation;
+}
+
+/* ---- Changing the table ---- */
+
+static void remove_module(struct pw_module_table *table, const struct pywatt_uuid *id,
+                          enum pywatt_event_kind kind)
+{
+    pw_mutex_lock(&table->names_mutex);
+    struct pw_module *module = pw_table_find_id_locked(table, id);
+    if (module != NULL) {
+        pw_table_remove_locked(table, module, kind);
+    }
+    pw_mutex_unlock(&table->names_mutex);
+    pw_module_free(module);
+}
+
+static void apply_new(struct pw_task *task)
+{
+    struct pw_module_table *table = task->registrar->table;
+    if (task->decision.replaces) {
+        remove_module(table, &task->decision.replaced_id, PYWATT_EVENT_UNREGISTERED);
+    }
+    struct pw_module *module = task->module;
+    task->module = NULL;
+    module->last_beat_ns = pw_lease_now_ns(table->lease);
+    pw_mutex_lock(&table->names_mutex);
+    pw_table_insert_locked(table, module);
+    pw_mutex_unlock(&table->names_mutex);
+}
+
+/* Who took the module over has said nothing of its health yet. */
+static void reset_health_locked(struct pw_module *module)
+{
+    module->health = PYWATT_HEALTHY;
+    pywatt_string_map_free(module->details);
+    module->details = NULL;
+}
+
+static void apply_known(struct pw_task *task)
+{
+    struct pw_module_table *table = task->registrar->table;
+    struct pw_shard *shard;
+    pw_mutex_lock(&table->names_mutex);
+    struct pw_module *module = pw_table_lock_module(table, &task->id, &shard);
+    if (module != NULL) {
+        const bool was_alive = module->liveness == PYWATT_ALIVE;
+        pw_table_set_info_locked(table, module, task->info);
+        pw_module_set_token(module, &task->token, task->token_hash);
+        module->generation = task->generation;
+        module->lease_ms = (uint32_t)task->lease_ms;
+        module->last_beat_ns = pw_lease_now_ns(table->lease);
+        module->liveness = PYWATT_ALIVE;
+        if (task->decision.new_token) {
+            reset_health_locked(module);
+        }
+        pw_lease_watch(table->lease, module);
+        pw_table_tell_locked(table, PYWATT_EVENT_REREGISTERED, module);
+        if (!was_alive) {
+            pw_table_tell_locked(table, PYWATT_EVENT_LIVENESS, module);
+        }
+        pw_mutex_unlock(&shard->mutex);
+    }
+    pw_mutex_unlock(&table->names_mutex);
+}
+
+static void apply_capabilities(struct pw_task *task)
+{
+    struct pw_module_table *table = task->registrar->table;
+    struct pw_shared_capabilities *old = NULL;
+    struct pw_shard *shard;
+    pw_mutex_lock(&table->names_mutex);
+    struct pw_module *module = pw_table_lock_module(table, &task->id, &shard);
+    if (module != NULL) {
+        old = module->capabilities;
+        module->capabilities = pw_shared_capabilities_acquire(task->capabilities);
+        pw_table_tell_locked(table, PYWATT_EVENT_ADVERTISED, module);
+        pw_mutex_unlock(&shard->mutex);
+    }
+    pw_mutex_unlock(&table->names_mutex);
+    pw_shared_capabilities_release(old);
+}
+
+void pw_task_apply(struct pw_task *task)
+{
+    struct pw_module_table *table = task->registrar->table;
+    switch (task->kind) {
+    case PW_TASK_REGISTER:
+        if (task->decision.known) {
+            apply_known(task);
+        } else {
+            apply_new(task);
+        }
+        break;
+    case PW_TASK_UNREGISTER: remove_module(table, &task->id, PYWATT_EVENT_UNREGISTERED); break;
+    case PW_TASK_ADVERTISE: apply_capabilities(task); break;
+    case PW_TASK_FORGET: remove_module(table, &task->id, PYWATT_EVENT_FORGOTTEN); break;
+    }
+}

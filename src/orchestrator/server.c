@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * server.c - listens, accepts, and starts and stops the workers. Accepting runs on worker 0; all
+ * else on the application's thread, before the workers start and after they ended.
+ */
+#include "orchestrator/server.h"
+
+#include "base/error.h"
+#include "base/tool_hints.h"
+#include "orchestrator/session.h"
+#include "transport/endpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ACCEPTS_AT_ONCE = 64,
+    /* Descriptors or memory are out: peers wait in the kernel's queue for so long. */
+    ACCEPT_PAUSE_MS = 100
+};
+
+void pw_server_init(struct pw_server *server, const struct pw_config *config,
+                    struct pw_module_table *table, struct pw_lease *lease,
+                    struct pw_registrar *registrar)
+{
+    *server = (struct pw_server){
+        .config = config,
+        .table = table,
+        .lease = lease,
+        .registrar = registrar,
+        .limits = pw_codec_default_limits,
+    };
+    server->limits.max_bytes = config->options.max_frame_bytes;
+    atomic_init(&server->connections, 0);
+    atomic_init(&server->connections_accepted, 0);
+    atomic_init(&server->connections_refused, 0);
+    atomic_init(&server->counting, 0);
+    PW_HINT_ATOMIC(server->counting);
+    PW_HINT_ATOMIC(server->connections);
+    PW_HINT_ATOMIC(server->connections_accepted);
+    PW_HINT_ATOMIC(server->connections_refused);
+    PW_HINT_ATOMIC(server->log_limit);
+}
+
+/* ---- Listening ---- */
+
+/* The port at the end of "tcp://host:port". */
+static uint16_t port_of(const char *url)
+{
+    const char *colon = strrchr(url, ':');
+    return colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
+enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, char *bound_url,
+                                    size_t bound_size, struct pywatt_error *error)
+{
+    if (server->listener_count == PW_LISTENERS_MAX) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                            "%s: there are %d listeners, which is the most", url, PW_LISTENERS_MAX);
+    }
+    struct pw_endpoint endpoint;
+    enum pywatt_status status = pw_endpoint_parse(url, true, &endpoint, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    struct pw_server_listener *listener = &server->listeners[server->listener_count];
+    listener->source.kind = PW_SOURCE_LISTENER;
+    status = pw_transport_listen(&endpoint, &listener->listener, error);
+    if (status != PYWATT_OK) {
+        listener->listener = NULL;
+        return status;
+    }
+    server->listener_count++;
+    char bound[PW_ENDPOINT_URL_MAX];
+    pw_listener_url(listener->listener, bound, sizeof(bound));
+    if (server->first_tcp_port == 0 && strncmp(bound, "tcp:", 4) == 0) {
+        server->first_tcp_port = port_of(bound);
+    }
+    if (bound_url != NULL && bound_size > 0) {
+        snprintf(bound_url, bound_size, "%s", bound);
+    }
+    return PYWATT_OK;
+}
+
+void pw_server_close_listeners(struct pw_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (server->listeners[i].listener != NULL) {
+            /* Closing its descriptor takes it out of the epoll set. */
+            pw_listener_destroy(server->listeners[i].listener);
+            server->listeners[i].listener = NULL;
+        }
+    }
+}
+
+/* ---- Accepting: worker 0 ---- */
+
+static bool watch_listeners(struct pw_server *server, int operation, uint32_t events)
+{
+    bool all = true;
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct pw_server_listener *listener = &server->listeners[i];
+        if (listener->listener != NULL &&
+            !pw_worker_watch(&server->workers[0], operation, pw_listener_fd(listener->listener),
+                             events, &listener->source)) {
+            all = false;
+        }
+    }
+    return all;
+}
+
+static void pause_accepting(struct pw_server *server, const struct pywatt_error *error)
+{
+    struct pw_worker *worker = &server->workers[0];
+    uint32_t suppressed = 0;
+    if (pw_log_limit_pass(&server->log_limit, 10, worker->now_ns, &suppressed)) {
+        pw_log(PYWATT_LOG_ERROR, "no connection can be taken for now: %s", error->text);
+    }
+    watch_listeners(server, EPOLL_CTL_MOD, 0);
+    pw_wheel_set(&worker->wheel, &worker->accept_timer,
+                 worker->now_ns / PW_NS_PER_MS + ACCEPT_PAUSE_MS);
+}
+
+void pw_server_resume_accepting(struct pw_server *server)
+{
+    watch_listeners(server, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+static bool hand_over(struct pw_server *server, struct pw_conn *conn)
+{
+    const uint64_t limit = server->config->options.max_connections;
+    if (atomic_load_explicit(&server->connections, memory_order_relaxed) >= limit) {
+        return false;
+    }
+    struct pw_worker *worker = &server->workers[server->next_worker++ % server->worker_count];
+    struct pw_session *session = pw_session_new(worker, conn);
+    if (session == NULL) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->connections_accepted, 1, memory_order_relaxed);
+    pw_worker_post(worker, &session->arrival);
+    return true;
+}
+
+static void turn_away(struct pw_server *server, struct pw_conn *conn)
+{
+    atomic_fetch_add_explicit(&server->connections_refused, 1, memory_order_relaxed);
+    uint32_t suppressed = 0;
+    if (pw_log_limit_pass(&server->log_limit, 10, server->workers[0].now_ns, &suppressed)) {
+        char peer[PW_ENDPOINT_URL_MAX];
+        pw_conn_peer_name(conn, peer, sizeof(peer));
+        pw_log(PYWATT_LOG_WARNING,
+               "%s: turned away: there are %u connections already, or memory is out", peer,
+               server->config->options.max_connections);
+    }
+    pw_conn_destroy(conn);
+}
+
+void pw_server_accept(struct pw_server *server, struct pw_source *source)
+{
+    struct pw_listener *listener =
+        PW_CONTAINER_OF(source, struct pw_server_listener, source)->listener;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && listener != NULL; i++) {
+        struct pw_conn *conn = NULL;
+        struct pywatt_error error = {.text = ""};
+        switch (pw_listener_accept(listener, &conn, &error)) {
+        case PW_IO_OK:
+            if (!hand_over(server, conn)) {
+                turn_away(server, conn);
+            }
+            break;
+        case PW_IO_ERROR: pause_accepting(server, &error); return;
+        case PW_IO_AGAIN:
+        case PW_IO_EOF: return;
+        }
+    }
+}
+
+/* ---- Start and stop ---- */
+
+static void destroy_workers(struct pw_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        pw_worker_destroy(&server->workers[i]);
+    }
+    free(server->workers);
+    server->workers = NULL;
+    server->worker_count = 0;
+}
+
+static enum pywatt_status make_workers(struct pw_server *server)
+{
+    const unsigned count = server->config->options.workers;
+    /* Their counters stand on cache lines of their own. */
+    server->workers = aligned_alloc(_Alignof(struct pw_worker), count * sizeof(*server->workers));
+    if (server->workers == NULL) {
+        return PYWATT_NO_MEMORY;
+    }
+    for (; server->worker_count < count; server->worker_count++) {
+        const enum pywatt_status status =
+            pw_worker_init(&server->workers[server->worker_count], server, server->worker_count);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+    }
+    return watch_listeners(server, EPOLL_CTL_ADD, EPOLLIN) ? PYWATT_OK : PYWATT_IO;
+}
+
+static void stop_workers(struct pw_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (server->workers[i].running) {
+            pw_worker_stop(&server->workers[i]);
+        }
+    }
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        pw_worker_join(&server->workers[i]);
+    }
+    /* Connections that were handed to a worker whose loop was over. */
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        pw_worker_drain(&server->workers[i]);
+    }
+}
+
+enum pywatt_status pw_server_start(struct pw_server *server, struct pywatt_error *error)
+{
+    enum pywatt_status status = make_workers(server);
+    for (unsigned i = 0; i < server->worker_count && status == PYWATT_OK; i++) {
+        status = pw_worker_start(&server->workers[i]);
+    }
+    if (status != PYWATT_OK) {
+        stop_workers(server);
+        return pw_error_set(
+            error, status, "%u workers cannot be started: %s", server->config->options.workers,
+            status == PYWATT_IO ? "no more file descriptors" : "out of memory or threads");
+    }
+    atomic_store_explicit(&server->counting, server->worker_count, memory_order_release);
+    return PYWATT_OK;
+}
+
+void pw_server_stop(struct pw_server *server)
+{
+    stop_workers(server);
+    pw_server_close_listeners(server);
+}
+
+void pw_server_destroy(struct pw_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        pw_worker_drain(&server->workers[i]);
+    }
+    destroy_workers(server);
+    pw_server_close_listeners(server);
+}
+
+unsigned pw_server_ask_pass(struct pw_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        pw_worker_ask_pass(&server->workers[i]);
+    }
+    return server->worker_count;
+}
+
+void pw_server_add_stats(struct pw_server *server, struct pywatt_orchestrator_stats *sum)
+{
+    sum->connections += atomic_load_explicit(&server->connections, memory_order_relaxed);
+    sum->connections_accepted +=
+        atomic_load_explicit(&server->connections_accepted, memory_order_relaxed);
+    sum->connections_refused +=
+        atomic_load_explicit(&server->connections_refused, memory_order_relaxed);
+    const unsigned count = atomic_load_explicit(&server->counting, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        pw_counters_add_to(&server->workers[i].counters, sum);
+    }
+}

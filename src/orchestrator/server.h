@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * server.h - the listeners and the workers. Worker 0 accepts, and hands connections round.
+ */
+#ifndef PW_ORCHESTRATOR_SERVER_H
+#define PW_ORCHESTRATOR_SERVER_H
+
+#include "base/log.h"
+#include "codec/codec.h"
+#include "orchestrator/lease.h"
+#include "orchestrator/module_table.h"
+#include "orchestrator/options.h"
+#include "orchestrator/registrar.h"
+#include "orchestrator/worker.h"
+#include "transport/transport.h"
+
+#include <pywatt/status.h>
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PW_LISTENERS_MAX 64
+
+struct pw_server_listener {
+    struct pw_source source;
+    struct pw_listener *listener; /* NULL once closed */
+};
+
+struct pw_server {
+    /* Constant once started. */
+    const struct pw_config *config;
+    struct pw_module_table *table;
+    struct pw_lease *lease;
+    struct pw_registrar *registrar;
+    struct pw_codec_limits limits;
+    struct pw_worker *workers;
+    unsigned worker_count;
+    size_t listener_count;
+    uint16_t first_tcp_port; /* 0 if it listens on no TCP port */
+
+    /* Worker 0's, once started. */
+    struct pw_server_listener listeners[PW_LISTENERS_MAX];
+    unsigned next_worker;
+
+    /* Any thread. */
+    atomic_uint_fast64_t connections;
+    atomic_uint_fast64_t connections_accepted;
+    atomic_uint_fast64_t connections_refused;
+    atomic_uint counting;          /* workers whose counters can be read: none before the start */
+    struct pw_log_limit log_limit; /* of what peers can cause */
+};
+
+/* All is borrowed. */
+void pw_server_init(struct pw_server *server, const struct pw_config *config,
+                    struct pw_module_table *table, struct pw_lease *lease,
+                    struct pw_registrar *registrar);
+
+/* Statuses of pywatt_orchestrator_listen. Before the start. */
+enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, char *bound_url,
+                                    size_t bound_size, struct pywatt_error *error);
+
+/* Starts the workers. PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_IO; on failure nothing runs. */
+enum pywatt_status pw_server_start(struct pw_server *server, struct pywatt_error *error);
+
+/* Ends the workers, and closes all listeners and connections. */
+void pw_server_stop(struct pw_server *server);
+
+/* After the stop, and after the store was closed: what comes late is received here. */
+void pw_server_destroy(struct pw_server *server);
+
+/* Asks all workers for a pass; how many there are. */
+unsigned pw_server_ask_pass(struct pw_server *server);
+
+/* Adds what is counted here, and by the workers. */
+void pw_server_add_stats(struct pw_server *server, struct pywatt_orchestrator_stats *sum);
+
+/* ---- For worker 0 ---- */
+
+void pw_server_accept(struct pw_server *server, struct pw_source *source);
+void pw_server_resume_accepting(struct pw_server *server);
+void pw_server_close_listeners(struct pw_server *server);
+
+#endif

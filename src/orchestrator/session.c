@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * session.c - the life of a connection. On its worker's thread, but for pw_session_new, which runs
+ * on the thread that accepts, before the worker knows of it.
+ *
+ * After whatever happened to a session comes `settle`: send, serve what was held back, close if it
+ * is over, and tell epoll and the timer what is waited for.
+ */
+#include "orchestrator/session_private.h"
+
+#include "orchestrator/dispatch.h"
+#include "orchestrator/server.h"
+#include "transport/frame.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Endings ---- */
+
+void pw_session_end(struct pw_session *session, enum pywatt_log_level level, const char *why)
+{
+    struct pw_server *server = pw_session_server(session);
+    uint32_t suppressed = 0;
+    if (pw_session_is_closed(session)) {
+        return;
+    }
+    if (pw_log_wanted(level) &&
+        pw_log_limit_pass(&server->log_limit, 10, session->worker->now_ns, &suppressed)) {
+        char peer[PW_ENDPOINT_URL_MAX];
+        pw_conn_peer_name(session->conn, peer, sizeof(peer));
+        pw_log(level, "%s: closed: %s (%u such lines left out)", peer, why, suppressed);
+    }
+    pw_session_close(session);
+}
+
+void pw_session_bad_input(struct pw_session *session, const char *what)
+{
+    pw_count(&session->worker->counters.bad_frames, 1);
+    session->ending = true;
+    /* What came before it is answered still, as far as the peer takes it. */
+    pw_session_flush(session);
+    pw_session_end(session, PYWATT_LOG_WARNING, what);
+}
+
+/* A slot whose task is not done stays with the task. */
+static void drop_slots(struct pw_session *session)
+{
+    struct pw_list *link;
+    while ((link = pw_list_pop(&session->replies.slots)) != NULL) {
+        struct pw_reply_slot *slot = PW_CONTAINER_OF(link, struct pw_reply_slot, link);
+        pw_reply_slot_destroy(slot);
+        if (slot->ready) {
+            pw_dispatch_free_slot(slot);
+        }
+    }
+    pw_replies_init(&session->replies);
+}
+
+void pw_session_close(struct pw_session *session)
+{
+    struct pw_worker *worker = session->worker;
+    struct pw_server *server = worker->server;
+    if (pw_session_is_closed(session)) {
+        return;
+    }
+    pw_presence_disconnected(server->table, &session->binding, worker->stopping);
+    pw_wheel_cancel(&worker->wheel, &session->timer);
+    pw_conn_destroy(session->conn);
+    session->conn = NULL;
+    drop_slots(session);
+    pw_buffer_destroy(&session->input);
+    pw_buffer_destroy(&session->output);
+    pw_buffer_clear(&worker->out);
+    pw_list_remove(&session->link);
+    worker->session_count--;
+    atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
+    if (session->tasks == 0) {
+        pw_list_append(&worker->closed, &session->link);
+    }
+}
+
+void pw_session_free_closed(struct pw_worker *worker)
+{
+    struct pw_list *link;
+    while ((link = pw_list_pop(&worker->closed)) != NULL) {
+        free(PW_CONTAINER_OF(link, struct pw_session, link));
+    }
+}
+
+/* ---- Settling ---- */
+
+static bool reads(const struct pw_session *session)
+{
+    return !session->no_more && !session->held_back && !session->ending;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t reply_deadline_ns(const struct pw_session *session)
+{
+    return pw_replies_waiting(&session->replies)
+               ? pw_deadline_after_ms(pw_replies_oldest_ns(&session->replies),
+                                      pw_session_server(session)->config->hooks.reply_timeout_ms)
+               : PW_DEADLINE_NEVER;
+}
+
+static uint64_t idle_deadline_ns(const struct pw_session *session)
+{
+    const uint32_t idle_ms = pw_session_server(session)->config->options.idle_timeout_ms;
+    return idle_ms == 0 ? PW_DEADLINE_NEVER
+                        : pw_deadline_after_ms(session->last_active_ns, idle_ms);
+}
+
+/*
+ * Sets the timer if something is due sooner than it stands. It is not set back when that is over:
+ * it fires in vain once, which is cheaper than to touch it with every frame.
+ */
+static void set_timer(struct pw_session *session)
+{
+    const uint64_t deadline_ns =
+        earlier(earlier(session->frame_deadline_ns, session->write_deadline_ns),
+                earlier(reply_deadline_ns(session), idle_deadline_ns(session)));
+    if (deadline_ns == PW_DEADLINE_NEVER) {
+        return;
+    }
+    const uint64_t tick = deadline_ns / PW_NS_PER_MS + 1;
+    if (!pw_list_linked(&session->timer.link) || tick < session->timer.expiry) {
+        pw_wheel_set(&session->worker->wheel, &session->timer, tick);
+    }
+}
+
+static void set_interest(struct pw_session *session)
+{
+    short wanted = reads(session) ? POLLIN : 0;
+    if (pw_buffer_len(&session->output) > 0) {
+        wanted |= POLLOUT;
+    }
+    const short events = pw_conn_poll_events(session->conn, wanted);
+    const uint32_t interest = ((events & POLLIN) != 0 ? (uint32_t)EPOLLIN : 0) |
+                              ((events & POLLOUT) != 0 ? (uint32_t)EPOLLOUT : 0);
+    if (interest != session->interest) {
+        session->interest = interest;
+        pw_worker_watch(session->worker, EPOLL_CTL_MOD, pw_conn_fd(session->conn), interest,
+                        &session->source);
+    }
+}
+
+static void settle(struct pw_session *session)
+{
+    while (!pw_session_is_closed(session)) {
+        pw_session_flush(session);
+        if (pw_session_is_closed(session) || !session->held_back ||
+            pw_session_is_blocked(session)) {
+            break;
+        }
+        pw_session_serve_held_back(session);
+    }
+    if (pw_session_is_closed(session)) {
+        return;
+    }
+    const bool answered =
+        pw_buffer_len(&session->output) == 0 && !pw_replies_waiting(&session->replies);
+    if (session->ending || (session->no_more && !session->held_back && answered)) {
+        pw_session_close(session);
+        return;
+    }
+    set_interest(session);
+    set_timer(session);
+}
+
+/* ---- Events ---- */
+
+void pw_session_on_event(struct pw_session *session, uint32_t events)
+{
+    if (pw_session_is_closed(session)) {
+        return;
+    }
+    if (reads(session)) {
+        if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
+            pw_session_read(session);
+        }
+    } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+        /* Nobody is there to take what is still to be answered. */
+        pw_session_close(session);
+    }
+    settle(session);
+}
+
+void pw_session_on_timer(struct pw_session *session)
+{
+    const uint64_t now_ns = session->worker->now_ns;
+    if (pw_session_is_closed(session)) {
+        return;
+    }
+    if (now_ns >= session->frame_deadline_ns) {
+        pw_session_end(session, PYWATT_LOG_WARNING, "a frame took too long");
+    } else if (now_ns >= session->write_deadline_ns) {
+        pw_session_end(session, PYWATT_LOG_WARNING, "it does not read what it is sent");
+    } else if (now_ns >= reply_deadline_ns(session)) {
+        pw_session_end(session, PYWATT_LOG_ERROR, "a reply was not ready in time");
+    } else if (now_ns >= idle_deadline_ns(session)) {
+        pw_session_end(session, PYWATT_LOG_INFO, "it was silent for too long");
+    } else {
+        set_timer(session);
+    }
+}
+
+void pw_session_wind_up(struct pw_session *session)
+{
+    if (reads(session)) {
+        pw_session_read(session);
+    }
+    session->no_more = true;
+    settle(session);
+}
+
+/* ---- Replies ---- */
+
+/* Appends a whole frame, or nothing. */
+static bool encode(struct pw_buffer *out, const struct pw_codec_ops *codec,
+                   const struct pw_response *response)
+{
+    const size_t before = pw_buffer_len(out);
+    const uint8_t empty[PW_FRAME_HEADER_SIZE] = {0};
+    if (pw_buffer_append(out, empty, sizeof(empty)) != PYWATT_OK) {
+        return false;
+    }
+    if (pw_codec_encode_response(codec, response, out, NULL) != PYWATT_OK) {
+        pw_buffer_truncate(out, before);
+        return false;
+    }
+    const size_t len = pw_buffer_len(out) - before - PW_FRAME_HEADER_SIZE;
+    pw_frame_write_header(out->data + out->start + before, (uint32_t)len, codec->format_code);
+    return true;
+}
+
+void pw_session_reply(struct pw_session *session, const struct pw_codec_ops *codec,
+                      const struct pw_response *response)
+{
+    const bool waits = pw_replies_waiting(&session->replies);
+    struct pw_buffer *out = waits ? pw_replies_tail(&session->replies)
+                            : pw_buffer_len(&session->output) > 0 ? &session->output
+                                                                  : &session->worker->out;
+    const size_t before = pw_buffer_len(out);
+    if (!encode(out, codec, response)) {
+        /* A request without its reply would put all later ones out of step. */
+        session->ending = true;
+    } else if (waits) {
+        pw_replies_added(&session->replies, pw_buffer_len(out) - before);
+    }
+}
+
+void pw_session_open_slot(struct pw_session *session, struct pw_reply_slot *slot)
+{
+    session->tasks++;
+    pw_replies_open(&session->replies, slot, session->worker->now_ns, PW_SESSION_BUFFER_LIMIT);
+}
+
+static bool append_all(struct pw_buffer *to, const struct pw_buffer *from)
+{
+    return pw_buffer_len(from) == 0 ||
+           pw_buffer_append(to, pw_buffer_bytes(from), pw_buffer_len(from)) == PYWATT_OK;
+}
+
+/* What is ready at the front goes out. */
+static void release_slots(struct pw_session *session)
+{
+    struct pw_reply_slot *slot;
+    while ((slot = pw_replies_pop_ready(&session->replies)) != NULL) {
+        if (!append_all(&session->output, &slot->reply) ||
+            !append_all(&session->output, &slot->after)) {
+            session->ending = true;
+        }
+        pw_reply_slot_destroy(slot);
+        pw_dispatch_free_slot(slot);
+    }
+}
+
+void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot,
+                          const struct pw_codec_ops *codec, const struct pw_response *response)
+{
+    session->tasks--;
+    slot->ready = true;
+    if (encode(&slot->reply, codec, response)) {
+        pw_replies_added(&session->replies, pw_buffer_len(&slot->reply));
+    } else {
+        session->ending = true;
+    }
+    release_slots(session);
+    settle(session);
+}
+
+void pw_session_task_left(struct pw_session *session)
+{
+    if (--session->tasks == 0) {
+        pw_list_append(&session->worker->closed, &session->link);
+    }
+}
+
+/* ---- Beginning ---- */
+
+static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
+{
+    struct pw_session *session = PW_CONTAINER_OF(mail, struct pw_session, arrival);
+    pw_list_append(&worker->sessions, &session->link);
+    worker->session_count++;
+    session->last_active_ns = worker->now_ns;
+    session->interest = EPOLLIN;
+    if (worker->stopping || worker->ended) {
+        pw_session_close(session);
+    } else if (!pw_worker_watch(worker, EPOLL_CTL_ADD, pw_conn_fd(session->conn), EPOLLIN,
+                                &session->source)) {
+        pw_session_end(session, PYWATT_LOG_ERROR, "no memory to watch it");
+    } else {
+        set_timer(session);
+    }
+}
+
+struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn)
+{
+    struct pw_session *session = calloc(1, sizeof(*session));
+    if (session == NULL) {
+        return NULL;
+    }
+    session->source.kind = PW_SOURCE_SESSION;
+    session->arrival.deliver = deliver_arrival;
+    session->worker = worker;
+    session->conn = conn;
+    session->frame_deadline_ns = PW_DEADLINE_NEVER;
+    session->write_deadline_ns = PW_DEADLINE_NEVER;
+    pw_list_init(&session->arrival.link);
+    pw_list_init(&session->link);
+    pw_binding_init(&session->binding);
+    pw_timer_init(&session->timer);
+    pw_buffer_init(&session->input, PW_SESSION_BUFFER_LIMIT);
+    pw_buffer_init(&session->output, PW_SESSION_BUFFER_LIMIT);
+    pw_replies_init(&session->replies);
+    return session;
+}
