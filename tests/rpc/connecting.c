@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * How a channel comes to a connection: who connects, who waits, what the policies do, and what
+ * closing cuts short.
+ */
+#include "site.h"
+
+#include "rpc/channel_impl.h"
+
+#include <string.h>
+
+enum {
+    LONG_MS = 5000,
+    SHORT_MS = 60,
+    SOON_MS = 100
+};
+
+static bool has_inside(struct pw_channel *channel, size_t count)
+{
+    pw_mutex_lock(&channel->lock);
+    const bool has = channel->inside == count;
+    pw_mutex_unlock(&channel->lock);
+    return has;
+}
+
+struct inside {
+    struct pw_channel *channel;
+    size_t count;
+};
+
+static bool is_inside(void *user)
+{
+    const struct inside *expected = user;
+    return has_inside(expected->channel, expected->count);
+}
+
+/* Waits until `count` threads are busy with getting a connection. */
+static bool wait_inside(struct pw_channel *channel, size_t count)
+{
+    struct inside expected = {channel, count};
+    return pw_test_wait_until(is_inside, &expected, LONG_MS);
+}
+
+static void a_call_connects_when_there_is_no_connection(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_UP);
+    const size_t fds = pw_test_open_fds();
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    assert_false(pw_channel_connected(channel));
+    assert_int_equal(pw_channel_epoch(channel), 0);
+    assert_int_equal(site_dials(0), 0);
+
+    struct caller caller;
+    struct peer peer;
+    for (uint32_t i = 0; i < 3; i++) {
+        caller_init_on(&caller, channel, i, LONG_MS);
+        caller_start(&caller);
+        assert_true(i > 0 || site_accept(0, &peer));
+        peer_answer(&peer, 1);
+        caller_join(&caller);
+        assert_own_reply(&caller);
+    }
+    assert_true(pw_channel_connected(channel));
+    assert_int_equal(pw_channel_epoch(channel), 1);
+    assert_int_equal(site_dials(0), 1);
+    struct pw_channel_stats stats;
+    pw_channel_get_stats(channel, &stats);
+    assert_int_equal(stats.requests_sent, 3);
+    assert_int_equal(stats.replies_received, 3);
+    assert_int_equal(stats.connects, 1);
+    assert_int_equal(stats.connect_failures, 0);
+    assert_int_equal(stats.in_flight, 0);
+    assert_true(stats.pipelined);
+    pw_channel_free(channel);
+    peer_end(&peer);
+    assert_int_equal(pw_test_open_fds(), fds);
+    sites_end();
+}
+
+static void one_thread_connects_for_all(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_HANGS);
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller callers[16];
+    for (uint32_t i = 0; i < 16; i++) {
+        caller_init_on(&callers[i], channel, i, LONG_MS);
+        caller_start(&callers[i]);
+    }
+    assert_true(wait_inside(channel, 16));
+    site_set(0, SITE_UP);
+    struct peer peer;
+    assert_true(site_accept(0, &peer));
+    peer_answer(&peer, 16);
+    for (uint32_t i = 0; i < 16; i++) {
+        caller_join(&callers[i]);
+        assert_own_reply(&callers[i]);
+    }
+    assert_int_equal(site_dials(0), 1);
+    pw_channel_free(channel);
+    peer_end(&peer);
+    sites_end();
+}
+
+static void without_a_policy_one_failed_attempt_fails_all_who_wait(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_HANGS);
+    const struct pw_channel_options options = site_options(endpoints, 2);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller callers[8];
+    for (uint32_t i = 0; i < 8; i++) {
+        caller_init_on(&callers[i], channel, i, LONG_MS);
+        caller_start(&callers[i]);
+    }
+    assert_true(wait_inside(channel, 8));
+    site_set(0, SITE_DOWN);
+    for (uint32_t i = 0; i < 8; i++) {
+        caller_join(&callers[i]);
+        assert_int_equal(callers[i].status, PYWATT_CONNECTION);
+        assert_string_equal(callers[i].error.text, "site:0: refused; site:1: refused");
+    }
+    assert_int_equal(site_dials(0), 1);
+    assert_int_equal(site_dials(1), 1);
+
+    /* A later call makes an attempt of its own. */
+    caller_init_on(&callers[0], channel, 0, LONG_MS);
+    caller_run(&callers[0]);
+    assert_int_equal(callers[0].status, PYWATT_CONNECTION);
+    assert_int_equal(site_dials(0), 2);
+    struct pw_channel_stats stats;
+    pw_channel_get_stats(channel, &stats);
+    assert_int_equal(stats.connect_failures, 4);
+    assert_int_equal(stats.connects, 0);
+    pw_channel_free(channel);
+    sites_end();
+}
+
+static void fixed_pauses_lie_between_attempts_until_one_succeeds(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    struct pw_channel_options options = site_options(endpoints, 1);
+    options.backoff = fixed_pauses(20, 0);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller callers[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        caller_init_on(&callers[i], channel, i, LONG_MS);
+        caller_start(&callers[i]);
+    }
+    assert_true(site_wait_dials(0, 4));
+    site_set(0, SITE_UP);
+    struct peer peer;
+    assert_true(site_accept(0, &peer));
+    peer_answer(&peer, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        caller_join(&callers[i]);
+        assert_own_reply(&callers[i]);
+        /* Three pauses at least, whoever made the attempts. */
+        assert_true(callers[i].ended_ns - callers[0].began_ns >= 60 * 1000000);
+    }
+    pw_channel_free(channel);
+    peer_end(&peer);
+    sites_end();
+}
+
+static void attempts_end_when_the_policy_has_had_enough(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    struct pw_channel_options options = site_options(endpoints, 1);
+    options.backoff = fixed_pauses(1, 3);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller caller;
+    for (unsigned round = 1; round <= 2; round++) {
+        caller_init_on(&caller, channel, 1, LONG_MS);
+        caller_run(&caller);
+        assert_int_equal(caller.status, PYWATT_CONNECTION);
+        assert_string_equal(caller.error.text, "site:0: refused");
+        assert_int_equal(site_dials(0), 3 * round);
+    }
+    pw_channel_free(channel);
+    sites_end();
+}
+
+static void the_deadline_ends_attempts_too(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    struct pw_channel_options options = site_options(endpoints, 1);
+    options.backoff = fixed_pauses(10000, 0);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller caller;
+    caller_init_on(&caller, channel, 1, SHORT_MS);
+    caller_run(&caller);
+    assert_int_equal(caller.status, PYWATT_CONNECTION);
+    assert_string_equal(caller.error.text, "site:0: refused");
+    assert_true((uint64_t)caller.ended_ns >= caller.deadline_ns);
+    assert_true(caller_took_ms(&caller) < LONG_MS);
+    assert_int_equal(site_dials(0), 1);
+
+    /* The pause is still on: nothing new is tried, nothing new can be said. */
+    caller_init_on(&caller, channel, 1, SHORT_MS);
+    caller_run(&caller);
+    assert_int_equal(caller.status, PYWATT_CONNECTION);
+    assert_string_equal(caller.error.text, "site:0: no connection before the deadline");
+    assert_int_equal(site_dials(0), 1);
+
+    /* And one that is over on arrival is a timeout. */
+    caller.deadline_ns = 1;
+    caller_run(&caller);
+    assert_int_equal(caller.status, PYWATT_TIMEOUT);
+    pw_channel_free(channel);
+    sites_end();
+}
+
+/* Its lack of time is its own: the others go on, and one of them takes its place. */
+static void one_who_has_no_more_time_to_connect_fails_alone(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_HANGS);
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller hasty;
+    struct caller patient;
+    caller_init_on(&hasty, channel, 1, SHORT_MS);
+    caller_start(&hasty);
+    assert_true(site_wait_dials(0, 1));
+    caller_init_on(&patient, channel, 2, LONG_MS);
+    caller_start(&patient);
+    caller_join(&hasty);
+    assert_int_equal(hasty.status, PYWATT_CONNECTION);
+    assert_string_equal(hasty.error.text, "site:0: no answer");
+    assert_true(site_wait_dials(0, 2));
+    site_set(0, SITE_UP);
+    struct peer peer;
+    assert_true(site_accept(0, &peer));
+    peer_answer(&peer, 1);
+    caller_join(&patient);
+    assert_own_reply(&patient);
+    pw_channel_free(channel);
+    peer_end(&peer);
+    sites_end();
+}
+
+static void one_who_waits_for_anothers_attempt_keeps_his_own_deadline(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_HANGS);
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller patient;
+    struct caller hasty;
+    caller_init_on(&patient, channel, 1, LONG_MS);
+    caller_start(&patient);
+    assert_true(site_wait_dials(0, 1));
+    caller_init_on(&hasty, channel, 2, SHORT_MS);
+    caller_run(&hasty);
+    assert_int_equal(hasty.status, PYWATT_CONNECTION);
+    assert_string_equal(hasty.error.text, "site:0: no connection before the deadline");
+    assert_int_equal(site_dials(0), 1);
+    site_set(0, SITE_DOWN);
+    caller_join(&patient);
+    assert_int_equal(patient.status, PYWATT_CONNECTION);
+    pw_channel_free(channel);
+    sites_end();
+}
+
+/* ---- Several endpoints ---------------------------------------------------------------------- */
+
+/* One call on a channel, answered by the site that is up. */
+static void call_through(struct pw_channel *channel, unsigned site, struct peer *peer)
+{
+    struct caller caller;
+    caller_init_on(&caller, channel, 5, LONG_MS);
+    caller_start(&caller);
+    assert_true(site_accept(site, peer));
+    peer_answer(peer, 1);
+    caller_join(&caller);
+    assert_own_reply(&caller);
+}
+
+static void the_next_endpoint_is_tried_where_one_is_dead(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(1, SITE_UP);
+    const struct pw_channel_options options = site_options(endpoints, 3);
+    struct pw_channel *channel = site_channel(&options);
+    struct peer peer;
+    call_through(channel, 1, &peer);
+    assert_int_equal(site_dials(0), 1);
+    assert_int_equal(site_dials(1), 1);
+
+    /* It goes back to the one that worked. */
+    peer_end(&peer);
+    call_through(channel, 1, &peer);
+    assert_int_equal(site_dials(0), 1);
+    assert_int_equal(site_dials(1), 2);
+
+    /* When that is gone, round to the first, which came back. */
+    site_set(1, SITE_DOWN);
+    site_set(0, SITE_UP);
+    peer_end(&peer);
+    call_through(channel, 0, &peer);
+    assert_int_equal(site_dials(1), 3);
+    assert_int_equal(site_dials(2), 1);
+    assert_int_equal(site_dials(0), 2);
+    assert_int_equal(pw_channel_epoch(channel), 3);
+    pw_channel_free(channel);
+    peer_end(&peer);
+    sites_end();
+}
+
+static void an_endpoint_that_swallows_everything_gets_a_fair_share(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_HANGS);
+    site_set(1, SITE_UP);
+    const struct pw_channel_options options = site_options(endpoints, 2);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller caller;
+    struct peer peer;
+    caller_init_on(&caller, channel, 5, 400);
+    caller_start(&caller);
+    assert_true(site_accept(1, &peer));
+    peer_answer(&peer, 1);
+    caller_join(&caller);
+    assert_own_reply(&caller);
+    assert_true(caller_took_ms(&caller) >= 150);
+    pw_channel_free(channel);
+    peer_end(&peer);
+    sites_end();
+}
+
+/* ---- Peers that accept and hang up ---------------------------------------------------------- */
+
+static void hanging_up_at_once_counts_as_a_failed_attempt(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    for (unsigned policy = 0; policy < 2; policy++) {
+        sites_init();
+        site_set(0, SITE_SLAMS);
+        struct pw_channel_options options = site_options(endpoints, 1);
+        if (policy == 1) {
+            options.backoff = fixed_pauses(1, 3);
+        }
+        struct pw_channel *channel = site_channel(&options);
+        struct caller caller;
+        caller_init_on(&caller, channel, 5, LONG_MS);
+        caller_run(&caller);
+        assert_int_equal(caller.status, PYWATT_CONNECTION);
+        assert_non_null(strstr(caller.error.text, "site:0: "));
+        assert_int_equal(site_dials(0), policy == 0 ? 1 : 3);
+        pw_channel_free(channel);
+        sites_end();
+    }
+}
+
+static void an_endpoint_that_hangs_up_is_left_for_the_next(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_SLAMS);
+    site_set(1, SITE_UP);
+    struct pw_channel_options options = site_options(endpoints, 2);
+    options.backoff = fixed_pauses(1, 0);
+    struct pw_channel *channel = site_channel(&options);
+    struct peer peer;
+    call_through(channel, 1, &peer);
+    assert_int_equal(site_dials(0), 1);
+    pw_channel_free(channel);
+    peer_end(&peer);
+    sites_end();
+}
+
+/* ---- Close ---------------------------------------------------------------------------------- */
+
+static void closing_cuts_connecting_short(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    site_set(0, SITE_HANGS);
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller callers[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        caller_init_on(&callers[i], channel, i, LONG_MS);
+        caller_start(&callers[i]);
+    }
+    assert_true(wait_inside(channel, 4));
+    const int64_t closed_ns = pw_test_now_ns();
+    pw_channel_close(channel);
+    for (uint32_t i = 0; i < 4; i++) {
+        caller_join(&callers[i]);
+        assert_int_equal(callers[i].status, PYWATT_CLOSED);
+        assert_int_equal(callers[i].error.status, PYWATT_CLOSED);
+        assert_true(caller_ended_after_ms(&callers[i], closed_ns) < SOON_MS);
+    }
+    assert_int_equal(pw_channel_connect(channel, PW_DEADLINE_NEVER, NULL), PYWATT_CLOSED);
+    pw_channel_free(channel);
+    sites_end();
+}
+
+static void closing_cuts_a_pause_short(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    struct pw_channel_options options = site_options(endpoints, 1);
+    options.backoff = fixed_pauses(60000, 0);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller caller;
+    caller_init_on(&caller, channel, 1, LONG_MS);
+    caller_start(&caller);
+    assert_true(site_wait_dials(0, 1));
+    const int64_t closed_ns = pw_test_now_ns();
+    pw_channel_close(channel);
+    caller_join(&caller);
+    assert_int_equal(caller.status, PYWATT_CLOSED);
+    assert_true(caller_ended_after_ms(&caller, closed_ns) < SOON_MS);
+    pw_channel_free(channel);
+    sites_end();
+}
+
+/* A connection that is made after the close is not kept. */
+static void closing_while_a_connection_comes_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 50; round++) {
+        struct pw_endpoint endpoints[SITES];
+        sites_init();
+        const size_t fds = pw_test_open_fds();
+        site_set(0, SITE_HANGS);
+        const struct pw_channel_options options = site_options(endpoints, 1);
+        struct pw_channel *channel = site_channel(&options);
+        struct caller caller;
+        caller_init_on(&caller, channel, 1, LONG_MS);
+        caller_start(&caller);
+        assert_true(site_wait_dials(0, 1));
+        site_set(0, SITE_UP);
+        pw_channel_free(channel);
+        caller_join(&caller);
+        assert_int_equal(caller.status, PYWATT_CLOSED);
+        struct peer peer;
+        if (site_try_accept(0, &peer)) {
+            peer_end(&peer);
+        }
+        assert_int_equal(pw_test_open_fds(), fds);
+        sites_end();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_call_connects_when_there_is_no_connection),
+        cmocka_unit_test(one_thread_connects_for_all),
+        cmocka_unit_test(without_a_policy_one_failed_attempt_fails_all_who_wait),
+        cmocka_unit_test(fixed_pauses_lie_between_attempts_until_one_succeeds),
+        cmocka_unit_test(attempts_end_when_the_policy_has_had_enough),
+        cmocka_unit_test(the_deadline_ends_attempts_too),
+        cmocka_unit_test(one_who_has_no_more_time_to_connect_fails_alone),
+        cmocka_unit_test(one_who_waits_for_anothers_attempt_keeps_his_own_deadline),
+        cmocka_unit_test(the_next_endpoint_is_tried_where_one_is_dead),
+        cmocka_unit_test(an_endpoint_that_swallows_everything_gets_a_fair_share),
+        cmocka_unit_test(hanging_up_at_once_counts_as_a_failed_attempt),
+        cmocka_unit_test(an_endpoint_that_hangs_up_is_left_for_the_next),
+        cmocka_unit_test(closing_cuts_connecting_short),
+        cmocka_unit_test(closing_cuts_a_pause_short),
+        cmocka_unit_test(closing_while_a_connection_comes_leaves_nothing_behind),
+    };
+    return PW_TEST_RUN(cases);
+}

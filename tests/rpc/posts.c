@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Posted requests, and the pump that reads their replies when no caller does. The main thread is
+ * the pump.
+ */
+#include "rig.h"
+#include "tap.h"
+
+#include "transport/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LONG_MS = 5000,
+    SOON_MS = 100
+};
+
+/* One turn of a pump: true if it had the reader's role. */
+static bool pump_once(struct rig *rig, int timeout_ms)
+{
+    struct pollfd fd;
+    if (!pw_correlator_pump_begin(rig->correlator, &fd)) {
+        return false;
+    }
+    const int ready = poll(&fd, 1, timeout_ms);
+    pw_correlator_pump_end(rig->correlator, ready > 0 ? fd.revents : 0);
+    return true;
+}
+
+static void pump_until_run(struct rig *rig, struct posted *posted)
+{
+    const int64_t deadline_ns = pw_test_deadline_ns(LONG_MS);
+    while (atomic_load(&posted->runs) == 0 && pw_test_now_ns() < deadline_ns) {
+        pump_once(rig, 1000);
+    }
+    assert_int_equal(atomic_load(&posted->runs), 1);
+}
+
+static void posts_alone_are_answered_through_the_pump(void **state)
+{
+    (void)state;
+    enum {
+        COUNT = 200
+    };
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted *posted = calloc(COUNT, sizeof(*posted));
+    struct taken *taken = calloc(COUNT, sizeof(*taken));
+    assert_false(pump_once(&rig, 0));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+    }
+    assert_true(atomic_load(&rig.wakes) > 0);
+    pw_correlator_flush(rig.correlator);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_true(peer_take(&rig.peer, &taken[i]));
+        assert_int_equal(taken[i].number, i);
+    }
+    for (uint32_t i = COUNT; i > 0; i--) {
+        peer_put_reply(&rig.peer, &taken[i - 1]);
+    }
+    peer_send(&rig.peer);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        pump_until_run(&rig, &posted[i]);
+        assert_int_equal(posted[i].status, PYWATT_OK);
+        assert_true(posted[i].own_reply);
+        assert_string_equal(posted[i].text, "");
+    }
+    assert_false(pump_once(&rig, 0));
+    free(taken);
+    free(posted);
+    rig_end(&rig);
+}
+
+static void start_tapped(struct rig *rig, struct tap *tap)
+{
+    struct pw_conn *ours;
+    struct pw_conn *theirs;
+    rig_init(rig);
+    assert_int_equal(pw_memory_pair(&ours, &theirs, NULL), PYWATT_OK);
+    rig_connect_over(rig, tap_init(tap, ours), theirs);
+}
+
+static void many_posts_leave_in_one_write(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct tap tap;
+    start_tapped(&rig, &tap);
+    rig_make_pipelined(&rig);
+    struct posted posted[50];
+    const unsigned before = atomic_load(&tap.sends);
+    for (uint32_t i = 0; i < 50; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+    }
+    assert_int_equal(atomic_load(&tap.sends), before);
+    assert_false(peer_has_input(&rig.peer));
+    pw_correlator_flush(rig.correlator);
+    assert_int_equal(atomic_load(&tap.sends), before + 1);
+    peer_answer(&rig.peer, 50);
+    for (uint32_t i = 0; i < 50; i++) {
+        pump_until_run(&rig, &posted[i]);
+    }
+    rig_end(&rig);
+    tap_end(&tap);
+}
+
+/* A caller's request takes along what was posted before. */
+static void a_caller_who_reads_completes_posts(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted;
+    struct caller caller;
+    struct taken taken[2];
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_OK);
+    caller_go(&caller, &rig, 2, LONG_MS);
+    assert_true(peer_take(&rig.peer, &taken[0]));
+    assert_true(peer_take(&rig.peer, &taken[1]));
+    assert_true(rig_wait_reading(&rig));
+    assert_false(pump_once(&rig, 0));
+    peer_put_reply(&rig.peer, &taken[0]);
+    peer_send(&rig.peer);
+    assert_true(posted_wait(&posted));
+    assert_true(posted.own_reply);
+    assert_false(atomic_load(&caller.finished));
+    peer_put_reply(&rig.peer, &taken[1]);
+    peer_send(&rig.peer);
+    caller_join(&caller);
+    assert_own_reply(&caller);
+    rig_end(&rig);
+}
+
+/* Posts are left when the last caller goes: the pump has to hear of it. */
+static void a_caller_who_leaves_posts_behind_wakes_the_pump(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted;
+    struct caller caller;
+    struct taken taken[2];
+    caller_go(&caller, &rig, 2, LONG_MS);
+    assert_true(peer_take(&rig.peer, &taken[0]));
+    assert_true(rig_wait_reading(&rig));
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    assert_true(peer_take(&rig.peer, &taken[1]));
+    const unsigned before = atomic_load(&rig.wakes);
+    peer_put_reply(&rig.peer, &taken[0]);
+    peer_send(&rig.peer);
+    caller_join(&caller);
+    assert_true(atomic_load(&rig.wakes) > before);
+    peer_put_reply(&rig.peer, &taken[1]);
+    peer_send(&rig.peer);
+    pump_until_run(&rig, &posted);
+    assert_true(posted.own_reply);
+    rig_end(&rig);
+}
+
+/* The pump has the role when a caller comes: the caller sleeps, and is handed it afterwards. */
+static void the_pump_hands_over_to_callers(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted;
+    struct caller callers[2];
+    struct taken taken[3];
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    assert_true(peer_take(&rig.peer, &taken[0]));
+    struct pollfd fd;
+    assert_true(pw_correlator_pump_begin(rig.correlator, &fd));
+    for (uint32_t i = 0; i < 2; i++) {
+        caller_go(&callers[i], &rig, 2 + i, LONG_MS);
+        assert_true(peer_take(&rig.peer, &taken[1 + i]));
+        assert_true(rig_wait_parked(&rig, 1 + i));
+    }
+    /* One caller's reply is read by the pump; the other is then alone, and gets the role. */
+    peer_put_reply(&rig.peer, &taken[1]);
+    peer_send(&rig.peer);
+    assert_int_equal(poll(&fd, 1, LONG_MS), 1);
+    pw_correlator_pump_end(rig.correlator, fd.revents);
+    caller_join(&callers[0]);
+    assert_own_reply(&callers[0]);
+    assert_true(rig_wait_reading(&rig));
+    assert_false(pump_once(&rig, 0));
+    const int64_t sent_ns = pw_test_now_ns();
+    peer_put_reply(&rig.peer, &taken[2]);
+    peer_put_reply(&rig.peer, &taken[0]);
+    peer_send(&rig.peer);
+    caller_join(&callers[1]);
+    assert_own_reply(&callers[1]);
+    assert_true(caller_ended_after_ms(&callers[1], sent_ns) < SOON_MS);
+    assert_true(posted_wait(&posted));
+    rig_end(&rig);
+}
+
+/* A pump whose wait ended for another reason gives the role back as well. */
+static void the_pump_hands_over_when_nothing_came(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted;
+    struct caller caller;
+    struct taken taken[2];
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    assert_true(peer_take(&rig.peer, &taken[0]));
+    struct pollfd fd;
+    assert_true(pw_correlator_pump_begin(rig.correlator, &fd));
+    caller_go(&caller, &rig, 2, LONG_MS);
+    assert_true(peer_take(&rig.peer, &taken[1]));
+    assert_true(rig_wait_parked(&rig, 1));
+    pw_correlator_pump_end(rig.correlator, 0);
+    assert_true(rig_wait_reading(&rig));
+    peer_put_reply(&rig.peer, &taken[1]);
+    const int64_t sent_ns = pw_test_now_ns();
+    peer_send(&rig.peer);
+    caller_join(&caller);
+    assert_own_reply(&caller);
+    assert_true(caller_ended_after_ms(&caller, sent_ns) < SOON_MS);
+    rig_end(&rig);
+    assert_int_equal(posted.status, PYWATT_CLOSED);
+}
+
+static void an_overdue_post_ends_once_and_its_late_reply_is_dropped(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct fake_clock clock;
+    fake_clock_init(&clock);
+    rig_init(&rig);
+    rig.options.clock = &clock.clock;
+    rig_connect(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted[3];
+    struct taken taken[3];
+    assert_int_equal(pw_correlator_pump_deadline(rig.correlator), PW_DEADLINE_NEVER);
+    assert_int_equal(posted_post(&posted[0], &rig, 0, 3000), PYWATT_OK);
+    assert_int_equal(posted_post(&posted[1], &rig, 1, 1000), PYWATT_OK);
+    assert_int_equal(posted_post(&posted[2], &rig, 2, 2000), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(peer_take(&rig.peer, &taken[i]));
+    }
+    /* Exactly at the deadline is over, one nanosecond before is not. */
+    atomic_store(&clock.now_ns, posted[1].post.deadline_ns - 1);
+    pw_correlator_pump_expire(rig.correlator);
+    assert_int_equal(atomic_load(&posted[1].runs), 0);
+    assert_int_equal(pw_correlator_pump_deadline(rig.correlator), posted[1].post.deadline_ns);
+    atomic_store(&clock.now_ns, posted[1].post.deadline_ns);
+    pw_correlator_pump_expire(rig.correlator);
+    assert_int_equal(atomic_load(&posted[1].runs), 1);
+    assert_int_equal(posted[1].status, PYWATT_TIMEOUT);
+    assert_string_equal(posted[1].text, "memory:rig: no reply before the deadline");
+    assert_int_equal(pw_correlator_pump_deadline(rig.correlator), posted[2].post.deadline_ns);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        peer_put_reply(&rig.peer, &taken[i]);
+    }
+    peer_send(&rig.peer);
+    pump_until_run(&rig, &posted[0]);
+    pump_until_run(&rig, &posted[2]);
+    assert_int_equal(atomic_load(&posted[1].runs), 1);
+    assert_int_equal(atomic_load(&rig.counters.replies_dropped), 1);
+    assert_int_equal(atomic_load(&rig.counters.timeouts), 1);
+    assert_int_equal(pw_correlator_pump_deadline(rig.correlator), PW_DEADLINE_NEVER);
+    rig_end(&rig);
+}
+
+/* A reader deep in its own wait cannot know of it: the pump must. */
+static void an_earlier_deadline_wakes_the_pump_whoever_reads(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct caller caller;
+    struct posted posted[3];
+    caller_go(&caller, &rig, 1, LONG_MS);
+    assert_true(rig_wait_reading(&rig));
+    unsigned before = atomic_load(&rig.wakes);
+    assert_int_equal(posted_post(&posted[0], &rig, 2, 3000), PYWATT_OK);
+    assert_int_equal(atomic_load(&rig.wakes), before + 1);
+    assert_int_equal(posted_post(&posted[1], &rig, 3, 4000), PYWATT_OK);
+    assert_int_equal(atomic_load(&rig.wakes), before + 1);
+    assert_int_equal(posted_post(&posted[2], &rig, 4, 2000), PYWATT_OK);
+    assert_int_equal(atomic_load(&rig.wakes), before + 2);
+    pw_correlator_flush(rig.correlator);
+    peer_answer(&rig.peer, 4);
+    caller_join(&caller);
+    assert_own_reply(&caller);
+    for (uint32_t i = 0; i < 3; i++) {
+        pump_until_run(&rig, &posted[i]);
+    }
+    rig_end(&rig);
+}
+
+static void a_full_window_refuses_posts_and_says_when_there_is_room(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig);
+    rig.options.max_in_flight = 4;
+    rig_connect(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted[5];
+    struct taken taken[5];
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+    }
+    assert_int_equal(posted_post(&posted[4], &rig, 4, LONG_MS), PYWATT_LIMIT);
+    pw_correlator_flush(rig.correlator);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(peer_take(&rig.peer, &taken[i]));
+    }
+    const unsigned before = atomic_load(&rig.wakes);
+    peer_put_reply(&rig.peer, &taken[2]);
+    peer_send(&rig.peer);
+    pump_until_run(&rig, &posted[2]);
+    assert_true(atomic_load(&rig.wakes) > before);
+    assert_int_equal(posted_post(&posted[4], &rig, 4, LONG_MS), PYWATT_OK);
+    assert_int_equal(atomic_load(&posted[4].runs), 0);
+    rig_end(&rig);
+    assert_int_equal(atomic_load(&posted[4].runs), 1);
+}
+
+/* ---- Ends ----------------------------------------------------------------------------------- */
+
+static void what_cannot_be_posted_never_runs_done(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig);
+    rig.options.max_frame_bytes = 100;
+    rig_connect(&rig);
+    struct posted posted;
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_LIMIT);
+    rig_end(&rig);
+    assert_int_equal(atomic_load(&posted.runs), 0);
+
+    rig_start(&rig);
+    struct pw_request request;
+    make_beat(&request, 1);
+    request.operation = PW_OP_REGISTER; /* which lacks its info */
+    memset(&posted, 0, sizeof(posted));
+    assert_int_equal(pw_correlator_post(rig.correlator, &request,
+                                        (uint64_t)pw_test_deadline_ns(LONG_MS), &posted.post, NULL),
+                     PYWATT_INVALID_ARGUMENT);
+
+    pw_conn_shutdown(rig.peer.conn);
+    struct caller caller;
+    caller_init(&caller, &rig, 2, LONG_MS);
+    caller_run(&caller);
+    assert_int_equal(caller.status, PYWATT_CHANNEL);
+    assert_int_equal(posted_post(&posted, &rig, 3, LONG_MS), PYWATT_CONNECTION);
+    rig_end(&rig);
+    assert_int_equal(atomic_load(&posted.runs), 0);
+
+    rig_start(&rig);
+    pw_correlator_fail(rig.correlator, PYWATT_CLOSED, "closed");
+    assert_int_equal(posted_post(&posted, &rig, 4, LONG_MS), PYWATT_CLOSED);
+    rig_end(&rig);
+    assert_int_equal(atomic_load(&posted.runs), 0);
+}
+
+static void a_failure_ends_all_posts_once_and_wakes_the_pump(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted[20];
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+    }
+    pw_correlator_flush(rig.correlator);
+    pw_conn_shutdown(rig.peer.conn);
+    const unsigned before = atomic_load(&rig.wakes);
+    pump_until_run(&rig, &posted[0]);
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(atomic_load(&posted[i].runs), 1);
+        assert_int_equal(posted[i].status, PYWATT_CHANNEL);
+        assert_string_equal(posted[i].text, "memory:rig: closed by the peer");
+    }
+    assert_int_equal(atomic_load(&rig.wakes), before + 1);
+    assert_false(pump_once(&rig, 0));
+    rig_end(&rig);
+}
+
+static void closing_ends_posts_within_the_call(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    struct posted posted;
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_OK);
+    pw_correlator_fail(rig.correlator, PYWATT_CLOSED, "closed");
+    assert_int_equal(atomic_load(&posted.runs), 1);
+    assert_int_equal(posted.status, PYWATT_CLOSED);
+    pw_correlator_fail(rig.correlator, PYWATT_CLOSED, "closed");
+    assert_int_equal(atomic_load(&posted.runs), 1);
+    rig_end(&rig);
+}
+
+/* A pump that waits for bytes notices the close. */
+static void closing_wakes_a_waiting_pump(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    struct posted posted;
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    struct pollfd fd;
+    assert_true(pw_correlator_pump_begin(rig.correlator, &fd));
+    pw_correlator_fail(rig.correlator, PYWATT_CLOSED, "closed");
+    assert_int_equal(poll(&fd, 1, LONG_MS), 1);
+    pw_correlator_pump_end(rig.correlator, fd.revents);
+    assert_int_equal(atomic_load(&posted.runs), 1);
+    rig_end(&rig);
+}
+
+static void an_unreadable_reply_fails_its_own_post_only(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted[2];
+    struct taken taken[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+    }
+    pw_correlator_flush(rig.correlator);
+    assert_true(peer_take(&rig.peer, &taken[0]));
+    assert_true(peer_take(&rig.peer, &taken[1]));
+    taken[0].operation = PW_OP_UNREGISTER;
+    peer_put_reply(&rig.peer, &taken[0]);
+    peer_put_reply(&rig.peer, &taken[1]);
+    peer_send(&rig.peer);
+    pump_until_run(&rig, &posted[0]);
+    pump_until_run(&rig, &posted[1]);
+    assert_int_equal(posted[0].status, PYWATT_SERIALIZATION);
+    assert_int_equal(posted[1].status, PYWATT_OK);
+    rig_end(&rig);
+}
+
+/* ---- Posting from within done --------------------------------------------------------------- */
+
+struct chain {
+    struct pw_post post;
+    struct rig *rig;
+    unsigned left;
+    unsigned runs;
+    enum pywatt_status last;
+};
+
+static enum pywatt_status chain_post(struct chain *chain)
+{
+    struct pw_request request;
+    make_beat(&request, chain->left);
+    return pw_correlator_post(chain->rig->correlator, &request,
+                              (uint64_t)pw_test_deadline_ns(LONG_MS), &chain->post, NULL);
+}
+
+static void chain_done(struct pw_post *post, enum pywatt_status status,
+                       const struct pw_response *response, const struct pywatt_error *error)
+{
+    (void)response;
+    (void)error;
+    struct chain *chain = PW_CONTAINER_OF(post, struct chain, post);
+    chain->runs++;
+    chain->last = status;
+    if (chain->left > 0) {
+        chain->left--;
+        chain->last = chain_post(chain);
+        pw_correlator_flush(chain->rig->correlator);
+    }
+}
+
+static void done_may_post_again(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    struct chain chain = {.post = {.done = chain_done}, .rig = &rig, .left = 20};
+    assert_int_equal(chain_post(&chain), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    for (unsigned i = 0; i < 20; i++) {
+        peer_answer(&rig.peer, 1);
+        assert_true(pump_once(&rig, LONG_MS));
+    }
+    assert_int_equal(chain.runs, 20);
+    assert_int_equal(chain.last, PYWATT_OK);
+    pw_correlator_fail(rig.correlator, PYWATT_CLOSED, "closed");
+    assert_int_equal(chain.runs, 21);
+    assert_int_equal(chain.last, PYWATT_CLOSED);
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(posts_alone_are_answered_through_the_pump),
+        cmocka_unit_test(many_posts_leave_in_one_write),
+        cmocka_unit_test(a_caller_who_reads_completes_posts),
+        cmocka_unit_test(a_caller_who_leaves_posts_behind_wakes_the_pump),
+        cmocka_unit_test(the_pump_hands_over_to_callers),
+        cmocka_unit_test(the_pump_hands_over_when_nothing_came),
+        cmocka_unit_test(an_overdue_post_ends_once_and_its_late_reply_is_dropped),
+        cmocka_unit_test(an_earlier_deadline_wakes_the_pump_whoever_reads),
+        cmocka_unit_test(a_full_window_refuses_posts_and_says_when_there_is_room),
+        cmocka_unit_test(what_cannot_be_posted_never_runs_done),
+        cmocka_unit_test(a_failure_ends_all_posts_once_and_wakes_the_pump),
+        cmocka_unit_test(closing_ends_posts_within_the_call),
+        cmocka_unit_test(closing_wakes_a_waiting_pump),
+        cmocka_unit_test(an_unreadable_reply_fails_its_own_post_only),
+        cmocka_unit_test(done_may_post_again),
+    };
+    return PW_TEST_RUN(cases);
+}
