@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * codec: nanoseconds to encode and to decode each message in each codec, and how long it is. Every
+ * message is decoded once and encoded again before it is measured, and must give the same bytes.
+ * One thread.
+ *
+ * Usage: bench_codec [--quick]
+ */
+#include "codec/codec.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "model/message.h"
+#include "model/registration.h"
+#include "support/check.h"
+#include "support/clock.h"
+#include "support/table.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOKEN "Zm9yIG1lYXN1cmluZyBvbmx5LCBubyBzZWNyZXQgYXQ"
+
+/* Runs of which the median counts, and how long each is. */
+struct amounts {
+    int runs;
+    uint64_t run_ns;
+};
+
+#define RUNS_MAX 9
+
+/* One message in one codec, and what encoding and decoding it needs. */
+struct subject {
+    const struct pw_codec_ops *codec;
+    const struct pw_request *request; /* or */
+    const struct pw_response *response;
+    struct pw_buffer bytes;
+    struct pw_arena arena;
+    struct pw_request decoded_request;
+    struct pw_response decoded_response;
+};
+
+static void encode(struct subject *subject)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+
+    pw_buffer_clear(&subject->bytes);
+    bench_check_ok(
+        subject->request != NULL
+            ? pw_codec_encode_request(subject->codec, subject->request, &subject->bytes, &error)
+            : pw_codec_encode_response(subject->codec, subject->response, &subject->bytes, &error),
+        &error);
+}
+
+static void decode(struct subject *subject)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+    struct pw_span span = pw_buffer_span(&subject->bytes);
+    bool recognised = false;
+
+    pw_arena_reset(&subject->arena);
+    bench_check_ok(subject->request != NULL
+                       ? pw_codec_decode_request(subject->codec, span, &pw_codec_default_limits,
+                                                 &subject->arena, &subject->decoded_request,
+                                                 &recognised, &error)
+                       : pw_codec_decode_response(subject->codec, span, &pw_codec_default_limits,
+                                                  &subject->arena, &subject->decoded_response,
+                                                  &error),
+                   &error);
+}
+
+/* What was decoded says the same as what was encoded: it encodes to the same bytes. */
+static void check_round_trip(struct subject *subject)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+    struct pw_buffer again;
+
+    pw_buffer_init(&again, pw_codec_default_limits.max_bytes);
+    encode(subject);
+    decode(subject);
+    bench_check_ok(
+        subject->request != NULL
+            ? pw_codec_encode_request(subject->codec, &subject->decoded_request, &again, &error)
+            : pw_codec_encode_response(subject->codec, &subject->decoded_response, &again, &error),
+        &error);
+    bench_check(pw_buffer_len(&again) == pw_buffer_len(&subject->bytes) &&
+                    memcmp(pw_buffer_bytes(&again), pw_buffer_bytes(&subject->bytes),
+                           pw_buffer_len(&again)) == 0,
+                "%s: a message changes when it is decoded and encoded again", subject->codec->name);
+    pw_buffer_destroy(&again);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Nanoseconds for one call of `work`: the median of some runs. */
+static double measure(struct subject *subject, void (*work)(struct subject *),
+                      const struct amounts *amounts)
+{
+    double results[RUNS_MAX];
+    const unsigned batch = 64;
+
+    for (int run = 0; run < amounts->runs; run++) {
+        uint64_t calls = 0;
+        uint64_t took = 0;
+        uint64_t began = bench_now_ns();
+        do {
+            for (unsigned i = 0; i < batch; i++) {
+                work(subject);
+            }
+            calls += batch;
+            took = bench_now_ns() - began;
+        } while (took < amounts->run_ns);
+        results[run] = (double)took / (double)calls;
+    }
+    qsort(results, (size_t)amounts->runs, sizeof(results[0]), compare);
+    return results[amounts->runs / 2];
+}
+
+static void run(const struct pw_codec_ops *codec, const struct pw_request *request,
+                const struct pw_response *response, const struct amounts *amounts,
+                struct bench_table *table)
+{
+    struct subject subject = {.codec = codec, .request = request, .response = response};
+
+    pw_buffer_init(&subject.bytes, pw_codec_default_limits.max_bytes);
+    pw_arena_init(&subject.arena, PW_CODEC_ARENA_BUDGET);
+    pw_request_init(&subject.decoded_request);
+    pw_response_init(&subject.decoded_response);
+    check_round_trip(&subject);
+    encode(&subject);
+
+    bench_table_cell(table, "%s", codec->name);
+    bench_table_cell(table, "%s",
+                     pw_operation_name(request != NULL ? request->operation : response->operation));
+    bench_table_cell(table, "%s", request != NULL ? "request" : "reply");
+    bench_table_cell(table, "%zu", pw_buffer_len(&subject.bytes));
+    bench_table_cell(table, "%.0f", measure(&subject, encode, amounts));
+    bench_table_cell(table, "%.0f", measure(&subject, decode, amounts));
+
+    pw_request_clear(&subject.decoded_request);
+    pw_response_clear(&subject.decoded_response);
+    pw_arena_destroy(&subject.arena);
+    pw_buffer_destroy(&subject.bytes);
+}
+
+/* ---- The messages --------------------------------------------------------------------------- */
+
+struct messages {
+    struct pywatt_module_info *info;
+    struct pywatt_capabilities *capabilities;
+    struct pywatt_registration *registration;
+    struct pw_request requests[PW_OPERATION_COUNT];
+    struct pw_response responses[PW_OPERATION_COUNT];
+};
+
+/* The parts of which the messages consist: about as much as a usual module says. */
+static void make_parts(struct messages *messages)
+{
+    static const char *const methods[] = {"GET", "POST"};
+    bool ok = pywatt_module_info_new("thermometer", "1.0.0", "Measures a room", &messages->info) ==
+                  PYWATT_OK &&
+              pywatt_module_info_set_metadata(messages->info, "site", "north") == PYWATT_OK;
+
+    messages->capabilities = pywatt_capabilities_new();
+    messages->registration = pw_registration_new();
+    ok = ok &&
+         pywatt_capabilities_add_http_endpoint(messages->capabilities, "/api/v1/data", methods,
+                                               2) == PYWATT_OK &&
+         pywatt_capabilities_add_message_type(messages->capabilities, "temperature") == PYWATT_OK &&
+         pywatt_capabilities_set_capability(messages->capabilities, "limits",
+                                            "{\"min\":-40,\"max\":85,\"units\":[\"C\",\"K\"]}") ==
+             PYWATT_OK &&
+         messages->registration != NULL &&
+         pw_registration_set_token(messages->registration, PW_STR_LITERAL(TOKEN)) == PYWATT_OK &&
+         pw_registration_set_host(messages->registration, PW_STR_LITERAL("127.0.0.1")) ==
+             PYWATT_OK &&
+         pw_registration_set_number(messages->registration, PW_DATA_LEASE_MS, 15000) == PYWATT_OK &&
+         pw_registration_set_number(messages->registration, PW_DATA_HEARTBEAT_INTERVAL_MS, 5000) ==
+             PYWATT_OK &&
+         pw_registration_set_number(messages->registration, PW_DATA_GENERATION, 1) == PYWATT_OK;
+    bench_check(ok, "the messages cannot be made");
+    pywatt_uuid_generate(&messages->registration->id);
+    messages->registration->port = 7900;
+    bench_check(pywatt_module_info_copy(messages->info, &messages->registration->info) == PYWATT_OK,
+                "out of memory");
+    pw_registration_seal(messages->registration);
+}
+
+static void make_messages(struct messages *messages)
+{
+    make_parts(messages);
+    for (int i = 0; i < PW_OPERATION_COUNT; i++) {
+        struct pw_request *request = &messages->requests[i];
+        struct pw_response *response = &messages->responses[i];
+
+        pw_request_init(request);
+        request->operation = (enum pw_operation)i;
+        request->has_request_id = true;
+        pywatt_uuid_generate(&request->request_id);
+        if (request->operation == PW_OP_REGISTER) {
+            request->info = messages->info;
+        } else {
+            request->module_id = messages->registration->id;
+            request->token = PW_STR_LITERAL(TOKEN);
+        }
+        pw_response_init(response);
+        response->operation = request->operation;
+        response->has_request_id = true;
+        response->request_id = request->request_id;
+        response->success = true;
+    }
+    messages->requests[PW_OP_HEARTBEAT].generation = 1;
+    messages->requests[PW_OP_CAPABILITIES].capabilities = messages->capabilities;
+    messages->responses[PW_OP_REGISTER].registration = messages->registration;
+}
+
+static void free_parts(struct messages *messages)
+{
+    pywatt_module_info_free(messages->info);
+    pywatt_capabilities_free(messages->capabilities);
+    pywatt_registration_release(messages->registration);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const headings[] = {"codec", "message",   "",
+                                           "bytes", "encode ns", "decode ns"};
+    struct amounts amounts = {RUNS_MAX, 50 * BENCH_NS_PER_MS};
+    struct bench_table *table = bench_table_new(headings, 6, 3);
+    struct messages messages;
+
+    if (argc == 2 && strcmp(argv[1], "--quick") == 0) {
+        amounts = (struct amounts){1, 1};
+    } else if (argc != 1) {
+        fprintf(stderr, "Usage: bench_codec [--quick]\n");
+        return 2;
+    }
+    make_messages(&messages);
+    for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
+        for (int i = 0; i < PW_OPERATION_COUNT; i++) {
+            run(*codec, &messages.requests[i], NULL, &amounts, table);
+            run(*codec, NULL, &messages.responses[i], &amounts, table);
+        }
+    }
+    free_parts(&messages);
+    bench_table_print(table);
+    return 0;
+}

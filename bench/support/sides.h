@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * sides.h - the two sides that most measurements need, through the public interface: an orchestrator
+ * in this process, and a client with registered modules. Everything ends the program on failure.
+ */
+#ifndef BENCH_SIDES_H
+#define BENCH_SIDES_H
+
+#include <pywatt/orchestrator.h>
+#include <pywatt/pywatt.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BENCH_URL_SIZE 256
+
+/*
+ * An orchestrator with `workers` threads that listens at a URL of the scheme ("tcp", "unix" or
+ * "memory"), on a free port or in a new place. `url` gets the URL. To be ended with
+ * bench_stop_orchestrator.
+ */
+struct pywatt_orchestrator *bench_start_orchestrator(const char *scheme, uint32_t workers,
+                                                     char url[BENCH_URL_SIZE]);
+void bench_stop_orchestrator(struct pywatt_orchestrator *orchestrator);
+
+struct pywatt_client *bench_open_client(const char *url, const char *codec);
+
+/* Registers a module with a name of its own. */
+struct pywatt_module *bench_register(struct pywatt_client *client, const char *what, size_t number);
+
+/* Unregisters it and frees the handle. */
+void bench_unregister(struct pywatt_module *module);
+
+struct pywatt_orchestrator_stats bench_orchestrator_stats(struct pywatt_orchestrator *orchestrator);
+struct pywatt_client_stats bench_client_stats(struct pywatt_client *client);
+
+#endif

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Every program of examples/ does what its first lines say."""
+
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+
+from support import ROOT, Case, main, program  # noqa: E402
+
+
+class Examples(Case):
+    def start_example(self, name, *arguments, **more):
+        self.tried.add(name)
+        return self.start(program("examples", name), *arguments, **more)
+
+    tried = set()
+
+    def test_client_lives_until_enter(self):
+        daemon = self.start_orchestrator()
+        client = self.start_example("client", daemon.url, stdin=subprocess.PIPE)
+        for event in ("registered", "advertised"):
+            daemon.wait_line(f" {event} thermometer ", "stderr")
+        daemon.wait_line(" health thermometer .* health=Degraded liveness=alive", "stderr")
+        self.assertIsNone(client.child.poll())
+        client.child.stdin.write("\n")
+        client.child.stdin.flush()
+        daemon.wait_line(" unregistered thermometer ", "stderr")
+        self.assert_ends(client, 0)
+
+    def test_client_says_why_it_cannot_register(self):
+        client = self.start_example("client", "nonsense")
+        self.assert_ends(client, 1)
+        self.assertIn("nonsense", client.text("stderr"))
+
+    def test_orchestrator_serves_until_enter(self):
+        orchestrator = self.start_example("orchestrator", "tcp://127.0.0.1:0",
+                                          stdin=subprocess.PIPE)
+        url = orchestrator.wait_line(r"^listening (\S+)$", "stderr").group(1)
+        module = self.start_run("--name", "a", "--endpoint", url, "--interval", "1ms", "--count",
+                                "5", "--message-type", "t")
+        self.assert_ends(module, 0)
+        for event in ("registered", "advertised", "unregistered"):
+            orchestrator.wait_line(f"^{event} a: alive, Healthy$", "stderr")
+        orchestrator.child.stdin.write("\n")
+        orchestrator.child.stdin.flush()
+        self.assert_ends(orchestrator, 0)
+
+    def test_async_gets_every_beat_answered(self):
+        daemon = self.start_orchestrator()
+        counter = self.start_example("async", daemon.url)
+        self.assert_ends(counter, 0)
+        self.assertEqual(counter.lines["stdout"], ["registered", "unregistered after 100 beats"])
+        self.assertEqual(counter.text("stderr"), "")
+        daemon.wait_line(" unregistered counter ", "stderr")
+
+    def test_embedded_needs_nobody_else(self):
+        both = self.start_example("embedded")
+        self.assert_ends(both, 0)
+        self.assertEqual(both.lines["stdout"], ["thermometer is alive and says Degraded",
+                                                "the orchestrator does not know the module"])
+
+    def test_attach_goes_on_with_a_module(self):
+        daemon = self.start_orchestrator()
+        module = self.ctl_json("register", "--name", "a", "--endpoint", daemon.url)
+        attached = self.start_example("attach", daemon.url, module["id"], module["token"])
+        self.assert_ends(attached, 0)
+        self.assertEqual(attached.text(), "the orchestrator thinks: Healthy")
+        wrong = self.start_example("attach", daemon.url, module["id"], "no")
+        self.assert_ends(wrong, 1)
+        self.assertIn("Invalid token", wrong.text("stderr"))
+
+    def test_zz_none_is_left_out(self):
+        there = {path.stem for path in (ROOT / "examples").glob("*.c")}
+        self.assertEqual(self.tried, there)
+
+
+if __name__ == "__main__":
+    main()

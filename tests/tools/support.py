@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""What the tests of the programs share: starting programs, waiting for what they print.
+
+Nothing here sleeps: each wait is for a line, an end or a connection, with a deadline that knows
+under which tool the programs run. A program that a test leaves behind is killed at its end.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+FACTOR = {"asan": 4, "tsan": 10, "memcheck": 25, "helgrind": 40}.get(
+    os.environ.get("PYWATT_TEST_TOOL", ""), 1)
+PATIENCE_S = 10 * FACTOR
+
+OPTIONS = argparse.Namespace(build=None)
+
+
+def program(folder, name):
+    return str(pathlib.Path(OPTIONS.build) / folder / name)
+
+
+class Process:
+    """A running program. Its output is read all the time, so that it never blocks on a pipe."""
+
+    def __init__(self, arguments, **more):
+        self.arguments = arguments
+        self.lines = {"stdout": [], "stderr": []}
+        self.at = {"stdout": 0, "stderr": 0}
+        self.changed = threading.Condition()
+        self.child = subprocess.Popen(
+            arguments, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", **more)
+        self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True)
+                        for name in self.lines]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, name):
+        for line in getattr(self.child, name):
+            with self.changed:
+                self.lines[name].append(line.rstrip("\n"))
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def wait_line(self, pattern, stream="stdout", patience_s=PATIENCE_S):
+        """The match of the next line in which `pattern` is found; lines before it are passed over."""
+        deadline = time.monotonic() + patience_s
+        with self.changed:
+            while True:
+                while self.at[stream] < len(self.lines[stream]):
+                    line = self.lines[stream][self.at[stream]]
+                    self.at[stream] += 1
+                    match = re.search(pattern, line)
+                    if match:
+                        return match
+                left = deadline - time.monotonic()
+                ended = not any(reader.is_alive() for reader in self.readers)
+                if left <= 0 or (ended and self.at[stream] == len(self.lines[stream])):
+                    raise AssertionError(f"no line with {pattern!r} on {stream}; {self.story()}")
+                self.changed.wait(min(left, 1))
+
+    def wait_end(self, patience_s=PATIENCE_S):
+        """The exit code; all output has been read by then."""
+        try:
+            code = self.child.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it has not ended; {self.story()}") from None
+        for reader in self.readers:
+            reader.join(patience_s)
+        return code
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+    def end(self):
+        """Kills what is left of it, and gives the pipes back."""
+        if self.child.poll() is None:
+            self.child.kill()
+        self.wait_end()
+        for stream in (self.child.stdin, self.child.stdout, self.child.stderr):
+            if stream:
+                stream.close()
+
+    def text(self, stream="stdout"):
+        return "\n".join(self.lines[stream])
+
+    def story(self):
+        return (f"{' '.join(self.arguments)}\n--- code: {self.child.poll()}\n--- stdout:\n"
+                f"{self.text()}\n--- stderr:\n{self.text('stderr')}")
+
+
+class Case(unittest.TestCase):
+    """A test with a folder of its own, and programs that end with it."""
+
+    longMessage = True
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="pywatt-test-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self, *arguments, **more):
+        process = Process([str(a) for a in arguments], **more)
+        self.addCleanup(process.end)
+        return process
+
+    def run_to_end(self, *arguments, **more):
+        process = self.start(*arguments, **more)
+        process.wait_end()
+        return process
+
+    # ---- The orchestrator ----
+
+    def start_orchestrator(self, *options, listen="tcp://127.0.0.1:0"):
+        """A daemon that is ready; its URLs are in `urls`, one for each `listen`."""
+        listen = [listen] if isinstance(listen, str) else listen
+        arguments = [program("tools", "pywatt-orchestrator"), "--log-events"]
+        for url in listen:
+            arguments += ["--listen", url]
+        daemon = self.start(*arguments, *options)
+        daemon.urls = [daemon.wait_line(r"^listening (\S+)$").group(1) for _ in listen]
+        daemon.url = daemon.urls[0]
+        return daemon
+
+    def assert_ends(self, process, code, patience_s=PATIENCE_S):
+        got = process.wait_end(patience_s)
+        self.assertEqual(got, code, process.story())
+
+    # ---- pywattctl ----
+
+    def ctl(self, *arguments, code=0, **more):
+        """Runs a command to its end, which must be with `code`."""
+        process = self.run_to_end(program("tools", "pywattctl"), *arguments, **more)
+        self.assert_ends(process, code)
+        return process
+
+    def ctl_json(self, *arguments, code=0):
+        """The one object that a command prints with --json; stderr must be empty."""
+        process = self.ctl(*arguments, "--json", code=code)
+        self.assertEqual(len(process.lines["stdout"]), 1, process.story())
+        self.assertEqual(process.text("stderr"), "", process.story())
+        return json.loads(process.text())
+
+    def start_run(self, *arguments):
+        return self.start(program("tools", "pywattctl"), "run", *arguments)
+
+
+class Peer:
+    """A TCP listener on a free port whose connections are handed to `serve` on a thread."""
+
+    def __init__(self, serve):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"tcp://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.serve = serve
+        self.open = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            self.serve(connection)
+        except OSError:
+            pass
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        for connection in self.open:
+            connection.close()
+
+
+def closed_port():
+    """A socket that holds a port on which nobody listens, and the URL of it."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder, f"tcp://127.0.0.1:{holder.getsockname()[1]}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True, help="the build folder")
+    parser.add_argument("rest", nargs="*")
+    OPTIONS.__dict__.update(vars(parser.parse_args()))
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    unittest.main(module="__main__", argv=[sys.argv[0], *OPTIONS.rest], verbosity=2)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * pywatt-orchestrator: the orchestrator of the library as a daemon.
+ *
+ * The main thread blocks the signals that end it before any other thread exists, starts the
+ * orchestrator, and then waits for one of them. Module events are printed on the library's event
+ * thread.
+ */
+#include "common/report.h"
+#include "orchestrator/settings.h"
+
+#include <pywatt/pywatt.h>
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As long as a URL may get. */
+#define URL_SIZE 512
+
+static int exit_code_of(enum pywatt_status status, bool listening)
+{
+    switch (status) {
+    case PYWATT_INVALID_ARGUMENT: return TOOL_EXIT_USAGE;
+    case PYWATT_UNSUPPORTED: return listening ? TOOL_EXIT_USAGE : EXIT_STORE;
+    case PYWATT_IO: return listening ? EXIT_CANNOT_LISTEN : EXIT_STORE;
+    default: return TOOL_EXIT_OTHER;
+    }
+}
+
+/* A module chooses its name: what could pass for another line of the log is replaced. */
+static void clean_copy(char *out, size_t size, const char *text)
+{
+    size_t n = 0;
+
+    for (; text[n] != '\0' && n + 1 < size; n++) {
+        unsigned char c = (unsigned char)text[n];
+        out[n] = c < ' ' || c == 127 ? '?' : text[n];
+    }
+    out[n] = '\0';
+}
+
+static void log_event(void *user, const struct pywatt_event *event)
+{
+    char id[PYWATT_UUID_TEXT_SIZE];
+    char name[PYWATT_NAME_MAX + 1];
+    char line[PYWATT_NAME_MAX + 256];
+
+    (void)user;
+    pywatt_uuid_format(&event->module_id, id);
+    clean_copy(name, sizeof(name), event->module_name);
+    snprintf(line, sizeof(line), "%s %s id=%s health=%s liveness=%s generation=%" PRIu64,
+             pywatt_event_name(event->kind), name, id, pywatt_health_name(event->health),
+             pywatt_liveness_name(event->liveness), event->generation);
+    pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO, line);
+}
+
+/* Prints where it listens. Returns an exit code. */
+static int announce(char (*urls)[URL_SIZE], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        printf("listening %s\n", urls[i]);
+    }
+    return tool_flush_stdout();
+}
+
+/* Waits for a signal of the set; from then on a second one ends the program at once. */
+static void wait_for_end(const sigset_t *ending, enum pywatt_log_level level)
+{
+    int number = 0;
+    char line[64];
+
+    while (sigwait(ending, &number) != 0) {
+    }
+    if (level >= PYWATT_LOG_INFO) {
+        snprintf(line, sizeof(line), "signal %d (%s): ending", number, strsignal(number));
+        pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO, line);
+    }
+    pthread_sigmask(SIG_UNBLOCK, ending, NULL);
+}
+
+static int serve(struct pywatt_orchestrator *orchestrator, const struct settings *settings,
+                 const sigset_t *ending)
+{
+    static char bound[LISTENERS_MAX][URL_SIZE];
+    struct pywatt_error error = {PYWATT_OK, ""};
+
+    for (size_t i = 0; i < settings->url_count; i++) {
+        enum pywatt_status status = pywatt_orchestrator_listen(orchestrator, settings->urls[i],
+                                                               bound[i], sizeof(bound[i]), &error);
+        if (status != PYWATT_OK) {
+            return tool_fail(exit_code_of(status, true), status, "cannot listen at '%s': %s",
+                             settings->urls[i], error.text);
+        }
+    }
+    enum pywatt_status status = pywatt_orchestrator_start(orchestrator, &error);
+    if (status != PYWATT_OK) {
+        return tool_fail(TOOL_EXIT_OTHER, status, "cannot start: %s", error.text);
+    }
+    int failed = announce(bound, settings->url_count);
+    if (failed == 0) {
+        wait_for_end(ending, settings->log_level);
+    }
+    pywatt_orchestrator_stop(orchestrator);
+    return failed;
+}
+
+static int run(struct settings *settings)
+{
+    struct pywatt_orchestrator *orchestrator = NULL;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    sigset_t ending;
+
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ending, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    pywatt_set_log_sink(pywatt_log_to_stderr, NULL, settings->log_level);
+    if (settings->log_events) {
+        settings->options.on_event = log_event;
+    }
+    enum pywatt_status status = pywatt_orchestrator_new(&settings->options, &orchestrator, &error);
+    if (status != PYWATT_OK) {
+        return tool_fail(exit_code_of(status, false), status, "%s", error.text);
+    }
+    int code = serve(orchestrator, settings, &ending);
+    pywatt_orchestrator_free(orchestrator);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+
+    tool_report_init("pywatt-orchestrator", NULL);
+    int code = settings_read(&settings, argc, argv);
+    if (code == 0 && settings.help) {
+        code = settings_print_help();
+    } else if (code == 0 && settings.version) {
+        printf("pywatt-orchestrator %s (libpywatt %s)\n", PYWATT_PROGRAM_VERSION, pywatt_version());
+        code = tool_flush_stdout();
+    } else if (code == 0) {
+        code = run(&settings);
+    }
+    settings_clear(&settings);
+    return code;
+}
