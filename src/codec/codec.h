@@ -33,8 +33,11 @@ struct pw_codec_limits {
  */
 extern const struct pw_codec_limits pw_codec_default_limits;
 
-/* Budget of an arena that decodes under the default limits. */
-#define PW_CODEC_ARENA_BUDGET ((size_t)1 << 20)
+/*
+ * Budget of an arena that decodes under the default limits: with what its blocks waste it stays under
+ * a mebibyte of heap.
+ */
+#define PW_CODEC_ARENA_BUDGET ((size_t)960 << 10)
 
 struct pw_codec_ops {
     /* What the application writes: "json", "protobuf". */

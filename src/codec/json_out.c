@@ -133,6 +133,10 @@ static void put_ascii_escaped(struct pw_json_out *out, uint8_t byte)
 
 void pw_json_put_text(struct pw_json_out *out, struct pw_str text)
 {
+    if (text.len == 0) {
+        PW_JSON_PUT(out, "\"\"");
+        return;
+    }
     const uint8_t *at = (const uint8_t *)text.data;
     const uint8_t *const end = at + text.len;
     const bool ascii_only = out->form == PW_JSON_PYTHON;

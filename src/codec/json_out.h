@@ -39,7 +39,7 @@ static inline bool pw_json_out_room(struct pw_json_out *out, size_t len)
 /* Characters as they are. */
 static inline void pw_json_put(struct pw_json_out *out, const char *text, size_t len)
 {
-    if (pw_json_out_room(out, len)) {
+    if (len > 0 && pw_json_out_room(out, len)) {
         memcpy(out->at, text, len);
         out->at += len;
     }

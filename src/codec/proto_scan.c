@@ -27,7 +27,7 @@ enum kind {
 struct field {
     const char *label;
     enum kind kind;
-    bool repeated;
+    uint32_t times;                         /* that it may stand in its message */
     uint64_t max;                           /* NUMBER */
     const struct pw_proto_message *message; /* MESSAGE, OPERATION */
 };
@@ -39,114 +39,88 @@ struct pw_proto_message {
 #define HEALTH_MAX 3
 #define STATUS_MAX INT32_MAX
 
-#define ONE_TEXT(name)                \
-    {                                 \
-        .label = (name), .kind = TEXT \
-    }
-#define SOME_TEXTS(name)                                \
-    {                                                   \
-        .label = (name), .kind = TEXT, .repeated = true \
-    }
-#define ONE_ID(name)                \
-    {                               \
-        .label = (name), .kind = ID \
-    }
-#define ONE_NUMBER(name, limit)                         \
-    {                                                   \
-        .label = (name), .kind = NUMBER, .max = (limit) \
-    }
-#define ONE_MESSAGE(name, type)                             \
-    {                                                       \
-        .label = (name), .kind = MESSAGE, .message = (type) \
-    }
-#define SOME_MESSAGES(name, type)                                             \
-    {                                                                         \
-        .label = (name), .kind = MESSAGE, .repeated = true, .message = (type) \
-    }
-#define ONE_OPERATION(name, type)                             \
-    {                                                         \
-        .label = (name), .kind = OPERATION, .message = (type) \
-    }
+/* A map of the model as a field. */
+#define MAP(name) (name), MESSAGE, PYWATT_MAP_ITEMS_MAX, 0, &pair
 
-static const struct pw_proto_message nothing = {{{NULL, UNKNOWN, false, 0, NULL}}};
+static const struct pw_proto_message nothing = {{{NULL, UNKNOWN, 0, 0, NULL}}};
 
 static const struct pw_proto_message pair = {{
-    [1] = ONE_TEXT("key"),
-    [2] = ONE_TEXT("value"),
+    [1] = {"key", TEXT, 1, 0, NULL},
+    [2] = {"value", TEXT, 1, 0, NULL},
 }};
 
 static const struct pw_proto_message module_info = {{
-    [1] = ONE_TEXT("name"),
-    [2] = ONE_TEXT("version"),
-    [3] = ONE_TEXT("description"),
-    [4] = ONE_ID("id"),
-    [5] = SOME_MESSAGES("metadata", &pair),
+    [1] = {"name", TEXT, 1, 0, NULL},
+    [2] = {"version", TEXT, 1, 0, NULL},
+    [3] = {"description", TEXT, 1, 0, NULL},
+    [4] = {"id", ID, 1, 0, NULL},
+    [5] = {MAP("metadata")},
 }};
 
 static const struct pw_proto_message endpoint = {{
-    [1] = ONE_TEXT("path"),
-    [2] = SOME_TEXTS("methods"),
-    [3] = ONE_TEXT("scheme"),
-    [4] = SOME_MESSAGES("metadata", &pair),
+    [1] = {"path", TEXT, 1, 0, NULL},
+    [2] = {"methods", TEXT, PYWATT_METHODS_MAX, 0, NULL},
+    [3] = {"scheme", TEXT, 1, 0, NULL},
+    [4] = {MAP("metadata")},
 }};
 
 static const struct pw_proto_message heartbeat_request = {{
-    [1] = ONE_ID("module_id"),
-    [2] = ONE_TEXT("token"),
-    [3] = ONE_NUMBER("health", HEALTH_MAX),
-    [4] = ONE_NUMBER("generation", UINT64_MAX),
-    [5] = SOME_MESSAGES("details", &pair),
+    [1] = {"module_id", ID, 1, 0, NULL},
+    [2] = {"token", TEXT, 1, 0, NULL},
+    [3] = {"health", NUMBER, 1, HEALTH_MAX, NULL},
+    [4] = {"generation", NUMBER, 1, UINT64_MAX, NULL},
+    [5] = {MAP("details")},
 }};
 
 static const struct pw_proto_message register_request = {{
-    [1] = ONE_MESSAGE("info", &module_info),
-    [2] = ONE_TEXT("token"),
+    [1] = {"info", MESSAGE, 1, 0, &module_info},
+    [2] = {"token", TEXT, 1, 0, NULL},
 }};
 
 static const struct pw_proto_message unregister_request = {{
-    [1] = ONE_ID("module_id"),
-    [2] = ONE_TEXT("token"),
+    [1] = {"module_id", ID, 1, 0, NULL},
+    [2] = {"token", TEXT, 1, 0, NULL},
 }};
 
 static const struct pw_proto_message capabilities_request = {{
-    [1] = ONE_ID("module_id"),
-    [2] = ONE_TEXT("token"),
-    [3] = SOME_MESSAGES("endpoints", &endpoint),
-    [4] = SOME_TEXTS("message_types"),
-    [5] = SOME_MESSAGES("additional", &pair),
+    [1] = {"module_id", ID, 1, 0, NULL},
+    [2] = {"token", TEXT, 1, 0, NULL},
+    [3] = {"endpoints", MESSAGE, PYWATT_ENDPOINTS_MAX, 0, &endpoint},
+    [4] = {"message_types", TEXT, PYWATT_MESSAGE_TYPES_MAX, 0, NULL},
+    [5] = {MAP("additional")},
 }};
 
 const struct pw_proto_message pw_proto_request = {{
-    [1] = ONE_ID("request_id"),
-    [2] = ONE_OPERATION("heartbeat", &heartbeat_request),
-    [3] = ONE_OPERATION("registration", &register_request),
-    [4] = ONE_OPERATION("unregistration", &unregister_request),
-    [5] = ONE_OPERATION("capabilities", &capabilities_request),
+    [1] = {"request_id", ID, 1, 0, NULL},
+    [2] = {"heartbeat", OPERATION, 1, 0, &heartbeat_request},
+    [3] = {"registration", OPERATION, 1, 0, &register_request},
+    [4] = {"unregistration", OPERATION, 1, 0, &unregister_request},
+    [5] = {"capabilities", OPERATION, 1, 0, &capabilities_request},
 }};
 
 static const struct pw_proto_message heartbeat_reply = {{
-    [1] = ONE_NUMBER("health", HEALTH_MAX),
-    [2] = SOME_MESSAGES("context", &pair),
+    [1] = {"health", NUMBER, 1, HEALTH_MAX, NULL},
+    [2] = {MAP("context")},
 }};
 
 static const struct pw_proto_message register_reply = {{
-    [1] = ONE_MESSAGE("info", &module_info),
-    [2] = ONE_ID("id"),
-    [3] = ONE_TEXT("token"),
-    [4] = ONE_TEXT("orchestrator_host"),
-    [5] = ONE_NUMBER("orchestrator_port", UINT16_MAX),
-    [6] = SOME_MESSAGES("env", &pair),
-    [7] = SOME_MESSAGES("additional_data", &pair),
+    [1] = {"info", MESSAGE, 1, 0, &module_info},
+    [2] = {"id", ID, 1, 0, NULL},
+    [3] = {"token", TEXT, 1, 0, NULL},
+    [4] = {"orchestrator_host", TEXT, 1, 0, NULL},
+    [5] = {"orchestrator_port", NUMBER, 1, UINT16_MAX, NULL},
+    [6] = {MAP("env")},
+    [7] = {MAP("additional_data")},
 }};
 
 const struct pw_proto_message pw_proto_response = {{
-    [1] = ONE_ID("request_id"),
-    [2] = ONE_NUMBER("status", STATUS_MAX),
-    [3] = ONE_TEXT("error"),
-    [4] = ONE_OPERATION("heartbeat", &heartbeat_reply),
-    [5] = ONE_OPERATION("registration", &register_reply),
-    [6] = ONE_OPERATION("unregistration", &nothing),
-    [7] = ONE_OPERATION("capabilities", &nothing),
+    [1] = {"request_id", ID, 1, 0, NULL},
+    [2] = {"status", NUMBER, 1, STATUS_MAX, NULL},
+    [3] = {"error", TEXT, 1, 0, NULL},
+    [4] = {"heartbeat", OPERATION, 1, 0, &heartbeat_reply},
+    [5] = {"registration", OPERATION, 1, 0, &register_reply},
+    [6] = {"unregistration", OPERATION, 1, 0, &nothing},
+    [7] = {"capabilities", OPERATION, 1, 0, &nothing},
 }};
 
 /* ---- Errors ------------------------------------------------------------------------------- */
@@ -227,16 +201,18 @@ static enum pywatt_status scan_value(struct pw_proto_scan *scan, const struct fi
     }
 }
 
+/* `times` is how often the field stood there before. */
 static enum pywatt_status scan_field(struct pw_proto_scan *scan, const struct field *field,
-                                     const struct pw_wire_field *wire,
+                                     const struct pw_wire_field *wire, uint32_t times,
                                      struct pw_proto_fields *fields)
 {
     const enum pw_wire_type expected = field->kind == NUMBER ? PW_WIRE_VARINT : PW_WIRE_BYTES;
     if (wire->type != expected) {
         return pw_proto_wrong(scan, field->label, PYWATT_SERIALIZATION, "is of the wrong type");
     }
-    if (pw_proto_has(fields, wire->number) && !field->repeated) {
-        return pw_proto_wrong(scan, field->label, PYWATT_SERIALIZATION, "stands twice");
+    if (times == field->times) {
+        return times == 1 ? pw_proto_wrong(scan, field->label, PYWATT_SERIALIZATION, "stands twice")
+                          : pw_proto_wrong(scan, field->label, PYWATT_LIMIT, "are too many");
     }
     fields->present |= UINT32_C(1) << wire->number;
     fields->numbers[wire->number] = wire->value;
@@ -249,6 +225,7 @@ static enum pywatt_status scan_message(struct pw_proto_scan *scan,
                                        struct pw_proto_fields *fields)
 {
     struct pw_wire wire = pw_wire_of(bytes);
+    uint32_t times[PW_PROTO_NUMBERS] = {0};
     fields->present = 0;
     while (wire.at < wire.end) {
         struct pw_wire_field found = {.number = 0};
@@ -263,7 +240,7 @@ static enum pywatt_status scan_message(struct pw_proto_scan *scan,
             continue;
         }
         const enum pywatt_status status =
-            scan_field(scan, &message->fields[found.number], &found, fields);
+            scan_field(scan, &message->fields[found.number], &found, times[found.number]++, fields);
         if (status != PYWATT_OK) {
             return status;
         }
