@@ -15,11 +15,11 @@
 
 static void free_operation(struct pw_async *operation)
 {
-    pw_task_clear(&operation->task);
+    pw_errand_clear(&operation->errand);
     pywatt_string_map_free(operation->details);
     pw_told_release(operation->told);
-    if (operation->task.module != NULL) {
-        pw_handle_release(operation->task.module);
+    if (operation->errand.module != NULL) {
+        pw_handle_release(operation->errand.module);
     }
     free(operation);
 }
@@ -30,18 +30,18 @@ static void run_done(struct pw_job *job)
     struct pw_async *operation = PW_CONTAINER_OF(job, struct pw_async, job);
     const enum pywatt_status status = operation->status;
     const struct pywatt_error *error = &operation->error;
-    switch (operation->task.operation) {
+    switch (operation->errand.operation) {
     case PW_OP_REGISTER: {
         struct pywatt_module *module = NULL;
         if (status == PYWATT_OK) { /* our reference becomes the application's */
-            module = operation->task.module;
-            operation->task.module = NULL;
+            module = operation->errand.module;
+            operation->errand.module = NULL;
         }
         operation->done.registered(operation->user, status, error, module);
         break;
     }
     case PW_OP_HEARTBEAT:
-        operation->done.heartbeat(operation->user, status, error, operation->task.verdict);
+        operation->done.heartbeat(operation->user, status, error, operation->errand.verdict);
         break;
     case PW_OP_UNREGISTER:
     case PW_OP_CAPABILITIES: operation->done.plain(operation->user, status, error); break;
@@ -56,16 +56,16 @@ void pw_async_finish(struct pw_async *operation, enum pywatt_status status)
     if (status == PYWATT_OK) {
         operation->error.text[0] = '\0';
     }
-    if (operation->task.operation == PW_OP_UNREGISTER) {
-        pw_handle_left(operation->task.module, status == PYWATT_OK);
+    if (operation->errand.operation == PW_OP_UNREGISTER) {
+        pw_handle_left(operation->errand.module, status == PYWATT_OK);
     }
-    pw_dispatcher_redeem(&operation->task.module->client->dispatcher, &operation->job);
+    pw_dispatcher_redeem(&operation->errand.module->client->dispatcher, &operation->job);
 }
 
 /* Parks it until its module is registered again; false if the client is closing. */
 static bool wait_for_recovery(struct pw_async *operation)
 {
-    struct pywatt_module *module = pw_handle_acquire(operation->task.module);
+    struct pywatt_module *module = pw_handle_acquire(operation->errand.module);
     operation->recovered = true;
     operation->parked = true;
     /* In this order: the news that the recovery has ended must find the operation there. */
@@ -81,11 +81,11 @@ void pw_async_posted(struct pw_post *post, enum pywatt_status status,
                      const struct pw_response *response, const struct pywatt_error *error)
 {
     struct pw_async *operation = PW_CONTAINER_OF(post, struct pw_async, post);
-    struct pw_task *task = &operation->task;
+    struct pw_errand *errand = &operation->errand;
     const bool refused = status == PYWATT_OK && !response->success;
-    status = pw_task_settle(task, status, response, error, &operation->error);
-    if (refused && !operation->recovered && pw_needs_registration(task->operation) &&
-        pw_handle_forgotten(task->module, task->registration, status)) {
+    status = pw_errand_settle(errand, status, response, error, &operation->error);
+    if (refused && !operation->recovered && pw_needs_registration(errand->operation) &&
+        pw_handle_forgotten(errand->module, errand->registration, status)) {
         if (wait_for_recovery(operation)) {
             return;
         }
@@ -105,7 +105,7 @@ static struct pw_async *new_operation(enum pw_operation kind, struct pywatt_modu
         pw_handle_release(module);
         return NULL;
     }
-    pw_task_init(&operation->task, kind, module, pw_client_deadline_ns(module->client));
+    pw_errand_init(&operation->errand, kind, module, pw_client_deadline_ns(module->client));
     pw_list_init(&operation->link);
     pw_due_init(&operation->due);
     operation->post.done = pw_async_posted;
@@ -212,8 +212,8 @@ enum pywatt_status pywatt_heartbeat_async(struct pywatt_module *module, enum pyw
     status =
         operation == NULL ? PYWATT_NO_MEMORY : pw_string_map_copy(details, &operation->details);
     if (status == PYWATT_OK) {
-        operation->task.health = health;
-        operation->task.details = operation->details;
+        operation->errand.health = health;
+        operation->errand.details = operation->details;
         operation->done.heartbeat = done;
         status = submit(client, operation, error);
     } else {
@@ -250,7 +250,7 @@ pywatt_advertise_capabilities_async(struct pywatt_module *module,
         status = pw_error_no_memory(error);
     } else {
         operation->told = told;
-        operation->task.told = told;
+        operation->errand.told = told;
         operation->done.plain = done;
         status = submit(client, operation, error);
     }

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 struct pw_async {
-    struct pw_task task;               /* with a reference on the module */
+    struct pw_errand errand;           /* with a reference on the module */
     struct pywatt_string_map *details; /* the operation's own copy; NULL if there are none */
     struct pw_told *told;              /* a reference, or NULL */
     bool parked;    /* it waits for its module to be registered again, or to be left alone */

@@ -25,12 +25,12 @@ enum pywatt_status pywatt_register_module(struct pywatt_client *client,
         return pw_client_is_closed(error);
     }
     struct pywatt_module *module = NULL;
-    struct pw_task task;
+    struct pw_errand errand;
     enum pywatt_status status = pw_handle_new(client, info, &module, error);
     if (status == PYWATT_OK) {
-        pw_task_init(&task, PW_OP_REGISTER, module, pw_client_deadline_ns(client));
-        status = pw_task_run(&task, error);
-        pw_task_clear(&task);
+        pw_errand_init(&errand, PW_OP_REGISTER, module, pw_client_deadline_ns(client));
+        status = pw_errand_run(&errand, error);
+        pw_errand_clear(&errand);
         if (status == PYWATT_OK) {
             *out = module;
         } else {
@@ -53,15 +53,15 @@ enum pywatt_status pywatt_unregister_module(struct pywatt_module *module,
     }
     enum pywatt_status status = pw_handle_leave(module, error);
     if (status == PYWATT_OK) {
-        struct pw_task task;
-        pw_task_init(&task, PW_OP_UNREGISTER, module, pw_client_deadline_ns(client));
-        if (pw_handle_settle(module, task.deadline_ns)) {
-            status = pw_task_run(&task, error);
+        struct pw_errand errand;
+        pw_errand_init(&errand, PW_OP_UNREGISTER, module, pw_client_deadline_ns(client));
+        if (pw_handle_settle(module, errand.deadline_ns)) {
+            status = pw_errand_run(&errand, error);
         } else {
             status = pw_error_set(error, PYWATT_TIMEOUT, "the module is being registered again");
             pw_prefix_operation(error, PW_OP_UNREGISTER, module);
         }
-        pw_task_clear(&task);
+        pw_errand_clear(&errand);
         pw_handle_left(module, status == PYWATT_OK);
     }
     pw_client_leave(client);
@@ -80,15 +80,15 @@ enum pywatt_status pywatt_heartbeat(struct pywatt_module *module, enum pywatt_he
     if (!pw_client_enter(client)) {
         return pw_client_is_closed(error);
     }
-    struct pw_task task;
-    pw_task_init(&task, PW_OP_HEARTBEAT, module, pw_client_deadline_ns(client));
-    task.health = health;
-    task.details = details;
-    status = pw_task_run(&task, error);
+    struct pw_errand errand;
+    pw_errand_init(&errand, PW_OP_HEARTBEAT, module, pw_client_deadline_ns(client));
+    errand.health = health;
+    errand.details = details;
+    status = pw_errand_run(&errand, error);
     if (status == PYWATT_OK && verdict != NULL) {
-        *verdict = task.verdict;
+        *verdict = errand.verdict;
     }
-    pw_task_clear(&task);
+    pw_errand_clear(&errand);
     pw_client_leave(client);
     return status;
 }
@@ -107,11 +107,11 @@ enum pywatt_status pywatt_advertise_capabilities(struct pywatt_module *module,
         pw_told_release(told);
         return pw_client_is_closed(error);
     }
-    struct pw_task task;
-    pw_task_init(&task, PW_OP_CAPABILITIES, module, pw_client_deadline_ns(client));
-    task.told = told;
-    status = pw_task_run(&task, error);
-    pw_task_clear(&task);
+    struct pw_errand errand;
+    pw_errand_init(&errand, PW_OP_CAPABILITIES, module, pw_client_deadline_ns(client));
+    errand.told = told;
+    status = pw_errand_run(&errand, error);
+    pw_errand_clear(&errand);
     pw_told_release(told);
     pw_client_leave(client);
     return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * operation.c - requests built, replies read, and what they do to a module. Any thread; no lock of
- * its own. A task belongs to one thread at a time.
+ * its own. An errand belongs to one thread at a time.
  */
 #include "registry/operation.h"
 
@@ -134,10 +134,10 @@ bool pw_needs_registration(enum pw_operation operation)
 
 /* ---- Tasks ---------------------------------------------------------------------------------- */
 
-void pw_task_init(struct pw_task *task, enum pw_operation operation, struct pywatt_module *module,
-                  uint64_t deadline_ns)
+void pw_errand_init(struct pw_errand *errand, enum pw_operation operation,
+                    struct pywatt_module *module, uint64_t deadline_ns)
 {
-    *task = (struct pw_task){
+    *errand = (struct pw_errand){
         .operation = operation,
         .module = module,
         .deadline_ns = deadline_ns,
@@ -146,61 +146,61 @@ void pw_task_init(struct pw_task *task, enum pw_operation operation, struct pywa
     };
 }
 
-void pw_task_clear(struct pw_task *task)
+void pw_errand_clear(struct pw_errand *errand)
 {
-    pywatt_registration_release(task->registration);
-    task->registration = NULL;
+    pywatt_registration_release(errand->registration);
+    errand->registration = NULL;
 }
 
 /* To register an id that this client has registered before, its token shows that we may. */
-static void fill_register(struct pw_task *task, struct pw_request *request)
+static void fill_register(struct pw_errand *errand, struct pw_request *request)
 {
-    const struct pywatt_module_info *info = task->module->info;
+    const struct pywatt_module_info *info = errand->module->info;
     const struct pywatt_uuid *id = pywatt_module_info_id(info);
     if (id != NULL) {
-        task->registration = pw_registry_find(&task->module->client->registry, id);
+        errand->registration = pw_registry_find(&errand->module->client->registry, id);
     }
-    request->info = task->module->info;
+    request->info = errand->module->info;
 }
 
-enum pywatt_status pw_task_fill(struct pw_task *task, struct pw_request *request,
-                                struct pywatt_error *error)
+enum pywatt_status pw_errand_fill(struct pw_errand *errand, struct pw_request *request,
+                                  struct pywatt_error *error)
 {
-    struct pywatt_module *module = task->module;
-    pw_task_clear(task);
+    struct pywatt_module *module = errand->module;
+    pw_errand_clear(errand);
     pw_request_init(request);
-    request->operation = task->operation;
-    if (task->operation == PW_OP_REGISTER) {
-        fill_register(task, request);
+    request->operation = errand->operation;
+    if (errand->operation == PW_OP_REGISTER) {
+        fill_register(errand, request);
     } else {
-        const enum pywatt_status status = pw_handle_use(module, &task->registration, error);
+        const enum pywatt_status status = pw_handle_use(module, &errand->registration, error);
         if (status != PYWATT_OK) {
             return status;
         }
-        request->module_id = *pywatt_registration_id(task->registration);
-        request->generation = pywatt_registration_generation(task->registration);
+        request->module_id = *pywatt_registration_id(errand->registration);
+        request->generation = pywatt_registration_generation(errand->registration);
     }
-    if (task->registration != NULL) {
-        request->token = pw_str_from(pywatt_registration_token(task->registration));
+    if (errand->registration != NULL) {
+        request->token = pw_str_from(pywatt_registration_token(errand->registration));
     }
-    request->health = task->health;
+    request->health = errand->health;
     /* The message is only encoded from, so that what it points to stays as it is. */
-    request->details = (struct pywatt_string_map *)(uintptr_t)task->details;
-    request->capabilities = task->told == NULL ? NULL : task->told->capabilities;
+    request->details = (struct pywatt_string_map *)(uintptr_t)errand->details;
+    request->capabilities = errand->told == NULL ? NULL : errand->told->capabilities;
     return PYWATT_OK;
 }
 
 /* What a success means for the module. */
-static void take_effect(struct pw_task *task, struct pywatt_registration *registration)
+static void take_effect(struct pw_errand *errand, struct pywatt_registration *registration)
 {
-    struct pywatt_module *module = task->module;
-    switch (task->operation) {
+    struct pywatt_module *module = errand->module;
+    switch (errand->operation) {
     case PW_OP_REGISTER:
         pw_registry_spread(&module->client->registry, registration);
         pw_handle_begin(module, registration);
         pywatt_registration_release(registration);
         break;
-    case PW_OP_CAPABILITIES: pw_handle_set_told(module, task->told); break;
+    case PW_OP_CAPABILITIES: pw_handle_set_told(module, errand->told); break;
     case PW_OP_UNREGISTER:
     case PW_OP_HEARTBEAT: break;
     }
@@ -208,16 +208,16 @@ static void take_effect(struct pw_task *task, struct pywatt_registration *regist
                           memory_order_relaxed);
 }
 
-enum pywatt_status pw_task_settle(struct pw_task *task, enum pywatt_status status,
-                                  const struct pw_response *response,
-                                  const struct pywatt_error *channel_error,
-                                  struct pywatt_error *error)
+enum pywatt_status pw_errand_settle(struct pw_errand *errand, enum pywatt_status status,
+                                    const struct pw_response *response,
+                                    const struct pywatt_error *channel_error,
+                                    struct pywatt_error *error)
 {
     struct pywatt_registration *registration = NULL;
     bool refused = false;
     if (status == PYWATT_OK) {
         refused = !response->success;
-        status = pw_read_reply(task->operation, response, &task->verdict, &registration, error);
+        status = pw_read_reply(errand->operation, response, &errand->verdict, &registration, error);
     } else if (channel_error != NULL) {
         *error = *channel_error;
         error->status = status;
@@ -225,49 +225,50 @@ enum pywatt_status pw_task_settle(struct pw_task *task, enum pywatt_status statu
         pw_error_set(error, status, "%s", pywatt_status_text(status));
     }
     if (status == PYWATT_OK) {
-        take_effect(task, registration);
+        take_effect(errand, registration);
     } else if (!refused) {
-        pw_prefix_operation(error, task->operation, task->module);
+        pw_prefix_operation(error, errand->operation, errand->module);
     }
     return status;
 }
 
 /* Once round: build, ask, take in. */
-static enum pywatt_status ask_once(struct pw_task *task, bool *answered, struct pywatt_error *error)
+static enum pywatt_status ask_once(struct pw_errand *errand, bool *answered,
+                                   struct pywatt_error *error)
 {
     struct pw_request request;
     struct pywatt_registration *registration = NULL;
     *answered = false;
-    enum pywatt_status status = pw_task_fill(task, &request, error);
+    enum pywatt_status status = pw_errand_fill(errand, &request, error);
     if (status != PYWATT_OK) {
         return status;
     }
-    status = pw_ask(task->module->client, &request, task->deadline_ns, &task->verdict,
+    status = pw_ask(errand->module->client, &request, errand->deadline_ns, &errand->verdict,
                     &registration, answered, error);
     if (status == PYWATT_OK) {
-        take_effect(task, registration);
+        take_effect(errand, registration);
     } else if (!*answered) {
-        pw_prefix_operation(error, task->operation, task->module);
+        pw_prefix_operation(error, errand->operation, errand->module);
     }
     return status;
 }
 
-enum pywatt_status pw_task_run(struct pw_task *task, struct pywatt_error *error)
+enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *error)
 {
-    struct pywatt_module *module = task->module;
-    const bool may_recover = pw_needs_registration(task->operation);
+    struct pywatt_module *module = errand->module;
+    const bool may_recover = pw_needs_registration(errand->operation);
     enum pywatt_status status = PYWATT_OK;
     if (may_recover && pw_handle_unwell(module)) {
-        status = pw_handle_recover(module, task->deadline_ns, error);
+        status = pw_handle_recover(module, errand->deadline_ns, error);
     }
     for (bool again = false; status == PYWATT_OK; again = true) {
         bool answered;
-        status = ask_once(task, &answered, error);
+        status = ask_once(errand, &answered, error);
         if (status == PYWATT_OK || again || !may_recover || !answered ||
-            !pw_handle_forgotten(module, task->registration, status)) {
+            !pw_handle_forgotten(module, errand->registration, status)) {
             return status;
         }
-        status = pw_handle_recover(module, task->deadline_ns, error);
+        status = pw_handle_recover(module, errand->deadline_ns, error);
     }
     return status;
 }

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* What is to be done. Its owner has a reference on the module while it lives. */
-struct pw_task {
+struct pw_errand {
     enum pw_operation operation;
     struct pywatt_module *module; /* to register: a new one, without an id */
     uint64_t deadline_ns;
@@ -27,28 +27,28 @@ struct pw_task {
     enum pywatt_health verdict;               /* heartbeat: the result */
 };
 
-void pw_task_init(struct pw_task *task, enum pw_operation operation, struct pywatt_module *module,
-                  uint64_t deadline_ns);
-void pw_task_clear(struct pw_task *task);
+void pw_errand_init(struct pw_errand *errand, enum pw_operation operation,
+                    struct pywatt_module *module, uint64_t deadline_ns);
+void pw_errand_clear(struct pw_errand *errand);
 
 /*
- * Fills `request` with what is to be sent now: pointers borrowed from the task, which keeps them
+ * Fills `request` with what is to be sent now: pointers borrowed from the errand, which keeps them
  * until it is filled again or cleared. PYWATT_OK, or PYWATT_CLOSED if the module is unregistered.
  */
-enum pywatt_status pw_task_fill(struct pw_task *task, struct pw_request *request,
-                                struct pywatt_error *error);
+enum pywatt_status pw_errand_fill(struct pw_errand *errand, struct pw_request *request,
+                                  struct pywatt_error *error);
 
 /*
  * Takes in how the request ended: `status` of the channel and, if that is PYWATT_OK, the reply.
  * Returns what it comes to, with its words in *error, which is not NULL. Cannot fail for itself.
  */
-enum pywatt_status pw_task_settle(struct pw_task *task, enum pywatt_status status,
-                                  const struct pw_response *response,
-                                  const struct pywatt_error *channel_error,
-                                  struct pywatt_error *error);
+enum pywatt_status pw_errand_settle(struct pw_errand *errand, enum pywatt_status status,
+                                    const struct pw_response *response,
+                                    const struct pywatt_error *channel_error,
+                                    struct pywatt_error *error);
 
 /* Does it all: the blocking form. The caller is inside the client. `error` may be NULL. */
-enum pywatt_status pw_task_run(struct pw_task *task, struct pywatt_error *error);
+enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *error);
 
 /*
  * Sends `request` and waits for its reply: PYWATT_OK if the orchestrator did what was asked, else

@@ -44,22 +44,22 @@ static void fail(struct pw_heartbeat *heartbeat, struct pw_async *operation,
  */
 static bool must_wait(struct pw_async *operation)
 {
-    struct pywatt_module *module = operation->task.module;
-    if (operation->task.operation == PW_OP_UNREGISTER) {
+    struct pywatt_module *module = operation->errand.module;
+    if (operation->errand.operation == PW_OP_UNREGISTER) {
         return pw_handle_recovering(module);
     }
-    return pw_needs_registration(operation->task.operation) && !operation->recovered &&
+    return pw_needs_registration(operation->errand.operation) && !operation->recovered &&
            pw_handle_unwell(module);
 }
 
 static void park(struct pywatt_client *client, struct pw_async *operation)
 {
-    struct pywatt_module *module = operation->task.module;
+    struct pywatt_module *module = operation->errand.module;
     pw_list_remove(&operation->link);
     pw_list_append(&module->parked, &operation->link);
     uncount(&client->heartbeat, operation);
     operation->parked = true;
-    if (operation->task.operation != PW_OP_UNREGISTER) {
+    if (operation->errand.operation != PW_OP_UNREGISTER) {
         operation->recovered = true;
         pw_recovery_request(client, module, true);
     }
@@ -74,9 +74,9 @@ static void unpark(struct pw_heartbeat *heartbeat, struct pw_async *operation)
 void pw_outbox_take(struct pywatt_client *client, struct pw_async *operation)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    struct pywatt_module *module = operation->task.module;
+    struct pywatt_module *module = operation->errand.module;
     pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
-                       operation->task.deadline_ns);
+                       operation->errand.deadline_ns);
     if (operation->parked && pw_handle_unwell(module)) {
         pw_list_append(&module->parked, &operation->link);
     } else {
@@ -102,7 +102,7 @@ static enum pywatt_status ran_out(struct pywatt_client *client, struct pw_async 
                               last->status == PYWATT_OK ? "" : ": ",
                               last->status == PYWATT_OK ? "" : last->text);
     }
-    pw_prefix_operation(error, operation->task.operation, operation->task.module);
+    pw_prefix_operation(error, operation->errand.operation, operation->errand.module);
     return status;
 }
 
@@ -121,7 +121,8 @@ void pw_outbox_unconnected(struct pywatt_client *client, const struct pywatt_err
     while (!pw_list_empty(&heartbeat->ready)) {
         struct pw_async *operation = operation_of(heartbeat->ready.next);
         operation->error = *error;
-        pw_prefix_operation(&operation->error, operation->task.operation, operation->task.module);
+        pw_prefix_operation(&operation->error, operation->errand.operation,
+                            operation->errand.module);
         fail(heartbeat, operation, error->status);
     }
 }
@@ -146,7 +147,7 @@ void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *mod
         struct pw_async *operation = operation_of(link);
         if (pw_handle_recovering(module)) {
             pw_list_append(&module->parked, link); /* somebody is at it again: wait for that */
-        } else if (operation->task.operation == PW_OP_UNREGISTER || !pw_handle_unwell(module)) {
+        } else if (operation->errand.operation == PW_OP_UNREGISTER || !pw_handle_unwell(module)) {
             unpark(heartbeat, operation);
         } else {
             fail(heartbeat, operation, pw_handle_recovery_failed(module, &operation->error));
@@ -174,7 +175,7 @@ static bool worth_waiting(struct pywatt_client *client, struct pw_async *operati
 static void put_back(struct pw_heartbeat *heartbeat, struct pw_async *operation)
 {
     pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
-                       operation->task.deadline_ns);
+                       operation->errand.deadline_ns);
     pw_list_append(heartbeat->ready.next, &operation->link); /* before the first */
 }
 
@@ -183,7 +184,7 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pw_request request;
-    enum pywatt_status status = pw_task_fill(&operation->task, &request, &operation->error);
+    enum pywatt_status status = pw_errand_fill(&operation->errand, &request, &operation->error);
     if (status != PYWATT_OK) {
         fail(heartbeat, operation, status);
         return true;
@@ -191,7 +192,7 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
     /* Once the channel has it, it may be over, and gone, at any moment. */
     const bool counted = operation->counted;
     take_out(heartbeat, operation);
-    status = pw_channel_post(client->channel, &request, operation->task.deadline_ns,
+    status = pw_channel_post(client->channel, &request, operation->errand.deadline_ns,
                              &operation->post, &operation->error);
     if (status == PYWATT_OK) {
         heartbeat->operations_gone += counted ? 1 : 0;
@@ -203,7 +204,7 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
         return false;
     }
     uncount(heartbeat, operation);
-    pw_prefix_operation(&operation->error, operation->task.operation, operation->task.module);
+    pw_prefix_operation(&operation->error, operation->errand.operation, operation->errand.module);
     pw_async_finish(operation, status);
     return true;
 }
