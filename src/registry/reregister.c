@@ -26,8 +26,9 @@ bool pw_handle_forgotten(struct pywatt_module *module,
     pw_mutex_lock(&module->lock);
     bool recoverable = false;
     if (module->leaving == 0 && !module->unregistered) {
-        if (module->registration != registration) {
-            recoverable = true;
+        if (module->registration != registration || module->recovering ||
+            atomic_load(&module->forgotten)) {
+            recoverable = true; /* what it went out with is, or is being, replaced */
         } else if (lost && module->client->settings.reregister && module->info != NULL) {
             atomic_store(&module->forgotten, true);
             recoverable = true;

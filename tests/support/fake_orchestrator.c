@@ -81,6 +81,7 @@ struct pw_fake {
     enum order order;
     struct rule rules[PW_OPERATION_COUNT];
     bool omit_request_ids;
+    bool allow_takeover;
     int verdict;
     uint64_t interval_ms;
     uint64_t counts[PW_OPERATION_COUNT];
@@ -208,8 +209,11 @@ static void answer_register_locked(struct pw_fake *fake, const struct pw_request
     const struct pywatt_uuid *id = pywatt_module_info_id(request->info);
     struct pw_fake_module *module = id == NULL ? NULL : find_locked(fake, id);
     if (module != NULL && !pw_str_equal(request->token, pw_str_from(module->token))) {
-        refuse(response, PYWATT_INVALID_TOKEN, "Invalid token");
-        return;
+        if (!fake->allow_takeover) {
+            refuse(response, PYWATT_INVALID_TOKEN, "Invalid token");
+            return;
+        }
+        new_token_locked(fake, module);
     }
     if (module == NULL) {
         module = add_locked(fake, request->info);
@@ -615,6 +619,13 @@ void pw_fake_omit_request_ids(struct pw_fake *fake)
 {
     pw_mutex_lock(&fake->lock);
     fake->omit_request_ids = true;
+    pw_mutex_unlock(&fake->lock);
+}
+
+void pw_fake_allow_takeover(struct pw_fake *fake)
+{
+    pw_mutex_lock(&fake->lock);
+    fake->allow_takeover = true;
     pw_mutex_unlock(&fake->lock);
 }
 

@@ -61,6 +61,9 @@ void pw_fake_drop(struct pw_fake *fake, enum pw_operation operation, bool drop);
 /* Replies without request ids from now on, as the peers that match by order. */
 void pw_fake_omit_request_ids(struct pw_fake *fake);
 
+/* Lets anybody register an id that is known, with a new token, as if its holder were lost. */
+void pw_fake_allow_takeover(struct pw_fake *fake);
+
 /* What beats are answered with; -1: what they report. */
 void pw_fake_set_verdict(struct pw_fake *fake, int verdict);
 

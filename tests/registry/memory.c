@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Allocations: every one of a scenario fails once, and the result is an error, never a crash, a hang
+ * or a leak (the sanitizers and Valgrind look for that); and a running loop makes none for a beat.
+ */
+#include "fixture.h"
+#include "malloc_fail.h"
+
+#include <string.h>
+
+struct place {
+    struct pw_fake *fake;
+    struct pywatt_client *client;
+    struct pywatt_module *module;
+    struct pywatt_module_info *info;
+    struct pywatt_capabilities *capabilities;
+    struct pywatt_string_map *details;
+    const char *codec;
+};
+
+static struct pywatt_client_options options_for(struct place *place)
+{
+    struct pywatt_client_options options;
+    pywatt_client_options_init(&options);
+    options.endpoints = pw_fake_url(place->fake);
+    options.codec = place->codec;
+    options.reconnect_delay_ms = 1;
+    options.reconnect_max_delay_ms = 5;
+    options.timeout_ms = 5000 * pw_test_slow_factor();
+    return options;
+}
+
+static struct place open_place(const char *codec)
+{
+    struct place place = {.fake = pw_fake_start(), .codec = codec};
+    /* A registration whose reply could not be read is made once more, with the old token. */
+    pw_fake_allow_takeover(place.fake);
+    place.client = open_client(place.fake, codec, NULL);
+    place.module = register_named(place.client, "alpha");
+    place.info = new_info("beta");
+    place.capabilities = new_capabilities();
+    place.details = pywatt_string_map_new();
+    assert_int_equal(pywatt_string_map_set(place.details, "load", "0.5"), PYWATT_OK);
+    return place;
+}
+
+static void close_place(struct place *place)
+{
+    pywatt_module_free(place->module);
+    pywatt_client_free(place->client);
+    pywatt_module_info_free(place->info);
+    pywatt_capabilities_free(place->capabilities);
+    pywatt_string_map_free(place->details);
+    pw_fake_free(place->fake);
+}
+
+/* A whole short life, in the calling thread alone. */
+static enum pywatt_status blocking_life(struct place *place)
+{
+    const struct pywatt_client_options options = options_for(place);
+    struct pywatt_client *client = NULL;
+    struct pywatt_module *module = NULL;
+    enum pywatt_status status = pywatt_client_open(&options, &client, NULL);
+    if (status == PYWATT_OK) {
+        status = pywatt_register_module(client, place->info, &module, NULL);
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_advertise_capabilities(module, place->capabilities, NULL);
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_heartbeat(module, PYWATT_HEALTHY, place->details, NULL, NULL);
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_unregister_module(module, NULL);
+    }
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    return status;
+}
+
+static enum pywatt_status attaching(struct place *place)
+{
+    struct pywatt_module *module = NULL;
+    const enum pywatt_status status = pywatt_attach_module(
+        place->client, place->info, pywatt_module_id(place->module), "token", &module, NULL);
+    pywatt_module_free(module);
+    return status;
+}
+
+static enum pywatt_status coming_back(struct place *place)
+{
+    pw_malloc_fail_pause();
+    struct pywatt_capabilities *capabilities = new_capabilities();
+    enum pywatt_status status = pywatt_advertise_capabilities(place->module, capabilities, NULL);
+    pywatt_capabilities_free(capabilities);
+    pw_fake_forget(place->fake);
+    pw_malloc_fail_resume();
+    if (status == PYWATT_OK) {
+        status = pywatt_heartbeat(place->module, PYWATT_HEALTHY, NULL, NULL, NULL);
+    }
+    return status;
+}
+
+static enum pywatt_status starting_a_loop(struct place *place)
+{
+    const struct pywatt_client_options options = options_for(place);
+    struct pywatt_heartbeat_loop *loop = NULL;
+    struct pywatt_client *client = NULL;
+    struct pywatt_module *module = NULL;
+    enum pywatt_status status = pywatt_client_open(&options, &client, NULL);
+    if (status == PYWATT_OK) {
+        status = pywatt_register_module(client, place->info, &module, NULL);
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_start_heartbeat_loop(module, 1, NULL, NULL, &loop, NULL);
+    }
+    pywatt_heartbeat_loop_stop(loop);
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    return status;
+}
+
+/* Submits one of each; what was taken comes back. */
+static enum pywatt_status submitting(struct place *place)
+{
+    struct box box;
+    pw_malloc_fail_pause();
+    box_init(&box);
+    pw_malloc_fail_resume();
+    uint64_t taken = 0;
+    enum pywatt_status status = pywatt_heartbeat_async(place->module, PYWATT_HEALTHY,
+                                                       place->details, on_heartbeat, &box, NULL);
+    taken += status == PYWATT_OK ? 1 : 0;
+    if (status == PYWATT_OK) {
+        status = pywatt_advertise_capabilities_async(place->module, place->capabilities, on_done,
+                                                     &box, NULL);
+        taken += status == PYWATT_OK ? 1 : 0;
+    }
+    if (status == PYWATT_OK) {
+        status =
+            pywatt_register_module_async(place->client, place->info, on_registered, &box, NULL);
+        taken += status == PYWATT_OK ? 1 : 0;
+    }
+    pw_malloc_fail_pause();
+    assert_true(box_wait(&box, taken));
+    for (uint64_t i = 0; i < taken; i++) {
+        assert_int_equal(box.told[i].status, PYWATT_OK);
+        pywatt_module_free(box.told[i].module);
+    }
+    box_destroy(&box);
+    pw_malloc_fail_resume();
+    return status;
+}
+
+typedef enum pywatt_status (*scenario_fn)(struct place *place);
+
+static void fail_each(const char *codec, scenario_fn scenario)
+{
+    struct place place = open_place(codec);
+    unsigned long n = 1;
+    for (;; n++) {
+        pw_malloc_fail_at(n);
+        const enum pywatt_status status = scenario(&place);
+        if (!pw_malloc_fail_disarm()) {
+            assert_int_equal(status, PYWATT_OK);
+            break;
+        }
+        assert_int_equal(status, PYWATT_NO_MEMORY);
+    }
+    assert_true(n > 1);
+    close_place(&place);
+}
+
+static void every_allocation_of_a_blocking_life_may_fail(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        fail_each(all_codecs[i], blocking_life);
+    }
+}
+
+static void every_allocation_of_attach_may_fail(void **state)
+{
+    (void)state;
+    fail_each("json", attaching);
+}
+
+static void every_allocation_of_coming_back_may_fail(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        fail_each(all_codecs[i], coming_back);
+    }
+}
+
+static void every_allocation_of_starting_a_loop_may_fail(void **state)
+{
+    (void)state;
+    fail_each("json", starting_a_loop);
+}
+
+static void every_allocation_of_submitting_may_fail(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        fail_each(all_codecs[i], submitting);
+    }
+}
+
+/* ---- On the client's own threads ---------------------------------------------------------------- */
+
+/* Which operations fail cannot be foretold; that each ends, once, with a status that fits, can. */
+static void run_background(struct place *place, unsigned long n)
+{
+    const struct pywatt_client_options options = options_for(place);
+    struct pywatt_client *client = NULL;
+    struct pywatt_module *module = NULL;
+    struct box box;
+    box_init(&box);
+    assert_int_equal(pywatt_client_open(&options, &client, NULL), PYWATT_OK);
+    assert_int_equal(pywatt_attach_module(client, place->info, pywatt_module_id(place->module),
+                                          "token-1", &module, NULL),
+                     PYWATT_OK);
+    pywatt_module_set_watcher(module, on_event, &box);
+    pw_malloc_fail_pause();
+    pw_malloc_fail_at_any_thread(n);
+    uint64_t taken = 0;
+    for (int i = 0; i < 3; i++) {
+        taken += pywatt_heartbeat_async(module, PYWATT_HEALTHY, place->details, on_heartbeat, &box,
+                                        NULL) == PYWATT_OK;
+    }
+    assert_true(box_wait(&box, taken));
+    assert_int_equal(pywatt_start_heartbeat_loop(module, 1, NULL, NULL, NULL, NULL), PYWATT_OK);
+    assert_true(WAIT_STAT(client, beats_answered, 3));
+    pw_fake_forget(place->fake);
+    assert_true(WAIT_STAT(client, reregistrations, 1));
+    pw_malloc_fail_resume();
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    for (uint64_t i = 0; i < taken; i++) {
+        const enum pywatt_status status = box.told[i].status;
+        assert_true(status == PYWATT_OK || status == PYWATT_NO_MEMORY);
+    }
+    box_destroy(&box);
+}
+
+static void allocations_that_fail_in_the_background_end_nothing(void **state)
+{
+    (void)state;
+    unsigned long n = 1;
+    for (bool fired = true; fired; n++) {
+        struct place place = open_place("json");
+        run_background(&place, n);
+        fired = pw_malloc_fail_disarm();
+        close_place(&place);
+    }
+    assert_true(n > 3);
+}
+
+/* ---- None for a beat ----------------------------------------------------------------------------- */
+
+static enum pywatt_health provide(void *user, struct pywatt_string_map *details)
+{
+    (void)pywatt_string_map_set(details, "load", "0.75");
+    (void)pywatt_string_map_set(details, "queue", user);
+    return PYWATT_DEGRADED;
+}
+
+enum {
+    WARM_UP = 100,
+    BEATS = 1000,
+    LOOPS = 20
+};
+
+/* Allocations of all threads, the fake's not counted, during the next beats. */
+static unsigned long count_allocations(struct place *place)
+{
+    const uint64_t now = pw_fake_count(place->fake, PW_OP_HEARTBEAT);
+    assert_true(pw_fake_wait(place->fake, PW_OP_HEARTBEAT, now + WARM_UP));
+    pw_malloc_fail_at_any_thread(1000000000);
+    assert_true(pw_fake_wait(place->fake, PW_OP_HEARTBEAT, now + WARM_UP + BEATS));
+    const unsigned long count = pw_malloc_fail_count();
+    pw_malloc_fail_disarm();
+    return count;
+}
+
+static void a_beat_allocates_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        struct place place = open_place(all_codecs[i]);
+        char queue[] = "17";
+        assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, provide, queue, NULL, NULL),
+                         PYWATT_OK);
+        assert_int_equal(count_allocations(&place), 0);
+        close_place(&place);
+    }
+}
+
+static void many_loops_only_make_the_buffers_grow(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        struct place place = open_place(all_codecs[i]);
+        struct pywatt_module *modules[LOOPS];
+        char queue[] = "17";
+        for (int n = 0; n < LOOPS; n++) {
+            modules[n] = register_named(place.client, "one of many");
+            assert_int_equal(pywatt_start_heartbeat_loop(modules[n], 1, provide, queue, NULL, NULL),
+                             PYWATT_OK);
+        }
+        /* Each of three buffers doubles a few times, as more beats meet in it. */
+        assert_true(count_allocations(&place) <= 12);
+        for (int n = 0; n < LOOPS; n++) {
+            pywatt_module_free(modules[n]);
+        }
+        close_place(&place);
+    }
+}
+
+static void a_blocking_heartbeat_allocates_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        struct place place = open_place(all_codecs[i]);
+        for (int n = 0; n < 10; n++) {
+            assert_int_equal(
+                pywatt_heartbeat(place.module, PYWATT_HEALTHY, place.details, NULL, NULL),
+                PYWATT_OK);
+        }
+        pw_malloc_fail_at_any_thread(1000000000);
+        for (int n = 0; n < 100; n++) {
+            assert_int_equal(
+                pywatt_heartbeat(place.module, PYWATT_HEALTHY, place.details, NULL, NULL),
+                PYWATT_OK);
+        }
+        const unsigned long count = pw_malloc_fail_count();
+        pw_malloc_fail_disarm();
+        assert_int_equal(count, 0);
+        close_place(&place);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(every_allocation_of_a_blocking_life_may_fail),
+        cmocka_unit_test(every_allocation_of_attach_may_fail),
+        cmocka_unit_test(every_allocation_of_coming_back_may_fail),
+        cmocka_unit_test(every_allocation_of_starting_a_loop_may_fail),
+        cmocka_unit_test(every_allocation_of_submitting_may_fail),
+        cmocka_unit_test(allocations_that_fail_in_the_background_end_nothing),
+        cmocka_unit_test(a_beat_allocates_nothing),
+        cmocka_unit_test(many_loops_only_make_the_buffers_grow),
+        cmocka_unit_test(a_blocking_heartbeat_allocates_nothing),
+    };
+    return PW_TEST_RUN(cases);
+}
