@@ -93,34 +93,6 @@ static void a_queue_that_is_full_refuses(void **state)
     pw_listener_destroy(listener);
 }
 
-static void says_that_descriptors_are_out(void **state)
-{
-    (void)state;
-    struct pw_listener *const listener = net_listen("memory:fds");
-    const struct pw_endpoint endpoint = net_endpoint_of(listener);
-    const struct pw_endpoint other = net_endpoint("memory:other", true);
-    struct rlimit before;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    struct pw_conn *conn = NULL;
-    struct pw_conn *peer = NULL;
-    struct pw_listener *second = NULL;
-    struct pywatt_error errors[3];
-    const enum pywatt_status connected =
-        pw_transport_connect(&endpoint, net_deadline_ns(), -1, &conn, &errors[0]);
-    const enum pywatt_status listening = pw_transport_listen(&other, &second, &errors[1]);
-    const enum pywatt_status paired = pw_memory_pair(&conn, &peer, &errors[2]);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(connected, PYWATT_CONNECTION);
-    assert_int_equal(listening, PYWATT_IO);
-    assert_int_equal(paired, PYWATT_IO);
-    for (size_t i = 0; i < 3; i++) {
-        net_expect_text(&errors[i], "Too many open files");
-    }
-    pw_listener_destroy(listener);
-}
-
 #define CASE(function) cmocka_unit_test_setup_teardown(function, net_count_fds, net_compare_fds)
 
 int main(void)
@@ -130,7 +102,6 @@ int main(void)
         CASE(names_do_not_mix),
         CASE(is_readable_while_anybody_waits),
         CASE(a_queue_that_is_full_refuses),
-        CASE(says_that_descriptors_are_out),
     };
     return PW_TEST_RUN(cases);
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,6 +24,12 @@ ssize_t __real_send(int fd, const void *buffer, size_t len, int flags);
 ssize_t __wrap_send(int fd, const void *buffer, size_t len, int flags);
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+int __real_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol);
+int __real_socketpair(int family, int type, int protocol, int fds[2]);
+int __wrap_socketpair(int family, int type, int protocol, int fds[2]);
+int __real_eventfd(unsigned value, int flags);
+int __wrap_eventfd(unsigned value, int flags);
 int __real_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                  const sigset_t *mask);
 int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -58,6 +65,21 @@ ssize_t __wrap_send(int fd, const void *buffer, size_t len, int flags)
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     return fails() ? -1 : __real_sendmsg(fd, message, flags);
+}
+
+int __wrap_socket(int family, int type, int protocol)
+{
+    return fails() ? -1 : __real_socket(family, type, protocol);
+}
+
+int __wrap_socketpair(int family, int type, int protocol, int fds[2])
+{
+    return fails() ? -1 : __real_socketpair(family, type, protocol, fds);
+}
+
+int __wrap_eventfd(unsigned value, int flags)
+{
+    return fails() ? -1 : __real_eventfd(value, flags);
 }
 
 int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -117,6 +139,37 @@ static void accepting_fails_for_want_of_anything(void **state)
     pw_conn_destroy(net_accept(listener));
     pw_conn_destroy(client);
     pw_listener_destroy(listener);
+}
+
+static void connecting_and_listening_say_that_descriptors_are_out(void **state)
+{
+    (void)state;
+    static const int out[] = {EMFILE, 0};
+    char path_url[64];
+    snprintf(path_url, sizeof(path_url), "unix:@pywatt-socket-%d", (int)getpid());
+    const char *const urls[] = {"tcp://127.0.0.1:1", "tcp://localhost:1", path_url, "memory:fds"};
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        const struct pw_endpoint endpoint = net_endpoint(urls[i], false);
+        struct pw_conn *conn = NULL;
+        struct pw_listener *listener = NULL;
+        struct pywatt_error error = {.status = PYWATT_OK};
+        script = out;
+        assert_int_equal(pw_transport_connect(&endpoint, net_deadline_ns(), -1, &conn, &error),
+                         PYWATT_CONNECTION);
+        assert_null(conn);
+        net_expect_text(&error, urls[i]);
+        net_expect_text(&error, "Too many open files");
+        script = out;
+        assert_int_equal(pw_transport_listen(&endpoint, &listener, &error), PYWATT_IO);
+        assert_null(listener);
+        net_expect_text(&error, urls[i]);
+        net_expect_text(&error, "Too many open files");
+    }
+    struct pw_conn *ends[2];
+    struct pywatt_error error = {.status = PYWATT_OK};
+    script = out;
+    assert_int_equal(pw_memory_pair(&ends[0], &ends[1], &error), PYWATT_IO);
+    net_expect_text(&error, "Too many open files");
 }
 
 static void a_signal_interrupts_nothing(void **state)
@@ -200,6 +253,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         CASE(accepting_passes_over_connections_that_are_gone),
         CASE(accepting_fails_for_want_of_anything),
+        CASE(connecting_and_listening_say_that_descriptors_are_out),
         CASE(a_signal_interrupts_nothing),
         CASE(other_failures_end_the_connection_in_words),
         CASE(waiting_prefers_the_cancel),

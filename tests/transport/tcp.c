@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,54 +143,6 @@ static void an_address_of_another_machine_is_refused(void **state)
     struct pywatt_error error;
     net_refused_to_listen("tcp://192.0.2.1:0", &error);
     net_expect_text(&error, "192.0.2.1:0: Cannot assign requested address");
-}
-
-static void accepting_without_descriptors_fails_and_recovers(void **state)
-{
-    (void)state;
-    struct pw_listener *const listener = net_listen("tcp://127.0.0.1:0");
-    struct pw_conn *const client = net_connect(listener);
-    assert_true(net_wait(pw_listener_fd(listener), POLLIN) != 0);
-    struct rlimit before;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    struct pw_conn *server = NULL;
-    struct pywatt_error error = {.status = PYWATT_OK};
-    const enum pw_io result = pw_listener_accept(listener, &server, &error);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(result, PW_IO_ERROR);
-    assert_null(server);
-    assert_int_equal(error.status, PYWATT_IO);
-    net_expect_text(&error, "Too many open files");
-    server = net_accept(listener);
-    pw_conn_destroy(server);
-    pw_conn_destroy(client);
-    pw_listener_destroy(listener);
-}
-
-static void connecting_without_descriptors_says_so(void **state)
-{
-    (void)state;
-    struct pw_listener *const listener = net_listen("tcp://127.0.0.1:0");
-    const struct pw_endpoint endpoint = net_endpoint_of(listener);
-    struct rlimit before;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    struct pw_conn *conn = NULL;
-    struct pywatt_error error = {.status = PYWATT_OK};
-    const enum pywatt_status status =
-        pw_transport_connect(&endpoint, net_deadline_ns(), -1, &conn, &error);
-    struct pw_listener *other = NULL;
-    struct pywatt_error listen_error = {.status = PYWATT_OK};
-    const enum pywatt_status listen_status = pw_transport_listen(&endpoint, &other, &listen_error);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(status, PYWATT_CONNECTION);
-    net_expect_text(&error, "Too many open files");
-    assert_int_equal(listen_status, PYWATT_IO);
-    net_expect_text(&listen_error, "Too many open files");
-    pw_listener_destroy(listener);
 }
 
 static void a_reset_is_an_error_in_words(void **state)
@@ -428,8 +379,6 @@ int main(void)
         CASE(listens_at_a_name_and_tells_the_address),
         CASE(a_busy_port_is_named_with_the_reason),
         CASE(an_address_of_another_machine_is_refused),
-        CASE(accepting_without_descriptors_fails_and_recovers),
-        CASE(connecting_without_descriptors_says_so),
         CASE(a_reset_is_an_error_in_words),
         CASE(gives_up_at_the_deadline),
         CASE(can_be_cancelled_while_it_waits),
