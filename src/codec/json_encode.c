@@ -11,12 +11,14 @@ static const size_t fixed_bytes[] = {[PW_JSON_RUST] = 256, [PW_JSON_PYTHON] = 44
 
 /*
  * The Rust SDK sends two different ids, of which metadata.id is the key. Ours is the same but for one
- * bit of the last byte, so that no random number is needed for a beat.
+ * bit, so that no random number is needed for a beat: a bit of the part that does not count up, as
+ * else it would be the key of another request of this connection, and a peer that echoes the wrong
+ * one of the two would have replies reach the wrong callers.
  */
 static struct pywatt_uuid envelope_id(const struct pywatt_uuid *request_id)
 {
     struct pywatt_uuid id = *request_id;
-    id.bytes[sizeof(id.bytes) - 1] ^= 1;
+    id.bytes[0] ^= 1;
     return id;
 }
 

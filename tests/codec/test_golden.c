@@ -180,8 +180,8 @@ static void writes_what_was_captured(void **state)
                          request_id, content);
             } else {
                 snprintf(expected, sizeof(expected),
-                         "{\"id\":\"%.35s5\",\"content\":%s,\"metadata\":{\"id\":\"%s\"}}",
-                         request_id, content, request_id);
+                         "{\"id\":\"6e%s\",\"content\":%s,\"metadata\":{\"id\":\"%s\"}}",
+                         request_id + 2, content, request_id);
             }
             const struct pw_codec_ops *codec =
                 pw_codec_by_frame(python ? 0 : 1, (struct pw_span){(const uint8_t *)"{", 1});
