@@ -166,7 +166,7 @@ static void bind_to_session(const struct pending *pending)
     if (task->status != PYWATT_OK || task->kind == PW_TASK_UNREGISTER) {
         return;
     }
-    if (pw_session_is_closed(session)) {
+    if (pw_session_is_closed(session) || session->ended) {
         pw_presence_orphaned(server->table, &task->id, task->generation);
     } else {
         pw_presence_seen(server->table, &task->id, task->generation, &session->binding,

@@ -43,6 +43,15 @@ void pw_session_bad_input(struct pw_session *session, const char *what)
     pw_session_end(session, PYWATT_LOG_WARNING, what);
 }
 
+/* Its modules cannot beat here any more, even if replies are still to come. */
+void pw_session_peer_ended(struct pw_session *session)
+{
+    session->no_more = true;
+    session->ended = true;
+    pw_presence_disconnected(pw_session_server(session)->table, &session->binding,
+                             session->worker->stopping);
+}
+
 /* A slot whose task is not done stays with the task. */
 static void drop_slots(struct pw_session *session)
 {

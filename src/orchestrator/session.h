@@ -36,6 +36,7 @@ struct pw_session {
     uint64_t last_active_ns;
     bool held_back; /* frames wait in `input` until replies have gone out */
     bool no_more;   /* nothing is read any more: the peer has ended, or the orchestrator does */
+    bool ended;     /* the peer has: what it asked for is still answered */
     bool ending;    /* closes once what was answered is sent, as far as that goes at once */
 };
 

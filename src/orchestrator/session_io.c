@@ -161,7 +161,7 @@ static bool came(struct pw_session *session, enum pw_io result, size_t got, size
         session->last_active_ns = worker->now_ns;
         return got == asked || pw_conn_buffered(session->conn);
     case PW_IO_AGAIN: return false;
-    case PW_IO_EOF: session->no_more = true; return false;
+    case PW_IO_EOF: pw_session_peer_ended(session); return false;
     case PW_IO_ERROR: break;
     }
     pw_session_close(session);

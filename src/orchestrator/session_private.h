@@ -32,6 +32,9 @@ void pw_session_serve_held_back(struct pw_session *session);
 /* Sends what is to be sent, with one call. */
 void pw_session_flush(struct pw_session *session);
 
+/* The peer sends no more. */
+void pw_session_peer_ended(struct pw_session *session);
+
 /* The connection ends; why is worth one line in the log, if the peer's share is not used up. */
 void pw_session_end(struct pw_session *session, enum pywatt_log_level level, const char *why);
 

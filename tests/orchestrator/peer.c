@@ -151,6 +151,7 @@ bool peer_receive(struct peer *peer)
         switch (pw_frame_parse(pw_buffer_span(&peer->in), (size_t)1 << 24, &frame, &size)) {
         case PW_FRAME_WHOLE: {
             const bool good = decode(peer, &frame);
+            peer->frame_size = size;
             pw_buffer_consume(&peer->in, size);
             return good;
         }

@@ -21,6 +21,7 @@ struct peer {
     struct pw_response response; /* of the last receive */
     char error[512];             /* its error text, NUL-terminated */
     uint8_t format_code;         /* of its frame */
+    size_t frame_size;           /* the same */
     uint64_t next_id;
 };
 

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Peers that are broken, slow, greedy or hostile: they harm themselves only.
+ */
+#include "world.h"
+
+#include "transport/frame.h"
+
+#include <pywatt/log.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A peer of good standing: whatever the other one does, this one's beats go on. */
+struct good {
+    struct peer peer;
+    struct identity who;
+};
+
+static void begin_good(struct world *world, struct good *good)
+{
+    world_peer(world, &good->peer, "protobuf");
+    assert_int_equal(peer_register_with(&good->peer, "good", NULL, NULL, "3600000", &good->who),
+                     PYWATT_OK);
+}
+
+static void check_good(struct world *world, struct good *good)
+{
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(peer_beat(&good->peer, &good->who, PYWATT_HEALTHY), PYWATT_OK);
+    }
+    assert_int_equal(world_liveness(world, &good->who.id), PYWATT_ALIVE);
+    assert_int_equal(world_count_events(world, PYWATT_EVENT_LIVENESS, &good->who.id), 0);
+}
+
+static void end_good(struct world *world, struct good *good)
+{
+    check_good(world, good);
+    peer_close(&good->peer);
+    world_stop(world);
+}
+
+/* ---- What is closed ---- */
+
+#define BYTES(text) (text), sizeof(text) - 1
+
+static void garbage_ends_its_own_connection_only(void **state)
+{
+    (void)state;
+    const struct {
+        const char *bytes;
+        size_t len;
+    } cases[] = {
+        {BYTES("\xff\xff\xff\xff")},                         /* 4 GiB, and not even a format */
+        {BYTES("\xff\xff\xff\xff\x01{}")},                   /* the same, in JSON */
+        {BYTES("\x00\x10\x00\x01\x01")},                     /* one byte over 1 MiB */
+        {BYTES("\x00\x00\x00\x03\x01\x81\xa1\x61")},         /* msgpack */
+        {BYTES("\x00\x00\x00\x02\x63{}")},                   /* a format that nobody has */
+        {BYTES("\x00\x00\x00\x02\x02\x01\x02")},             /* bincode */
+        {BYTES("\x00\x00\x00\x04\x01{\"a\"")},               /* JSON that breaks off */
+        {BYTES("\x00\x00\x00\x04\x00null")},                 /* JSON, but no object */
+        {BYTES("\x00\x00\x00\x00\x01")},                     /* nothing */
+        {BYTES("\x00\x00\x00\x04\x10\xff\xff\xff\xff")},     /* no protobuf */
+        {BYTES("\x00\x00\x00\x00\x10")},                     /* protobuf of nothing */
+        {BYTES("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")} /* somebody else's protocol */
+    };
+    struct world world;
+    struct good good;
+    world_begin(&world);
+    begin_good(&world, &good);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct peer bad;
+        world_peer(&world, &bad, "json");
+        assert_true(peer_send_raw(&bad, cases[i].bytes, cases[i].len));
+        assert_true(peer_is_closed_by_other(&bad));
+        peer_close(&bad);
+        assert_int_equal(world_stats(&world).bad_frames, i + 1);
+        check_good(&world, &good);
+    }
+    end_good(&world, &good);
+}
+
+static void requests_before_the_garbage_are_answered(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_begin(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    /* In one piece, so that they are read together. */
+    struct pw_request beat = beat_of(&who, PYWATT_DEGRADED);
+    beat.has_request_id = true;
+    beat.request_id = who.id;
+    struct pw_buffer bytes;
+    const uint8_t empty[PW_FRAME_HEADER_SIZE] = {0};
+    pw_buffer_init(&bytes, 100000);
+    assert_int_equal(pw_buffer_append(&bytes, empty, sizeof(empty)), PYWATT_OK);
+    assert_int_equal(pw_codec_encode_request(peer.codec, &beat, &bytes, NULL), PYWATT_OK);
+    pw_frame_write_header(bytes.data, (uint32_t)(pw_buffer_len(&bytes) - sizeof(empty)), 1);
+    assert_int_equal(pw_buffer_append(&bytes, "\xff\xff\xff\xff\xff", 5), PYWATT_OK);
+    assert_true(peer_send_raw(&peer, pw_buffer_bytes(&bytes), pw_buffer_len(&bytes)));
+    pw_buffer_destroy(&bytes);
+    assert_true(peer_receive(&peer));
+    assert_true(peer.response.success);
+    assert_int_equal(peer.response.health, PYWATT_DEGRADED);
+    assert_true(peer_is_closed_by_other(&peer));
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_frame_of_the_largest_size_is_taken(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_prepare(&world);
+    world.options.max_frame_bytes = 200000;
+    world_start(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    /* JSON may have spaces around it: a beat of exactly so many bytes. */
+    for (uint32_t size = 199999; size <= 200001; size++) {
+        char id[PYWATT_UUID_TEXT_SIZE];
+        char *frame = malloc(PW_FRAME_HEADER_SIZE + size + 1);
+        assert_non_null(frame);
+        pywatt_uuid_format(&who.id, id);
+        memset(frame + PW_FRAME_HEADER_SIZE, ' ', size);
+        char payload[512];
+        const int len = snprintf(payload, sizeof(payload),
+                                 "{\"id\":\"%s\",\"content\":{\"request_type\":\"heartbeat\","
+                                 "\"module_id\":\"%s\",\"token\":\"%s\",\"status\":\"Healthy\"}}",
+                                 id, id, who.token);
+        memcpy(frame + PW_FRAME_HEADER_SIZE, payload, (size_t)len);
+        pw_frame_write_header((uint8_t *)frame, size, 1);
+        assert_true(peer_send_raw(&peer, frame, PW_FRAME_HEADER_SIZE + size) || size > 200000);
+        free(frame);
+        if (size <= 200000) {
+            assert_true(peer_receive(&peer));
+            assert_true(peer.response.success);
+        } else {
+            assert_true(peer_is_closed_by_other(&peer));
+        }
+    }
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_frame_may_come_byte_by_byte(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_begin(&world);
+    for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
+        world_peer(&world, &peer, (*codec)->name);
+        assert_int_equal(peer_register(&peer, (*codec)->name, &who), PYWATT_OK);
+        struct pw_request beat = beat_of(&who, PYWATT_DEGRADED);
+        assert_true(peer_send(&peer, &beat));
+        assert_true(peer_receive(&peer));
+        /* The same bytes once more. */
+        for (size_t i = 0; i < pw_buffer_len(&peer.out); i++) {
+            assert_true(peer_send_raw(&peer, pw_buffer_bytes(&peer.out) + i, 1));
+        }
+        assert_true(peer_receive(&peer));
+        assert_true(peer.response.success);
+        assert_int_equal(peer.response.health, PYWATT_DEGRADED);
+        peer_close(&peer);
+    }
+    world_stop(&world);
+}
+
+/* ---- What is answered, or left unanswered ---- */
+
+static void a_request_that_cannot_be_read_is_refused_if_it_is_one(void **state)
+{
+    (void)state;
+    const char *const payloads[] = {
+        "{\"id\":\"11111111-1111-4111-8111-111111111111\",\"content\":{\"request_type\":"
+        "\"heartbeat\",\"module_id\":\"no uuid\",\"token\":\"t\",\"status\":\"Degraded\"}}",
+        "{\"id\":\"11111111-1111-4111-8111-111111111111\",\"content\":{\"request_type\":"
+        "\"register\"}}",
+        "{\"id\":\"11111111-1111-4111-8111-111111111111\",\"content\":{\"request_type\":"
+        "\"unregister\",\"token\":7}}",
+    };
+    struct world world;
+    struct peer peer;
+    world_begin(&world);
+    world_peer(&world, &peer, "json");
+    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+        assert_true(peer_send_frame(&peer, 1, payloads[i]));
+        assert_true(peer_receive(&peer));
+        assert_false(peer.response.success);
+        assert_int_equal(peer.response.status, PYWATT_SERIALIZATION);
+        assert_true(strlen(peer.error) > 0);
+        assert_int_equal(peer.response.request_id.bytes[0], 0x11);
+    }
+    assert_int_equal(world_stats(&world).requests_refused, 3);
+    assert_int_equal(world_stats(&world).bad_frames, 0);
+    /* The connection is good still. */
+    assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void frames_without_a_request_get_no_reply(void **state)
+{
+    (void)state;
+    const char *const payloads[] = {
+        "{\"id\":\"11111111-1111-4111-8111-111111111111\",\"content\":{\"type\":\"identify\","
+        "\"module\":\"m\"},\"metadata\":{}}",
+        "{\"type\":\"Identify\",\"module_id\":\"11111111-1111-4111-8111-111111111111\"}", "{}"};
+    struct world world;
+    struct peer peer;
+    world_begin(&world);
+    world_peer(&world, &peer, "json");
+    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+        assert_true(peer_send_frame(&peer, 1, payloads[i]));
+    }
+    /* The first reply is that of the request that follows. */
+    assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
+    assert_true(peer_has_nothing(&peer));
+    assert_int_equal(world_stats(&world).requests, 1);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_probe_that_sends_nothing_is_left_alone(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer probe;
+    struct peer peer;
+    world_begin(&world);
+    world_peer(&world, &probe, "json");
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
+    assert_true(peer_has_nothing(&probe));
+    assert_int_equal(world_stats(&world).connections, 2);
+    peer_close(&probe);
+    world_await_connections(&world, 1);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_peer_that_ends_after_its_requests_gets_its_replies(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_begin(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    for (int i = 0; i < 100; i++) {
+        struct pw_request beat = beat_of(&who, PYWATT_HEALTHY);
+        assert_true(peer_send(&peer, &beat));
+    }
+    for (int i = 0; i < 100; i++) {
+        assert_true(peer_receive(&peer));
+    }
+    pw_conn_shutdown(peer.conn);
+    world_await_connections(&world, 0);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+/* ---- Limits ---- */
+
+static void connections_over_the_limit_are_turned_away(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peers[3];
+    struct peer extra;
+    world_prepare(&world);
+    world.options.max_connections = 3;
+    world_start(&world);
+    for (int i = 0; i < 3; i++) {
+        world_peer(&world, &peers[i], "json");
+    }
+    world_await_connections(&world, 3);
+    for (int i = 0; i < 5; i++) {
+        world_peer(&world, &extra, "json");
+        assert_true(peer_is_closed_by_other(&extra));
+        peer_close(&extra);
+    }
+    assert_int_equal(world_stats(&world).connections_refused, 5);
+    assert_int_equal(world_stats(&world).connections_accepted, 3);
+    assert_int_equal(peer_register(&peers[0], "a", NULL), PYWATT_OK);
+    peer_close(&peers[1]);
+    world_await_connections(&world, 2);
+    world_peer(&world, &extra, "json");
+    assert_int_equal(peer_register(&extra, "b", NULL), PYWATT_OK);
+    peer_close(&extra);
+    peer_close(&peers[0]);
+    peer_close(&peers[2]);
+    world_stop(&world);
+}
+
+static void modules_over_the_limit_are_refused(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_prepare(&world);
+    world.options.max_modules = 2;
+    world_start(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    assert_int_equal(peer_register(&peer, "b", NULL), PYWATT_OK);
+    assert_int_equal(peer_register(&peer, "c", NULL), PYWATT_LIMIT);
+    assert_non_null(strstr(peer.error, "2 modules"));
+    /* One that is there already may register again. */
+    assert_int_equal(peer_register_with(&peer, "a", &who.id, who.token, NULL, &who), PYWATT_OK);
+    assert_int_equal(peer_unregister(&peer, &who), PYWATT_OK);
+    assert_int_equal(peer_register(&peer, "c", NULL), PYWATT_OK);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_frame_that_takes_too_long_ends_the_connection(void **state)
+{
+    (void)state;
+    struct world world;
+    struct good good;
+    struct peer slow;
+    world_prepare(&world);
+    world.options.frame_timeout_ms = 50;
+    world_start(&world);
+    begin_good(&world, &good);
+    world_peer(&world, &slow, "json");
+    assert_int_equal(peer_register(&slow, "slow", NULL), PYWATT_OK);
+    /* Byte after byte does not buy more time: it runs from the first one. */
+    size_t sent = 0;
+    bool open = true;
+    const int64_t deadline_ns = pw_test_deadline_ns(20000);
+    assert_true(peer_send_raw(&slow, "\x00\x01\x00\x00\x01", 5));
+    while (open && pw_test_now_ns() < deadline_ns) {
+        open = peer_send_raw(&slow, " ", 1) && peer_has_nothing(&slow) && ++sent < 60000;
+        check_good(&world, &good);
+    }
+    assert_false(open);
+    assert_true(sent < 60000);
+    peer_close(&slow);
+    end_good(&world, &good);
+}
+
+static void a_long_frame_that_comes_in_time_is_no_slow_one(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    world_prepare(&world);
+    world.options.frame_timeout_ms = 60000;
+    world_start(&world);
+    world_peer(&world, &peer, "json");
+    /* A description and a lot of metadata, of some 300 KiB. */
+    struct pywatt_module_info *info = NULL;
+    char value[3000];
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    assert_int_equal(pywatt_module_info_new("big", "1", value, &info), PYWATT_OK);
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key %d", i);
+        assert_int_equal(pywatt_module_info_set_metadata(info, key, value), PYWATT_OK);
+    }
+    struct pw_request request = register_of(info);
+    assert_int_equal(peer_call(&peer, &request), PYWATT_OK);
+    assert_true(
+        pywatt_module_info_equal(info, pywatt_registration_info(peer.response.registration)));
+    pywatt_module_info_free(info);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_silent_connection_ends_if_that_is_wanted(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer silent;
+    struct identity who;
+    world_prepare(&world);
+    world.options.idle_timeout_ms = 50;
+    world_start(&world);
+    world_peer(&world, &silent, "json");
+    assert_int_equal(peer_register(&silent, "a", &who), PYWATT_OK);
+    assert_true(peer_is_closed_by_other(&silent));
+    world_await_liveness(&world, 0, &who.id, PYWATT_SUSPECT);
+    peer_close(&silent);
+    world_stop(&world);
+}
+
+/* Sends beats without ever reading a reply, until the connection breaks or so many are sent. */
+static bool flood(struct peer *peer, const struct identity *who, unsigned count)
+{
+    struct pw_request beat = beat_of(who, PYWATT_HEALTHY);
+    for (unsigned i = 0; i < count; i++) {
+        if (!peer_send(peer, &beat)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct flooder {
+    struct peer peer;
+    struct identity who;
+    unsigned count;
+    bool sent_all;
+};
+
+static void *flood_main(void *user)
+{
+    struct flooder *flooder = user;
+    flooder->sent_all = flood(&flooder->peer, &flooder->who, flooder->count);
+    return NULL;
+}
+
+static void a_peer_that_does_not_read_is_not_read_from_and_then_ended(void **state)
+{
+    (void)state;
+    struct world world;
+    struct good good;
+    struct flooder flooder = {.count = 1000000};
+    pthread_t thread;
+    world_prepare(&world);
+    world.hooks.write_timeout_ms = 300;
+    world.options.max_output_bytes = 65536;
+    world_start(&world);
+    begin_good(&world, &good);
+    assert_true(peer_open(&flooder.peer, world.memory_url, "json"));
+    assert_int_equal(peer_register(&flooder.peer, "flooder", &flooder.who), PYWATT_OK);
+    assert_int_equal(pthread_create(&thread, NULL, flood_main, &flooder), 0);
+    check_good(&world, &good);
+    world_await_liveness(&world, 0, &flooder.who.id, PYWATT_SUSPECT);
+    pthread_join(thread, NULL);
+    assert_false(flooder.sent_all);
+    peer_close(&flooder.peer);
+    end_good(&world, &good);
+}
+
+static void a_peer_that_reads_late_gets_all_its_replies_in_order(void **state)
+{
+    (void)state;
+    enum {
+        BEATS = 30000
+    };
+    struct world world;
+    struct flooder flooder = {.count = BEATS};
+    pthread_t thread;
+    world_prepare(&world);
+    world.options.max_output_bytes = 65536;
+    world_start(&world);
+    assert_true(peer_open(&flooder.peer, world.memory_url, "json"));
+    assert_int_equal(peer_register(&flooder.peer, "late", &flooder.who), PYWATT_OK);
+    const uint64_t first = flooder.peer.next_id;
+    /* More than all buffers hold: the sender has to wait until somebody reads. */
+    struct peer reader = {.conn = flooder.peer.conn, .codec = flooder.peer.codec};
+    pw_buffer_init(&reader.in, (size_t)1 << 26);
+    pw_arena_init(&reader.arena, PW_CODEC_ARENA_BUDGET);
+    pw_response_init(&reader.response);
+    assert_int_equal(pthread_create(&thread, NULL, flood_main, &flooder), 0);
+    for (uint64_t i = 0; i < BEATS; i++) {
+        uint64_t id;
+        assert_true(peer_receive(&reader));
+        memcpy(&id, reader.response.request_id.bytes, sizeof(id));
+        assert_int_equal(id, first + i);
+    }
+    pthread_join(thread, NULL);
+    assert_true(flooder.sent_all);
+    reader.conn = NULL;
+    peer_close(&reader);
+    peer_close(&flooder.peer);
+    world_stop(&world);
+}
+
+/* ---- The log ---- */
+
+struct lines {
+    pthread_mutex_t mutex;
+    unsigned count;
+    char last[512];
+    bool secret_seen;
+    const char *secret;
+};
+
+static void keep_line(void *user, enum pywatt_log_level level, const char *line)
+{
+    struct lines *lines = user;
+    (void)level;
+    pthread_mutex_lock(&lines->mutex);
+    lines->count++;
+    snprintf(lines->last, sizeof(lines->last), "%s", line);
+    if (lines->secret != NULL && strstr(line, lines->secret) != NULL) {
+        lines->secret_seen = true;
+    }
+    pthread_mutex_unlock(&lines->mutex);
+}
+
+static void a_bad_peer_is_worth_one_line_and_many_are_worth_few(void **state)
+{
+    (void)state;
+    struct world world;
+    struct lines lines = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    world_begin(&world);
+    pywatt_set_log_sink(keep_line, &lines, PYWATT_LOG_DEBUG);
+    for (int i = 0; i < 300; i++) {
+        struct peer bad;
+        world_peer(&world, &bad, "json");
+        assert_true(peer_send_raw(&bad, "\xff\xff\xff\xff\xff", 5));
+        assert_true(peer_is_closed_by_other(&bad));
+        peer_close(&bad);
+        if (i == 0) {
+            assert_int_equal(lines.count, 1);
+            assert_non_null(strstr(lines.last, "127.0.0.1:"));
+            assert_non_null(strstr(lines.last, "longer than the limit"));
+        }
+    }
+    world_stop(&world);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
+    /* Ten a second, however slow this machine is. */
+    assert_true(lines.count <= 200);
+}
+
+static void tokens_do_not_get_into_the_log(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    struct lines lines = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    world_begin(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    lines.secret = who.token;
+    pywatt_set_log_sink(keep_line, &lines, PYWATT_LOG_DEBUG);
+    struct identity wrong = who;
+    wrong.id.bytes[0] ^= 1;
+    assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
+    assert_int_equal(peer_beat(&peer, &wrong, PYWATT_HEALTHY), PYWATT_MODULE_NOT_FOUND);
+    char frame[512];
+    snprintf(frame, sizeof(frame), "{\"content\":{\"token\":\"%s\",", who.token);
+    assert_true(peer_send_frame(&peer, 1, frame));
+    assert_true(peer_is_closed_by_other(&peer));
+    peer_close(&peer);
+    world_stop(&world);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
+    assert_true(lines.count > 0);
+    assert_false(lines.secret_seen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(garbage_ends_its_own_connection_only),
+        cmocka_unit_test(requests_before_the_garbage_are_answered),
+        cmocka_unit_test(a_frame_of_the_largest_size_is_taken),
+        cmocka_unit_test(a_frame_may_come_byte_by_byte),
+        cmocka_unit_test(a_request_that_cannot_be_read_is_refused_if_it_is_one),
+        cmocka_unit_test(frames_without_a_request_get_no_reply),
+        cmocka_unit_test(a_probe_that_sends_nothing_is_left_alone),
+        cmocka_unit_test(a_peer_that_ends_after_its_requests_gets_its_replies),
+        cmocka_unit_test(connections_over_the_limit_are_turned_away),
+        cmocka_unit_test(modules_over_the_limit_are_refused),
+        cmocka_unit_test(a_frame_that_takes_too_long_ends_the_connection),
+        cmocka_unit_test(a_long_frame_that_comes_in_time_is_no_slow_one),
+        cmocka_unit_test(a_silent_connection_ends_if_that_is_wanted),
+        cmocka_unit_test(a_peer_that_does_not_read_is_not_read_from_and_then_ended),
+        cmocka_unit_test(a_peer_that_reads_late_gets_all_its_replies_in_order),
+        cmocka_unit_test(a_bad_peer_is_worth_one_line_and_many_are_worth_few),
+        cmocka_unit_test(tokens_do_not_get_into_the_log),
+    };
+    return PW_TEST_RUN(cases);
+}
