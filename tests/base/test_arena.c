@@ -116,6 +116,11 @@ static void strdup_copies_and_ends_the_text(void **state)
     pw_arena_init(&arena, 64);
     const char *copy = pw_arena_strdup(&arena, (struct pw_str){"abcdef", 3});
     assert_string_equal(copy, "abc");
+    pw_arena_reset(&arena);
+    copy = pw_arena_strdup(&arena, PW_STR_LITERAL("sixteen letters."));
+    memset(pw_arena_alloc(&arena, 16), 'x', 16);
+    assert_string_equal(copy, "sixteen letters.");
+    pw_arena_reset(&arena);
     assert_string_equal(pw_arena_strdup(&arena, (struct pw_str){NULL, 0}), "");
     char long_text[64] = "";
     assert_null(pw_arena_strdup(&arena, (struct pw_str){long_text, sizeof(long_text)}));
@@ -196,6 +201,53 @@ static void does_without_storage_that_is_too_small(void **state)
     pw_arena_destroy(&arena);
 }
 
+static void keeps_its_first_block_over_a_reset(void **state)
+{
+    (void)state;
+    struct pw_arena arena;
+    pw_arena_init(&arena, 1 << 20);
+    const void *first = pw_arena_alloc(&arena, 100);
+    for (int i = 0; i < 5; i++) {
+        for (int j = 0; j < 10; j++) {
+            assert_non_null(pw_arena_alloc(&arena, 10000));
+        }
+        pw_arena_reset(&arena);
+        assert_int_equal(arena.used, 0);
+        assert_ptr_equal(pw_arena_alloc(&arena, 100), first);
+    }
+    pw_arena_destroy(&arena);
+}
+
+static void fills_a_block_to_its_end(void **state)
+{
+    (void)state;
+    struct pw_arena arena;
+    pw_arena_init(&arena, 1024);
+    pw_malloc_fail_at(COUNT_ONLY);
+    for (int i = 0; i < 8; i++) {
+        assert_non_null(pw_arena_alloc(&arena, 128));
+    }
+    pw_malloc_fail_disarm();
+    assert_int_equal(pw_malloc_fail_count(), 1);
+    pw_arena_destroy(&arena);
+}
+
+static void takes_no_more_from_the_heap_than_its_budget_allows(void **state)
+{
+    (void)state;
+    struct pw_arena arena;
+    pw_arena_init(&arena, 10000);
+    for (int i = 0; i < 80; i++) {
+        const size_t left = arena.budget - arena.used;
+        const void *end_before = arena.end;
+        assert_non_null(pw_arena_alloc(&arena, 100));
+        if (arena.end != end_before) {
+            assert_in_range(arena.end - arena.at, 0, left - 100);
+        }
+    }
+    pw_arena_destroy(&arena);
+}
+
 static void takes_few_blocks_for_many_allocations(void **state)
 {
     (void)state;
@@ -243,6 +295,9 @@ int main(void)
         cmocka_unit_test(uses_the_callers_storage_first),
         cmocka_unit_test(uses_no_byte_behind_the_callers_storage),
         cmocka_unit_test(does_without_storage_that_is_too_small),
+        cmocka_unit_test(keeps_its_first_block_over_a_reset),
+        cmocka_unit_test(fills_a_block_to_its_end),
+        cmocka_unit_test(takes_no_more_from_the_heap_than_its_budget_allows),
         cmocka_unit_test(takes_few_blocks_for_many_allocations),
         cmocka_unit_test(returns_null_when_memory_is_out),
     };

@@ -89,6 +89,29 @@ static void holds_as_much_as_its_limit_and_not_a_byte_more(void **state)
     }
 }
 
+static void grows_when_what_it_holds_and_what_comes_do_not_fit(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len < 3000; len += 7) {
+        struct pw_buffer buffer;
+        pw_buffer_init(&buffer, 1 << 20);
+        uint8_t *room = NULL;
+        assert_int_equal(pw_buffer_reserve(&buffer, 1, &room), PYWATT_OK);
+        const size_t filled = buffer.capacity;
+        assert_int_equal(pw_buffer_reserve(&buffer, filled, &room), PYWATT_OK);
+        memset(room, 'x', filled);
+        room[filled - 1] = 'k';
+        pw_buffer_commit(&buffer, filled);
+        pw_buffer_consume(&buffer, filled - 1);
+        assert_int_equal(pw_buffer_reserve(&buffer, len, &room), PYWATT_OK);
+        assert_in_range(buffer.capacity - buffer.end, len, buffer.capacity);
+        memset(room, 'y', len);
+        pw_buffer_commit(&buffer, len);
+        assert_memory_equal(pw_buffer_bytes(&buffer), "ky", 2);
+        pw_buffer_destroy(&buffer);
+    }
+}
+
 static void works_without_a_limit(void **state)
 {
     (void)state;
@@ -264,6 +287,7 @@ int main(void)
         cmocka_unit_test(gives_back_what_was_appended_in_order),
         cmocka_unit_test(reserve_gives_room_and_commit_says_how_much_was_used),
         cmocka_unit_test(holds_as_much_as_its_limit_and_not_a_byte_more),
+        cmocka_unit_test(grows_when_what_it_holds_and_what_comes_do_not_fit),
         cmocka_unit_test(works_without_a_limit),
         cmocka_unit_test(truncate_takes_back_what_was_appended_last),
         cmocka_unit_test(steady_flow_allocates_nothing),

@@ -14,7 +14,8 @@
 static void stores_status_and_text_and_returns_the_status(void **state)
 {
     (void)state;
-    struct pywatt_error error = {0};
+    struct pywatt_error error;
+    memset(&error, 'x', sizeof(error));
     assert_int_equal(pw_error_set(&error, PYWATT_LIMIT, "field %s: %d bytes", "name", 300),
                      PYWATT_LIMIT);
     assert_int_equal(error.status, PYWATT_LIMIT);

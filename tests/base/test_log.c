@@ -89,6 +89,8 @@ static void replaces_control_characters(void **state)
                             "e\xc2\x9b"
                             "f\xc2\xa0\xc3\x84g\x01\x1f");
     assert_string_equal(record.line, "a?b?c?[1md?e?f\xc2\xa0\xc3\x84g??");
+    pw_log(PYWATT_LOG_INFO, "\xc2\x80<\xc2\x9f>\xc2\xa0\xc3\x80\xc3\x9f");
+    assert_string_equal(record.line, "?<?>\xc2\xa0\xc3\x80\xc3\x9f");
 }
 
 static void cuts_long_lines_at_a_character(void **state)

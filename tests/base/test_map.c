@@ -74,6 +74,8 @@ static void finds_each_of_many_items_until_it_is_removed(void **state)
         assert_ptr_equal(find(&map, pw_hash_u64(i), i), i % 2 == 0 ? NULL : &items[i]);
     }
     pw_map_destroy(&map);
+    assert_int_equal(map.count, 0);
+    assert_null(pw_map_first(&map, pw_hash_u64(1)));
     free(items);
 }
 

@@ -8,11 +8,26 @@
 #include "base/sync.h"
 #include "malloc_fail.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* By the linker's --wrap: the system's answer when it has no room for another thread. */
+int __real_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*main)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*main)(void *),
+                          void *arg);
+
+static bool no_more_threads;
+
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*main)(void *),
+                          void *arg)
+{
+    return no_more_threads ? EAGAIN : __real_pthread_create(out, attributes, main, arg);
+}
 
 struct shared {
     struct pw_mutex mutex;
@@ -20,6 +35,7 @@ struct shared {
     unsigned waiting;
     unsigned counter;
     bool go;
+    bool timed_out;
 };
 
 static void shared_init(struct shared *shared)
@@ -69,7 +85,7 @@ static void *wait_for_go(void *arg)
     shared->waiting++;
     pw_cond_broadcast(&shared->cond);
     while (!shared->go) {
-        pw_cond_wait_until(&shared->cond, &shared->mutex, PW_DEADLINE_NEVER);
+        shared->timed_out |= !pw_cond_wait_until(&shared->cond, &shared->mutex, PW_DEADLINE_NEVER);
     }
     shared->counter++;
     pw_mutex_unlock(&shared->mutex);
@@ -96,6 +112,7 @@ static void broadcast_wakes_all_who_wait(void **state)
         pthread_join(threads[i], NULL);
     }
     assert_int_equal(shared.counter, 3);
+    assert_false(shared.timed_out);
     shared_destroy(&shared);
 }
 
@@ -168,7 +185,9 @@ static void a_thread_blocks_signals_and_has_a_name_and_a_small_stack(void **stat
     (void)state;
     sigset_t before;
     sigset_t after;
-    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    sigemptyset(&before);
+    sigaddset(&before, SIGUSR2);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     struct seen seen = {.name = ""};
     pthread_t thread;
     void *result = NULL;
@@ -193,6 +212,9 @@ static void says_when_there_is_no_room_for_a_thread(void **state)
     pw_malloc_fail_at(1);
     assert_int_equal(pw_thread_start(&thread, "t", look_around, &seen), PYWATT_NO_MEMORY);
     assert_true(pw_malloc_fail_disarm());
+    no_more_threads = true;
+    assert_int_equal(pw_thread_start(&thread, "t", look_around, &seen), PYWATT_NO_MEMORY);
+    no_more_threads = false;
 }
 
 static int run_in_child(void (*fault)(void))

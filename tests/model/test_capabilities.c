@@ -115,15 +115,15 @@ static void equal_endpoints_have_equal_parts(void **state)
     const char *swapped[] = {"POST", "GET"};
     const char *joined[] = {"GETPOST"};
     const char *same[] = {"GET", "POST"};
-    assert_int_equal(pywatt_endpoint_new("/status", swapped, 2, &b), PYWATT_OK);
-    assert_false(pywatt_endpoint_equal(a, b));
-    pywatt_endpoint_free(b);
-    assert_int_equal(pywatt_endpoint_new("/status", joined, 1, &b), PYWATT_OK);
-    assert_false(pywatt_endpoint_equal(a, b));
-    pywatt_endpoint_free(b);
-    assert_int_equal(pywatt_endpoint_new("/statuz", same, 2, &b), PYWATT_OK);
-    assert_false(pywatt_endpoint_equal(a, b));
-    pywatt_endpoint_free(b);
+    for (int variant = 0; variant < 4; variant++) {
+        const char *path = variant == 0 ? "/statuz" : "/status";
+        const char *const *methods = variant == 1 ? swapped : variant == 2 ? joined : same;
+        assert_int_equal(pywatt_endpoint_new(path, methods, variant == 2 ? 1 : 2, &b), PYWATT_OK);
+        assert_int_equal(pywatt_endpoint_set_auth(b, "Bearer"), PYWATT_OK);
+        assert_int_equal(pywatt_endpoint_set_metadata(b, "rate", "10/s"), PYWATT_OK);
+        assert_int_equal(pywatt_endpoint_equal(a, b), variant == 3);
+        pywatt_endpoint_free(b);
+    }
     assert_int_equal(pywatt_endpoint_new("/status", same, 2, &b), PYWATT_OK);
     assert_int_equal(pywatt_endpoint_set_metadata(b, "rate", "10/s"), PYWATT_OK);
     assert_false(pywatt_endpoint_equal(a, b)); /* no scheme */
@@ -256,6 +256,17 @@ static void message_types_may_be_given_from_the_list_itself(void **state)
     pywatt_capabilities_free(capabilities);
 }
 
+static void message_types_may_be_long_after_short_ones(void **state)
+{
+    (void)state;
+    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+    assert_int_equal(pywatt_capabilities_add_message_type(capabilities, "x"), PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_add_message_type(capabilities, text_of(255)), PYWATT_OK);
+    assert_string_equal(pywatt_capabilities_message_type(capabilities, 0), "x");
+    assert_string_equal(pywatt_capabilities_message_type(capabilities, 1), text_of(255));
+    pywatt_capabilities_free(capabilities);
+}
+
 static void copies_are_equal_until_a_part_differs(void **state)
 {
     (void)state;
@@ -356,6 +367,7 @@ int main(void)
         cmocka_unit_test(capabilities_refuse_what_is_no_text),
         cmocka_unit_test(a_taken_endpoint_belongs_to_the_capabilities),
         cmocka_unit_test(message_types_may_be_given_from_the_list_itself),
+        cmocka_unit_test(message_types_may_be_long_after_short_ones),
         cmocka_unit_test(copies_are_equal_until_a_part_differs),
         cmocka_unit_test(equality_of_capabilities_knows_order_and_null),
         cmocka_unit_test(copying_nothing_is_refused_and_empty_is_copied),

@@ -191,6 +191,8 @@ static void checks_the_key_as_any_other(void **state)
         PYWATT_LIMIT);
     assert_int_equal(pywatt_capabilities_set_capability(capabilities, text_of(PYWATT_KEY_MAX), "1"),
                      PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_set_capability(capabilities, "", "2"), PYWATT_OK);
+    assert_string_equal(pywatt_capabilities_capability(capabilities, ""), "2");
     assert_int_equal(pywatt_capabilities_set_capability(NULL, "k", "1"), PYWATT_INVALID_ARGUMENT);
     assert_int_equal(pywatt_capabilities_set_capability(capabilities, NULL, "1"),
                      PYWATT_INVALID_ARGUMENT);

@@ -100,11 +100,13 @@ static void accepts_its_bounds_and_nothing_over_them(void **state)
     const struct pw_str long_token = {token.data, PYWATT_TOKEN_MAX + 1};
     const struct pw_str host = {text_of(PYWATT_HOST_MAX + 1), PYWATT_HOST_MAX};
     const struct pw_str long_host = {host.data, PYWATT_HOST_MAX + 1};
+    assert_int_equal(pw_registration_set_token(registration, PW_STR_LITERAL("")), PYWATT_OK);
     assert_int_equal(pw_registration_set_token(registration, token), PYWATT_OK);
     assert_int_equal(pw_registration_set_token(registration, long_token), PYWATT_LIMIT);
     assert_int_equal(pw_registration_set_token(registration, PW_STR_LITERAL("\xff")),
                      PYWATT_INVALID_ARGUMENT);
     assert_string_equal(pywatt_registration_token(registration), text_of(PYWATT_TOKEN_MAX));
+    assert_int_equal(pw_registration_set_host(registration, PW_STR_LITERAL("")), PYWATT_OK);
     assert_int_equal(pw_registration_set_host(registration, host), PYWATT_OK);
     assert_int_equal(pw_registration_set_host(registration, long_host), PYWATT_LIMIT);
     assert_int_equal(pw_registration_set_host(registration, PW_STR_LITERAL("a\0b")),
@@ -121,13 +123,13 @@ static void reads_its_numbers_when_sealed(void **state)
     assert_int_equal(pw_registration_set_number(registration, PW_DATA_GENERATION, UINT64_MAX),
                      PYWATT_OK);
     assert_int_equal(pw_registration_set_number(registration, PW_DATA_LEASE_MS, 15000), PYWATT_OK);
-    assert_int_equal(pw_registration_set_number(registration, PW_DATA_HEARTBEAT_INTERVAL_MS, 0),
+    assert_int_equal(pw_registration_set_number(registration, PW_DATA_HEARTBEAT_INTERVAL_MS, 5000),
                      PYWATT_OK);
     assert_int_equal(pywatt_registration_generation(registration), 0);
     pw_registration_seal(registration);
     assert_true(pywatt_registration_generation(registration) == UINT64_MAX);
     assert_int_equal(pywatt_registration_lease_ms(registration), 15000);
-    assert_int_equal(pywatt_registration_heartbeat_interval_ms(registration), 0);
+    assert_int_equal(pywatt_registration_heartbeat_interval_ms(registration), 5000);
     const struct pywatt_string_map *data = pywatt_registration_additional_data(registration);
     assert_string_equal(pywatt_string_map_get(data, "generation"), "18446744073709551615");
     pywatt_registration_release(registration);

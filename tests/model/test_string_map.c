@@ -308,6 +308,10 @@ static void equal_maps_have_the_same_pairs_in_any_order(void **state)
     assert_false(pywatt_string_map_equal(a, b));
     set(b, "1", "x");
     assert_true(pywatt_string_map_equal(a, b));
+    set(b, "2", "Y");
+    assert_false(pywatt_string_map_equal(a, b));
+    assert_false(pywatt_string_map_equal(b, a));
+    set(b, "2", "y");
     pywatt_string_map_remove(b, "1");
     set(b, "3", "x");
     assert_false(pywatt_string_map_equal(a, b));
@@ -384,6 +388,26 @@ static void put_makes_the_map_only_if_the_pair_is_taken(void **state)
     pywatt_string_map_free(map);
 }
 
+/* A copy takes what the pairs take, whatever was done to the map before. */
+static void assert_copy_is_exact(const struct pywatt_string_map *map)
+{
+    struct pywatt_string_map *copy = NULL;
+    struct pywatt_string_map *fresh = pywatt_string_map_new();
+    struct pywatt_string_map *fresh_copy = NULL;
+    const char *key = NULL;
+    const char *value = NULL;
+    for (size_t i = 0; pywatt_string_map_at(map, i, &key, &value); i++) {
+        set(fresh, key, value);
+    }
+    assert_int_equal(pw_string_map_copy(map, &copy), PYWATT_OK);
+    assert_int_equal(pw_string_map_copy(fresh, &fresh_copy), PYWATT_OK);
+    assert_true(pywatt_string_map_equal(copy, fresh_copy));
+    assert_int_equal(pw_string_map_footprint(copy), pw_string_map_footprint(fresh_copy));
+    pywatt_string_map_free(copy);
+    pywatt_string_map_free(fresh);
+    pywatt_string_map_free(fresh_copy);
+}
+
 /* Some thousand steps chosen by a seeded generator, each compared with an array of pairs. */
 static void behaves_as_a_plain_list_of_pairs(void **state)
 {
@@ -420,6 +444,9 @@ static void behaves_as_a_plain_list_of_pairs(void **state)
             count += present[i];
         }
         assert_int_equal(pywatt_string_map_count(map), count);
+        if (step % 10 == 0) {
+            assert_copy_is_exact(map);
+        }
     }
     pywatt_string_map_free(map);
 }
