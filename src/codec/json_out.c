@@ -120,6 +120,32 @@ static inline bool is_plain(uint8_t byte, bool ascii_only)
     return byte < 0x80 ? escapes[byte] == 0 && !(ascii_only && byte == 0x7F) : !ascii_only;
 }
 
+/* Whether 8 bytes are all plain; may say no for bytes that are, never yes for ones that are not. */
+static inline bool are_plain(const uint8_t *at, bool ascii_only)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    const uint64_t quote = word ^ (ones * '"');
+    const uint64_t slash = word ^ (ones * '\\');
+    uint64_t marks = ((word - ones * 0x20) | (quote - ones) | (slash - ones)) & ~word;
+    if (ascii_only) {
+        marks |= word | (word + ones); /* 0x80 and more, and 0x7F */
+    }
+    return (marks & (ones * 0x80)) == 0;
+}
+
+static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end, bool ascii_only)
+{
+    while (end - at >= 8 && are_plain(at, ascii_only)) {
+        at += 8;
+    }
+    while (at < end && is_plain(*at, ascii_only)) {
+        at++;
+    }
+    return at;
+}
+
 static void put_ascii_escaped(struct pw_json_out *out, uint8_t byte)
 {
     const char letter = escapes[byte];
@@ -143,9 +169,7 @@ void pw_json_put_text(struct pw_json_out *out, struct pw_str text)
     PW_JSON_PUT(out, "\"");
     while (at < end) {
         const uint8_t *const run = at;
-        while (at < end && is_plain(*at, ascii_only)) {
-            at++;
-        }
+        at = skip_plain(at, end, ascii_only);
         pw_json_put(out, (const char *)run, (size_t)(at - run));
         if (at == end) {
             break;

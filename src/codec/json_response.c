@@ -82,9 +82,6 @@ static enum pywatt_status read_failure(const struct pw_json_doc *doc,
     status = pw_json_text(doc, in, "error_code", fields[ERROR_CODE], &code);
     if (status == PYWATT_OK) {
         message->status = pw_status_from_wire_code(code.data, code.len);
-        if (message->status == PYWATT_OK) {
-            message->status = PYWATT_REJECTED;
-        }
     }
     return status;
 }

@@ -132,6 +132,23 @@ static void refuses_every_prefix_of_a_container(void **state)
     pw_json_cases("accept", must_be_refused_when_cut, NULL);
 }
 
+/* Strings are looked at several bytes at a time: no byte may hide behind others. */
+static void judges_every_byte_at_every_place_of_a_string(void **state)
+{
+    (void)state;
+    for (size_t at = 1; at <= 20; at++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char text[28] = "\"aaaaaaaaaaaaaaaaaaaaaaaa\"";
+            const bool fine = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            uint32_t count = 0;
+            text[at] = (char)byte;
+            assert_int_equal(pw_json_scan((struct pw_span){(const uint8_t *)text, 26}, &limits,
+                                          tape, TOKENS, &count, NULL),
+                             fine ? PYWATT_OK : PYWATT_SERIALIZATION);
+        }
+    }
+}
+
 /* ---- The tape ----------------------------------------------------------------------------- */
 
 static void lays_out_tokens_in_the_order_of_the_text(void **state)
@@ -421,6 +438,7 @@ int main(void)
         cmocka_unit_test(refuses_keys_that_stand_twice_and_escaped_nul),
         cmocka_unit_test(comes_back_from_what_the_grammar_leaves_open),
         cmocka_unit_test(refuses_every_prefix_of_a_container),
+        cmocka_unit_test(judges_every_byte_at_every_place_of_a_string),
         cmocka_unit_test(lays_out_tokens_in_the_order_of_the_text),
         cmocka_unit_test(keeps_the_tape_whole_when_many_keys_were_compared),
         cmocka_unit_test(finds_a_key_that_stands_twice_at_any_two_places),

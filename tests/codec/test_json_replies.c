@@ -92,6 +92,14 @@ static void reads_the_enveloped_replies_of_a_python_peer(void **state)
     assert_int_equal(reader.response.status, PYWATT_NAME_TAKEN);
 }
 
+static void takes_a_reply_with_a_type_for_bare_whatever_else_it_has(void **state)
+{
+    (void)state;
+    expect("{\"content\":{\"response_type\":\"heartbeat\"},\"response_type\":\"unregister\","
+           "\"success\":true}");
+    assert_int_equal(reader.response.operation, PW_OP_UNREGISTER);
+}
+
 static void finds_the_status_in_the_words_where_there_is_no_code(void **state)
 {
     (void)state;
@@ -374,11 +382,39 @@ static void spells_values_of_any_type_as_python_does(void **state)
     }
 }
 
+/* Texts are looked at several bytes at a time: no byte may slip through with others. */
+static void writes_printable_ascii_only_in_the_python_form(void **state)
+{
+    (void)state;
+    const struct pw_codec_ops *python =
+        pw_codec_by_frame(0, (struct pw_span){(const uint8_t *)"{", 1});
+    for (size_t at = 0; at < 20; at++) {
+        for (unsigned byte = 1; byte < 0x80; byte++) {
+            char text[] = "aaaaaaaaaaaaaaaaaaaaaaaa";
+            struct pw_response response;
+            struct pw_buffer out;
+            text[at] = (char)byte;
+            pw_response_init(&response);
+            pw_sample_response("unregister-failed", &response);
+            response.error = pw_str_from(text);
+            pw_buffer_init(&out, 4096);
+            assert_int_equal(pw_codec_encode_response(python, &response, &out, NULL), PYWATT_OK);
+            for (size_t i = 0; i < pw_buffer_len(&out); i++) {
+                assert_in_range(pw_buffer_bytes(&out)[i], 0x20, 0x7E);
+            }
+            assert_int_equal(pw_read_response(&reader, python, pw_buffer_span(&out)), PYWATT_OK);
+            assert_true(pw_same_response(&response, &reader.response));
+            pw_buffer_destroy(&out);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(reads_the_bare_replies_of_a_rust_peer),
         cmocka_unit_test(reads_the_enveloped_replies_of_a_python_peer),
+        cmocka_unit_test(takes_a_reply_with_a_type_for_bare_whatever_else_it_has),
         cmocka_unit_test(finds_the_status_in_the_words_where_there_is_no_code),
         cmocka_unit_test(believes_the_code_before_the_words),
         cmocka_unit_test(ignores_errors_and_unknown_fields_of_a_success),
@@ -391,6 +427,7 @@ int main(void)
         cmocka_unit_test(finds_no_id_in_what_cannot_be_a_reply),
         cmocka_unit_test(finds_the_same_id_as_reading_does),
         cmocka_unit_test(spells_values_of_any_type_as_python_does),
+        cmocka_unit_test(writes_printable_ascii_only_in_the_python_form),
     };
     return PW_TEST_RUN_WITH(cases, set_up, tear_down);
 }

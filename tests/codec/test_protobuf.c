@@ -229,6 +229,7 @@ static void names_a_protobuf_field_that_is_wrong(void **state)
     expect_wrong(2, TEXT_OF(BEAT "\x2a\x06\x0a\x01k\x12\x01v\x2a\x03\x0a\x01k"),
                  "heartbeat.details has a key twice");
     expect_wrong(2, TEXT_OF(BEAT "\x7b\x7c"), "heartbeat is malformed"); /* a group */
+    expect_wrong(2, TEXT_OF(BEAT "\x80\x80\x80\x80\x10\x00"), "heartbeat is malformed"); /* 2^29 */
     expect_wrong(3, TEXT_OF("\x0a\x03\x0a\x01n\x0a\x03\x0a\x01m"),
                  "registration.info stands twice");
     expect_wrong(3, TEXT_OF("\x0a\x15\x0a\x01n\x22\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
@@ -245,6 +246,40 @@ static void names_a_protobuf_field_that_is_wrong(void **state)
                  "capabilities.additional cannot be used");
     expect_wrong(5, TEXT_OF(MODULE_AND_TOKEN "\x2a\x03\x0a\x01k"),
                  "capabilities.additional cannot be used");
+}
+
+static void reads_numbers_of_up_to_64_bits(void **state)
+{
+    (void)state;
+    assert_int_equal(read_body(2, TEXT_OF(BEAT "\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")),
+                     PYWATT_OK);
+    assert_true(reader.request.generation == UINT64_MAX);
+    assert_int_equal(read_body(2, TEXT_OF(BEAT "\x20\x81\x00")),
+                     PYWATT_OK); /* longer than needed */
+    assert_true(reader.request.generation == 1);
+    expect_wrong(2, TEXT_OF(BEAT "\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+                 "heartbeat is malformed");
+    expect_wrong(2, TEXT_OF(BEAT "\x20\x81\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"),
+                 "heartbeat is malformed");
+}
+
+static void refuses_a_token_over_its_bound(void **state)
+{
+    (void)state;
+    for (size_t len = PYWATT_TOKEN_MAX; len <= PYWATT_TOKEN_MAX + 1; len++) {
+        uint8_t body[1024];
+        uint8_t whole[1100];
+        char token[PYWATT_TOKEN_MAX + 1];
+        memset(token, 't', sizeof(token));
+        uint8_t *at = pw_wire_put_bytes(body, 1, ID, 16);
+        at = pw_wire_put_bytes(at, 2, token, len);
+        at = pw_wire_put_bytes(whole, 4, body, (size_t)(at - body));
+        struct pw_span exact = pw_copy_bytes(whole, (size_t)(at - whole));
+        assert_int_equal(pw_read_request(&reader, codec, exact),
+                         len == PYWATT_TOKEN_MAX ? PYWATT_OK : PYWATT_LIMIT);
+        pw_free_bytes(exact);
+    }
+    assert_string_equal(reader.error.text, "unregistration.token is too long");
 }
 
 static void skips_protobuf_fields_that_it_does_not_know(void **state)
@@ -405,6 +440,8 @@ int main(void)
         cmocka_unit_test(reads_a_minimal_message_of_each_kind),
         cmocka_unit_test(names_a_protobuf_field_that_is_missing),
         cmocka_unit_test(names_a_protobuf_field_that_is_wrong),
+        cmocka_unit_test(reads_numbers_of_up_to_64_bits),
+        cmocka_unit_test(refuses_a_token_over_its_bound),
         cmocka_unit_test(skips_protobuf_fields_that_it_does_not_know),
         cmocka_unit_test(does_not_recognise_a_message_without_one_operation),
         cmocka_unit_test(takes_a_status_that_it_does_not_know_for_rejected),

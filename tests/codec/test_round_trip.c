@@ -570,7 +570,6 @@ static void keeps_the_address_of_a_request_that_it_cannot_read(void **state)
         pw_sample_request("heartbeat-full", &request);
         request.token = pw_str_from(value);
         struct pw_span bytes = write_request(*codec, &request);
-        /* The token grows by a byte over its bound, where there is another one to take. */
         struct pw_codec_limits limits = pw_codec_default_limits;
         struct pw_arena arena;
         pw_arena_init(&arena, PW_CODEC_ARENA_BUDGET);
@@ -598,6 +597,32 @@ static void keeps_the_address_of_a_request_that_it_cannot_read(void **state)
     }
 }
 
+static void leaves_nothing_in_a_reply_that_it_cannot_read(void **state)
+{
+    (void)state;
+    for (EACH_CODEC(codec)) {
+        struct pw_reader reader;
+        struct pw_span bytes = pw_sample_response_bytes(*codec, "heartbeat-failed");
+        uint8_t *writable = (uint8_t *)(uintptr_t)bytes.data;
+        pw_reader_init(&reader);
+        /* The last thing in it becomes something else: the word or the number of the health. */
+        if ((*codec)->format_code == 16) {
+            writable[bytes.len - 1] = 0;
+        } else {
+            uint8_t *found = memmem(writable, bytes.len, "nhealthy\"", 9);
+            assert_non_null(found);
+            found[0] = 'x';
+        }
+        assert_int_equal(pw_read_response(&reader, *codec, bytes), PYWATT_SERIALIZATION);
+        assert_false(reader.response.has_request_id);
+        assert_int_equal(reader.response.operation, 0);
+        assert_int_equal(reader.response.error.len, 0);
+        assert_int_equal(reader.response.status, PYWATT_OK);
+        pw_reader_destroy(&reader);
+        pw_free_bytes(bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -616,6 +641,7 @@ int main(void)
         cmocka_unit_test(refuses_an_empty_message),
         cmocka_unit_test(holds_the_limits_it_is_given),
         cmocka_unit_test(says_so_when_the_arena_has_no_room),
+        cmocka_unit_test(leaves_nothing_in_a_reply_that_it_cannot_read),
         cmocka_unit_test(keeps_the_address_of_a_request_that_it_cannot_read),
     };
     return PW_TEST_RUN(cases);
