@@ -349,6 +349,19 @@ static void listens_at_the_address_that_this_machine_has(void **state)
     pw_listener_destroy(listener);
 }
 
+static void does_not_go_round_an_address_that_is_busy(void **state)
+{
+    (void)state;
+    struct pw_listener *const listener = net_listen("tcp://127.0.0.1:0");
+    char url[64];
+    struct pywatt_error error;
+    snprintf(url, sizeof(url), "tcp://name.example:%u", net_endpoint_of(listener).port);
+    set_answer(0, "127.0.0.1", "127.0.0.2");
+    net_refused_to_listen(url, &error);
+    net_expect_text(&error, "Address already in use");
+    pw_listener_destroy(listener);
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void)
@@ -364,6 +377,7 @@ int main(void)
         CASE(connects_to_the_second_address_of_a_name),
         CASE(a_failure_names_the_url_and_each_address),
         CASE(listens_at_the_address_that_this_machine_has),
+        CASE(does_not_go_round_an_address_that_is_busy),
     };
     return PW_TEST_RUN(cases);
 }

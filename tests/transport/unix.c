@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +29,24 @@ static void set_path(const char *name)
     snprintf(path, sizeof(path), "%s/%s", folder, name);
     snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
     snprintf(url, sizeof(url), "unix:%s", path);
+}
+
+/* The file that flock(2) is to find replaced by one that somebody else has locked; that one's fd. */
+static bool lock_changes_hands;
+static int others_lock = -1;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+
+int __wrap_flock(int fd, int operation)
+{
+    if (lock_changes_hands) {
+        lock_changes_hands = false;
+        (void)unlink(lock_path);
+        others_lock = open(lock_path, O_CREAT | O_CLOEXEC | O_RDONLY, 0600);
+        (void)__real_flock(others_lock, LOCK_EX);
+    }
+    return __real_flock(fd, operation);
 }
 
 /* Each case has a path at which there is nothing, and leaves nothing there. */
@@ -203,11 +222,11 @@ static void of_many_who_want_an_abandoned_path_one_gets_it(void **state)
 {
     (void)state;
     enum {
-        RACERS = 8,
-        ROUNDS = 30
+        RACERS = 8
     };
+    const int rounds = pw_test_slow_factor() > 10 ? 3 : 30; /* Valgrind runs one thread at a time */
     const struct pw_endpoint endpoint = net_endpoint(url, true);
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         close(foreign_socket(SOCK_STREAM, 5));
         pthread_barrier_t start;
         pthread_barrier_init(&start, NULL, RACERS);
@@ -233,6 +252,67 @@ static void of_many_who_want_an_abandoned_path_one_gets_it(void **state)
         pw_listener_destroy(winner);
         assert_false(exists(path));
     }
+}
+
+struct churner {
+    const struct pw_endpoint *endpoint;
+    atomic_int *owners;
+    int rounds;
+    int listened;
+    bool shared; /* somebody else had the path as well */
+};
+
+static void *churner_main(void *arg)
+{
+    struct churner *const churner = arg;
+    for (int i = 0; i < churner->rounds; i++) {
+        struct pw_listener *listener = NULL;
+        if (pw_transport_listen(churner->endpoint, &listener, NULL) == PYWATT_OK) {
+            churner->listened++;
+            churner->shared = churner->shared || atomic_fetch_add(churner->owners, 1) != 0;
+            atomic_fetch_sub(churner->owners, 1);
+            pw_listener_destroy(listener);
+        }
+    }
+    return NULL;
+}
+
+static void a_path_that_changes_hands_has_one_owner_at_a_time(void **state)
+{
+    (void)state;
+    enum {
+        THREADS = 4
+    };
+    const struct pw_endpoint endpoint = net_endpoint(url, true);
+    atomic_int owners = 0;
+    struct churner churners[THREADS];
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        churners[i] = (struct churner){.endpoint = &endpoint,
+                                       .owners = &owners,
+                                       .rounds = pw_test_slow_factor() > 10 ? 50 : 1000};
+        assert_int_equal(pthread_create(&threads[i], NULL, churner_main, &churners[i]), 0);
+    }
+    int listened = 0;
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_false(churners[i].shared);
+        listened += churners[i].listened;
+    }
+    assert_true(listened > 0);
+}
+
+static void a_lock_file_that_was_replaced_gives_no_right(void **state)
+{
+    (void)state;
+    struct pywatt_error error;
+    lock_changes_hands = true;
+    net_refused_to_listen(url, &error);
+    net_expect_text(&error, "somebody listens there already");
+    assert_true(others_lock >= 0);
+    assert_true(exists(lock_path));
+    close(others_lock);
+    assert_int_equal(unlink(lock_path), 0);
 }
 
 static void the_umask_decides_who_may_connect(void **state)
@@ -406,6 +486,8 @@ int main(void)
         CASE(leaves_a_file_that_took_its_place_alone),
         CASE(survives_that_its_file_is_gone),
         CASE(of_many_who_want_an_abandoned_path_one_gets_it),
+        CASE(a_path_that_changes_hands_has_one_owner_at_a_time),
+        CASE(a_lock_file_that_was_replaced_gives_no_right),
         CASE(the_umask_decides_who_may_connect),
         CASE(a_folder_that_does_not_exist_is_named),
         CASE(the_longest_path_works),
