@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 
-from support import ROOT, Case, main, program  # noqa: E402
+from support import ROOT, Case, main, program, under_valgrind  # noqa: E402
 
 
 class Examples(Case):
@@ -18,6 +18,7 @@ class Examples(Case):
 
     tried = set()
 
+    @under_valgrind
     def test_client_lives_until_enter(self):
         daemon = self.start_orchestrator()
         client = self.start_example("client", daemon.url, stdin=subprocess.PIPE)
@@ -35,6 +36,7 @@ class Examples(Case):
         self.assert_ends(client, 1)
         self.assertIn("nonsense", client.text("stderr"))
 
+    @under_valgrind
     def test_orchestrator_serves_until_enter(self):
         orchestrator = self.start_example("orchestrator", "tcp://127.0.0.1:0",
                                           stdin=subprocess.PIPE)
@@ -48,6 +50,7 @@ class Examples(Case):
         orchestrator.child.stdin.flush()
         self.assert_ends(orchestrator, 0)
 
+    @under_valgrind
     def test_async_gets_every_beat_answered(self):
         daemon = self.start_orchestrator()
         counter = self.start_example("async", daemon.url)
@@ -56,12 +59,14 @@ class Examples(Case):
         self.assertEqual(counter.text("stderr"), "")
         daemon.wait_line(" unregistered counter ", "stderr")
 
+    @under_valgrind
     def test_embedded_needs_nobody_else(self):
         both = self.start_example("embedded")
         self.assert_ends(both, 0)
         self.assertEqual(both.lines["stdout"], ["thermometer is alive and says Degraded",
                                                 "the orchestrator does not know the module"])
 
+    @under_valgrind
     def test_attach_goes_on_with_a_module(self):
         daemon = self.start_orchestrator()
         module = self.ctl_json("register", "--name", "a", "--endpoint", daemon.url)

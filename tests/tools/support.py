@@ -25,11 +25,25 @@ FACTOR = {"asan": 4, "tsan": 10, "memcheck": 25, "helgrind": 40}.get(
     os.environ.get("PYWATT_TEST_TOOL", ""), 1)
 PATIENCE_S = 10 * FACTOR
 
+# How programs of this build are started if the test runner says Valgrind. A start takes seconds then,
+# so only tests that say @under_valgrind do it, and only the first of several similar cases.
+VALGRIND = {
+    "memcheck": ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
+                 "--show-leak-kinds=definite,indirect,possible",
+                 "--errors-for-leak-kinds=definite,indirect,possible"],
+}.get(os.environ.get("PYWATT_TEST_VALGRIND", ""), [])
+
 OPTIONS = argparse.Namespace(build=None)
 
 
 def program(folder, name):
     return str(pathlib.Path(OPTIONS.build) / folder / name)
+
+
+def under_valgrind(test):
+    """Marks a test whose programs run under Valgrind where the runner asks for it."""
+    test.under_valgrind = True
+    return test
 
 
 class Process:
@@ -109,6 +123,8 @@ class Case(unittest.TestCase):
     longMessage = True
 
     def setUp(self):
+        test = getattr(self, self._testMethodName)
+        self.valgrind = VALGRIND if getattr(test, "under_valgrind", False) else []
         self.folder = tempfile.mkdtemp(prefix="pywatt-test-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
@@ -116,9 +132,17 @@ class Case(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def start(self, *arguments, **more):
-        process = Process([str(a) for a in arguments], **more)
+        arguments = [str(a) for a in arguments]
+        if pathlib.Path(arguments[0]).is_relative_to(OPTIONS.build):
+            arguments = self.valgrind + arguments
+        process = Process(arguments, **more)
         self.addCleanup(process.end)
         return process
+
+    def some(self, cases):
+        """All cases of a table, or, under Valgrind, the first."""
+        cases = list(cases)
+        return cases[:1] if self.valgrind else cases
 
     def run_to_end(self, *arguments, **more):
         process = self.start(*arguments, **more)

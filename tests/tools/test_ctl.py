@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 
-from support import Case, Peer, closed_port, main
+from support import Case, Peer, closed_port, main, program, under_valgrind
 
 CODECS = ("json", "protobuf")
 UNKNOWN_ID = "8a2f6d3e-5c1b-4f7a-9d0e-3b6c8e1f2a4d"
@@ -18,10 +18,9 @@ class Commands(Case):
 
     def each_way(self):
         daemon = self.start_orchestrator(listen=["tcp://127.0.0.1:0", f"unix:{self.path('s')}"])
-        for url in daemon.urls:
-            for codec in CODECS:
-                with self.subTest(url=url, codec=codec):
-                    yield daemon, ["--endpoint", url, "--codec", codec], url.split(":")[0] + codec
+        for url, codec in self.some((url, codec) for codec in CODECS for url in daemon.urls):
+            with self.subTest(url=url, codec=codec):
+                yield daemon, ["--endpoint", url, "--codec", codec], url.split(":")[0] + codec
 
     def test_the_life_of_a_module_by_id_and_token(self):
         for daemon, way, name in self.each_way():
@@ -54,6 +53,7 @@ class Commands(Case):
             daemon.wait_line(f" unregistered {name} ", "stderr")
             self.ctl("heartbeat", *who, code=5)
 
+    @under_valgrind
     def test_the_life_of_a_module_by_state_file(self):
         for daemon, way, name in self.each_way():
             state = self.path(name)
@@ -105,9 +105,9 @@ class Commands(Case):
         self.assert_ends(waiting, 0)
 
     def start_ctl(self, *arguments):
-        from support import program
         return self.start(program("tools", "pywattctl"), *arguments)
 
+    @under_valgrind
     def test_capabilities_may_come_from_a_file(self):
         daemon = self.start_orchestrator()
         state = self.path("state")
@@ -171,10 +171,11 @@ class ExitCodes(Case):
         url = self.peer(hang_up)
         self.fails(3, "CHANNEL", "register", "--name", "a", "--endpoint", url, names=[url])
 
+    @under_valgrind
     def test_4_when_the_name_is_taken(self):
         daemon = self.start_orchestrator("--takeover", "token")
         self.ctl("register", "--name", "a", "--endpoint", daemon.url)
-        for codec in CODECS:
+        for codec in self.some(CODECS):
             self.fails(4, "NAME_TAKEN", "register", "--name", "a", "--endpoint", daemon.url,
                        "--codec", codec, names=["'a'"])
 
@@ -326,7 +327,6 @@ class ExitCodes(Case):
         self.fails(2, "IO", "advertise", *me, "--file", missing, names=[f"'{missing}'"])
 
     def test_1_when_the_output_cannot_be_written(self):
-        from support import program
         process = self.run_to_end("sh", "-c", 'exec "$0" version >/dev/full',
                                   program("tools", "pywattctl"))
         self.assert_ends(process, 1)

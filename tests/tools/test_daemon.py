@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from support import PATIENCE_S, Case, main, program
+from support import PATIENCE_S, Case, main, program, under_valgrind
 
 
 def port_of(url):
@@ -46,6 +46,7 @@ class Daemon(Case):
         self.assert_ends(daemon, 0)
         self.assertFalse(os.path.exists(path))
 
+    @under_valgrind
     def test_a_busy_port_ends_it_with_3_and_names_the_url(self):
         daemon = self.start_orchestrator()
         message = self.refused("--listen", daemon.url, code=3)
@@ -79,6 +80,7 @@ class Daemon(Case):
         self.assert_ends(daemon, 0)
         beating.wait_line("^lost")
 
+    @under_valgrind
     def test_sigterm_ends_it_with_0_while_modules_beat(self):
         self.end_by(signal.SIGTERM)
 
@@ -187,6 +189,7 @@ class Daemon(Case):
                 daemon.wait_line(r"liveness a .*liveness=suspect", "stderr")
                 self.ctl("register", "--name", "a", "--endpoint", daemon.url, code=code)
 
+    @under_valgrind
     def test_events_tell_the_life_of_a_module(self):
         daemon = self.start_orchestrator("--lease", "100", "--min-lease", "100", "--retain", "100")
         state = self.path("state")

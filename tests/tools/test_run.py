@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from support import FACTOR, PATIENCE_S, Case, Peer, closed_port, main, program
+from support import FACTOR, PATIENCE_S, Case, Peer, closed_port, main, program, under_valgrind
 
 CODECS = ("json", "protobuf")
 
@@ -35,27 +35,27 @@ class Run(Case):
         self.assertEqual(counts["failed"], "0")
         return counts
 
+    @under_valgrind
     def test_a_whole_life_over_each_codec_and_transport(self):
         daemon = self.start_orchestrator(listen=["tcp://127.0.0.1:0", f"unix:{self.path('s')}"])
-        for url in daemon.urls:
-            for codec in CODECS:
-                with self.subTest(url=url, codec=codec):
-                    name = url.split(":")[0] + codec
-                    process = self.start_run("--name", name, "--endpoint", url, "--codec", codec,
-                                             "--interval", "2ms", "--http", "GET /x", "--lease",
-                                             "30s", "--message-type", "t", "--capability", "a=[1]")
-                    told = values(process.wait_line("^registered ").string)
-                    self.assertEqual((told["name"], told["codec"], told["lease_ms"]),
-                                     (name, codec, "30000"))
-                    told = values(process.wait_line("^advertised ").string)
-                    self.assertEqual(told, {"endpoints": "1", "message_types": "1",
-                                            "additional_capabilities": "1"})
-                    told = values(process.wait_line("^beating ").string)
-                    self.assertEqual(told, {"interval_ms": "2", "health": "Healthy"})
-                    process.wait_line("^verdict +health=Healthy$")
-                    daemon.wait_line(f" advertised {name} id=.*", "stderr")
-                    process.signal(signal.SIGINT)
-                    self.assert_unregistered(process, daemon, name)
+        for url, codec in self.some((url, codec) for codec in CODECS for url in daemon.urls):
+            with self.subTest(url=url, codec=codec):
+                name = url.split(":")[0] + codec
+                process = self.start_run("--name", name, "--endpoint", url, "--codec", codec,
+                                         "--interval", "2ms", "--http", "GET /x", "--lease",
+                                         "30s", "--message-type", "t", "--capability", "a=[1]")
+                told = values(process.wait_line("^registered ").string)
+                self.assertEqual((told["name"], told["codec"], told["lease_ms"]),
+                                 (name, codec, "30000"))
+                told = values(process.wait_line("^advertised ").string)
+                self.assertEqual(told, {"endpoints": "1", "message_types": "1",
+                                        "additional_capabilities": "1"})
+                told = values(process.wait_line("^beating ").string)
+                self.assertEqual(told, {"interval_ms": "2", "health": "Healthy"})
+                process.wait_line("^verdict +health=Healthy$")
+                daemon.wait_line(f" advertised {name} id=.*", "stderr")
+                process.signal(signal.SIGINT)
+                self.assert_unregistered(process, daemon, name)
 
     def test_sigterm_unregisters_too(self):
         daemon = self.start_orchestrator()
@@ -70,8 +70,9 @@ class Run(Case):
         self.assert_ends(process, 0)
         events = [json.loads(line) for line in process.lines["stdout"]]
         self.assertEqual([event["event"] for event in events],
-                         ["registered", "advertised", "beating", "verdict", "unregistered",
-                          "summary"])
+                         ["registered", "advertised", "beating", "verdict", "ending",
+                          "unregistered", "summary"])
+        self.assertEqual(events[4]["reason"], "count")
         self.assertGreaterEqual(events[-1]["answered"], 20)
         self.assertNotIn("token", events[0])
 
@@ -122,8 +123,9 @@ class Run(Case):
 
     # ---- The orchestrator goes away ----
 
+    @under_valgrind
     def test_registers_again_by_itself_when_the_orchestrator_was_killed(self):
-        for codec in CODECS:
+        for codec in self.some(CODECS):
             with self.subTest(codec=codec):
                 daemon = self.start_orchestrator()
                 state = self.path("state" + codec)
@@ -149,16 +151,31 @@ class Run(Case):
                 again.wait_line(" unregistered a ", "stderr")
                 self.assertFalse(os.path.exists(state))
 
-    def test_ctrl_c_ends_it_while_the_orchestrator_is_away(self):
+    def orphan(self, *options):
+        """A module whose orchestrator is gone, and which has noticed."""
         daemon = self.start_orchestrator()
-        process = self.run_module(daemon)
+        process = self.run_module(daemon, *options)
         daemon.signal(signal.SIGKILL)
         self.assert_ends(daemon, -signal.SIGKILL)
         process.wait_line("^lost ")
         process.signal(signal.SIGINT)
+        process.wait_line("^ending +reason=signal$")
+        return process
+
+    @under_valgrind
+    def test_the_end_does_not_wait_for_an_orchestrator_that_is_away(self):
+        process = self.orphan("--timeout", f"{300 * FACTOR}ms")
         self.assertIn(process.wait_end(), (3, 7), process.story())
         self.assertIn("unregister", process.text("stderr"))
 
+    def test_a_second_ctrl_c_ends_it_at_once(self):
+        process = self.orphan("--timeout", "1h")
+        began = time.monotonic()
+        process.signal(signal.SIGINT)
+        self.assert_ends(process, 7)
+        self.assertLess(time.monotonic() - began, 3 * FACTOR)
+
+    @under_valgrind
     def test_ctrl_c_ends_it_while_it_waits_to_be_registered(self):
         began = time.monotonic()
         process = self.wait_in_register(Peer(lambda connection: connection.recv(1 << 20)))

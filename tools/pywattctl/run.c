@@ -50,7 +50,7 @@ static const struct tool_syntax syntax = {
         "Registers a module, or goes on with the one in a state file, advertises what it is told\n"
         "to, and beats until SIGINT (Ctrl-C) or SIGTERM; then it unregisters the module and prints\n"
         "a summary. Prints a line for each change: registered, advertised, beating, verdict,\n"
-        "health, lost, failing, back, reregistered, unregistered, summary.\n"
+        "health, lost, failing, back, reregistered, ending, unregistered, summary.\n"
         "SIGUSR1 makes the health one step worse (healthy, degraded, unhealthy), SIGUSR2 better.",
     .groups = {{"Beats", own_options},
                {"Module", ctl_module_options_table},
@@ -287,13 +287,22 @@ static uint64_t next_look(const struct command *command, uint64_t end_ns)
     return look_ns < end_ns ? look_ns : end_ns;
 }
 
-static void live(struct command *command, struct run *run)
+/* Returns why it is over. */
+static const char *live(struct command *command, struct run *run)
 {
     uint64_t end_ns =
         command->duration_ms != 0 ? waiter_after_ms(command->duration_ms) : WAITER_FOREVER;
 
-    while (!waiter_ended(&run->waiter) && !has_counted_enough(command, run) &&
-           waiter_now_ns() < end_ns) {
+    for (;;) {
+        if (waiter_ended(&run->waiter)) {
+            return run->waiter.stops > 0 ? "signal" : "failure";
+        }
+        if (has_counted_enough(command, run)) {
+            return "count";
+        }
+        if (waiter_now_ns() >= end_ns) {
+            return "duration";
+        }
         waiter_sleep(&run->waiter, next_look(command, end_ns));
         if (run->waiter.health_steps != 0) {
             change_health(command, run);
@@ -346,7 +355,9 @@ static int run_module(struct command *command, struct run *run)
         code = start_beating(command, run);
     }
     if (code == 0) {
-        live(command, run);
+        struct ctl_record *record = ctl_record_new("ending");
+        ctl_record_text(record, "reason", live(command, run));
+        run_print(run, record);
     }
     pywatt_module_set_watcher(run->module, NULL, NULL);
     if (run->fatal.status != PYWATT_OK) {
