@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json_private.h"
+#include "base/utf8.h"
 
 #define NO_PARENT PW_JSON_NO_TOKEN
 
@@ -108,38 +109,6 @@ static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* The length of the well-formed UTF-8 sequence of 2 to 4 bytes at `at`, or 0. */
-static unsigned utf8_sequence(const uint8_t *at, const uint8_t *end)
-{
-    const uint8_t lead = at[0];
-    const size_t left = (size_t)(end - at);
-    uint8_t low = 0x80; /* of the second byte; the others have the whole range */
-    uint8_t high = 0xBF;
-    unsigned len;
-    if (lead >= 0xC2 && lead <= 0xDF) {
-        len = 2;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-        len = 3;
-        low = lead == 0xE0 ? 0xA0 : 0x80;
-        high = lead == 0xED ? 0x9F : 0xBF;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-        len = 4;
-        low = lead == 0xF0 ? 0x90 : 0x80;
-        high = lead == 0xF4 ? 0x8F : 0xBF;
-    } else {
-        return 0;
-    }
-    if (left < len || at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (unsigned i = 2; i < len; i++) {
-        if ((at[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return len;
-}
-
 /* ---- Strings ------------------------------------------------------------------------------ */
 
 static enum pywatt_status scan_unicode_escape(struct scanner *s, const uint8_t *at,
@@ -206,7 +175,7 @@ static enum pywatt_status scan_string(struct scanner *s, struct pw_json_token *t
             return malformed(s, at, "a control character in a string");
         }
         if (what == HIGH) {
-            const unsigned len = utf8_sequence(at, s->end);
+            const size_t len = pw_utf8_sequence_len(at, (size_t)(s->end - at));
             if (len == 0) {
                 return malformed(s, at, "not UTF-8");
             }

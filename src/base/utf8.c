@@ -19,25 +19,24 @@ static bool is_continuation(uint8_t byte)
     return (byte & 0xc0) == 0x80;
 }
 
-/* Length of the character of more than one byte at `p`, or 0 if it is not well-formed. */
-static size_t sequence_len(const uint8_t *p, size_t left)
+size_t pw_utf8_sequence_len(const uint8_t *at, size_t left)
 {
-    const uint8_t lead = p[0];
+    const uint8_t lead = at[0];
     if (in_range(lead, 0xc2, 0xdf)) {
-        return left >= 2 && is_continuation(p[1]) ? 2 : 0;
+        return left >= 2 && is_continuation(at[1]) ? 2 : 0;
     }
     if (in_range(lead, 0xe0, 0xef)) {
         /* Below lies an overlong form, above it a surrogate. */
         const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;
         const uint8_t high = lead == 0xed ? 0x9f : 0xbf;
-        return left >= 3 && in_range(p[1], low, high) && is_continuation(p[2]) ? 3 : 0;
+        return left >= 3 && in_range(at[1], low, high) && is_continuation(at[2]) ? 3 : 0;
     }
     if (in_range(lead, 0xf0, 0xf4)) {
         /* Below lies an overlong form, above it what Unicode does not have. */
         const uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
         const uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;
-        return left >= 4 && in_range(p[1], low, high) && is_continuation(p[2]) &&
-                       is_continuation(p[3])
+        return left >= 4 && in_range(at[1], low, high) && is_continuation(at[2]) &&
+                       is_continuation(at[3])
                    ? 4
                    : 0;
     }
@@ -61,7 +60,7 @@ bool pw_utf8_valid(struct pw_str text)
         }
         size_t len = in_range(*p, 0x01, 0x7f) ? 1 : 0;
         if (*p >= 0x80) {
-            len = sequence_len(p, left);
+            len = pw_utf8_sequence_len(p, left);
         }
         if (len == 0) {
             return false;

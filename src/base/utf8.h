@@ -13,6 +13,12 @@
 bool pw_utf8_valid(struct pw_str text);
 
 /*
+ * Length of the character at `at`, which is of more than one byte and has `left` bytes up to the
+ * text's end: 2 to 4, or 0 if it is not well-formed.
+ */
+size_t pw_utf8_sequence_len(const uint8_t *at, size_t left);
+
+/*
  * Where to cut `text`, which goes on behind its first `len` bytes, so that no character is cut in
  * two: `len`, or up to 3 less. Text that is no UTF-8 is cut somewhere there.
  */

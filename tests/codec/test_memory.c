@@ -7,9 +7,12 @@
 #include "pw_test.h"
 
 #include "malloc_fail.h"
+#include "model/registration.h"
+#include "model/string_map.h"
 #include "samples.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* cJSON is a shared library: what it allocates is only seen when it is told to allocate here. */
@@ -248,22 +251,16 @@ static void says_so_whichever_allocation_fails_for_a_reply(void **state)
 }
 
 /* Large ones, which need a tape from the arena and blocks on the heap. */
-static void says_so_whichever_allocation_fails_for_a_large_request(void **state)
+
+static void there_and_back_for_all(const struct pw_request *request,
+                                   const struct pw_response *response)
 {
-    (void)state;
-    struct pw_request request;
-    pw_request_init(&request);
-    pw_sample_request("capabilities-empty", &request);
-    for (int i = 0; i < 60; i++) {
-        const char *methods[] = {"GET", "PUT"};
-        assert_int_equal(pywatt_capabilities_add_http_endpoint(request.capabilities,
-                                                               "/a/path/\xc3\xa9", methods, 2),
-                         PYWATT_OK);
-    }
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
         for (unsigned long n = 1;; n++) {
             pw_malloc_fail_at(n);
-            const enum pywatt_status status = request_there_and_back(*codec, &request);
+            const enum pywatt_status status = request != NULL
+                                                  ? request_there_and_back(*codec, request)
+                                                  : response_there_and_back(*codec, response);
             if (!pw_malloc_fail_disarm()) {
                 assert_int_equal(status, PYWATT_OK);
                 break;
@@ -271,7 +268,74 @@ static void says_so_whichever_allocation_fails_for_a_large_request(void **state)
             assert_int_equal(status, PYWATT_NO_MEMORY);
         }
     }
+}
+
+static const char *numbered(const char *what, int number)
+{
+    static char text[64];
+    snprintf(text, sizeof(text), "%s \xc3\xa9 %d", what, number);
+    return text;
+}
+
+static void says_so_whichever_allocation_fails_for_a_large_advertisement(void **state)
+{
+    (void)state;
+    struct pw_request request;
+    pw_request_init(&request);
+    pw_sample_request("capabilities-empty", &request);
+    struct pywatt_capabilities *capabilities = request.capabilities;
+    for (int i = 0; i < 60; i++) {
+        const char *methods[] = {"GET", "PUT"};
+        assert_int_equal(
+            pywatt_capabilities_add_http_endpoint(capabilities, numbered("/a", i), methods, 2),
+            PYWATT_OK);
+        assert_int_equal(pywatt_capabilities_add_message_type(capabilities, numbered("type", i)),
+                         PYWATT_OK);
+        assert_int_equal(
+            pywatt_capabilities_set_capability(capabilities, numbered("key", i), "[1]"), PYWATT_OK);
+    }
+    there_and_back_for_all(&request, NULL);
     pw_request_clear(&request);
+}
+
+/* So many types that they alone take more than the storage on the stack. */
+static void says_so_whichever_allocation_fails_for_many_message_types(void **state)
+{
+    (void)state;
+    struct pw_request request;
+    pw_request_init(&request);
+    pw_sample_request("capabilities-empty", &request);
+    for (int i = 0; i < PYWATT_MESSAGE_TYPES_MAX; i++) {
+        assert_int_equal(pywatt_capabilities_add_message_type(request.capabilities, "t"),
+                         PYWATT_OK);
+    }
+    for (int i = 0; i < PYWATT_ENDPOINTS_MAX; i++) {
+        assert_int_equal(pywatt_capabilities_add_http_endpoint(request.capabilities, "/", NULL, 0),
+                         PYWATT_OK);
+    }
+    there_and_back_for_all(&request, NULL);
+    pw_request_clear(&request);
+}
+
+static void says_so_whichever_allocation_fails_for_a_large_registration(void **state)
+{
+    (void)state;
+    struct pw_request request;
+    struct pw_response response;
+    pw_request_init(&request);
+    pw_response_init(&response);
+    pw_sample_request("register", &request);
+    pw_sample_response("register", &response);
+    for (int i = 0; i < PYWATT_MAP_ITEMS_MAX; i++) {
+        const struct pw_str key = pw_str_from(numbered("key", i));
+        assert_int_equal(pywatt_module_info_set_metadata(request.info, key.data, "value"),
+                         PYWATT_OK);
+        assert_int_equal(pw_string_map_put(&response.registration->env, key, key), PYWATT_OK);
+    }
+    there_and_back_for_all(&request, NULL);
+    there_and_back_for_all(NULL, &response);
+    pw_request_clear(&request);
+    pw_response_clear(&response);
 }
 
 int main(void)
@@ -282,7 +346,9 @@ int main(void)
         cmocka_unit_test(needs_no_more_room_than_the_message_has),
         cmocka_unit_test(says_so_whichever_allocation_fails_for_a_request),
         cmocka_unit_test(says_so_whichever_allocation_fails_for_a_reply),
-        cmocka_unit_test(says_so_whichever_allocation_fails_for_a_large_request),
+        cmocka_unit_test(says_so_whichever_allocation_fails_for_a_large_advertisement),
+        cmocka_unit_test(says_so_whichever_allocation_fails_for_many_message_types),
+        cmocka_unit_test(says_so_whichever_allocation_fails_for_a_large_registration),
     };
     return PW_TEST_RUN_WITH(cases, hook_cjson, unhook_cjson);
 }
