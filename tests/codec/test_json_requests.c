@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * How JSON requests are read: both spellings, null for absent, unknown fields, ids, wrong types, and
- * that errors name the field. The corpus of JSON texts once more, as values of capabilities. One
- * thread.
+ * that errors name the field. One thread.
  */
 #include "pw_test.h"
 
-#include "json_cases.h"
 #include "samples.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -473,95 +470,6 @@ static void reads_generations_as_numbers_and_as_text(void **state)
     }
 }
 
-/* ---- The corpus, as a value of a capability ------------------------------------------------- */
-
-static struct pw_span embedded(struct pw_span value)
-{
-    static const char before[] =
-        OPEN CAPABILITIES ",\"capabilities\":{\"endpoints\":[],\"additional_capabilities\":{\"v\":";
-    static const char behind[] = "}}},\"metadata\":{}}";
-    uint8_t *all = malloc(sizeof(before) + value.len + sizeof(behind));
-    assert_non_null(all);
-    memcpy(all, before, sizeof(before) - 1);
-    memcpy(all + sizeof(before) - 1, value.data, value.len);
-    memcpy(all + sizeof(before) - 1 + value.len, behind, sizeof(behind) - 1);
-    struct pw_span whole = pw_copy_bytes(all, sizeof(before) + sizeof(behind) - 2 + value.len);
-    free(all);
-    return whole;
-}
-
-static char *terminated(struct pw_span text)
-{
-    char *copy = malloc(text.len + 1);
-    assert_non_null(copy);
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    return copy;
-}
-
-static void must_be_kept(const char *name, struct pw_span text, void *user)
-{
-    (void)user;
-    struct pw_span whole = embedded(text);
-    const enum pywatt_status status = pw_read_request(&reader, pw_codec_by_name("json"), whole);
-    if (strcmp(name, "array_depth_forty") == 0) {
-        assert_int_equal(status, PYWATT_LIMIT);
-    } else if (status != PYWATT_OK) {
-        fail_msg("%s is refused: %s", name, reader.error.text);
-    } else {
-        /* What is kept is what the model makes of the value alone. */
-        char *alone = terminated(text);
-        struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
-        assert_int_equal(pywatt_capabilities_set_capability(capabilities, "v", alone), PYWATT_OK);
-        assert_true(pywatt_capabilities_equal(capabilities, reader.request.capabilities));
-        pywatt_capabilities_free(capabilities);
-        free(alone);
-    }
-    pw_free_bytes(whole);
-}
-
-static void must_not_be_taken(const char *name, struct pw_span text, void *user)
-{
-    (void)user;
-    struct pw_span whole = embedded(text);
-    if (pw_read_request(&reader, pw_codec_by_name("json"), whole) == PYWATT_OK) {
-        fail_msg("%s is taken", name);
-    }
-    pw_free_bytes(whole);
-}
-
-static void keeps_every_value_that_is_json(void **state)
-{
-    (void)state;
-    assert_true(pw_json_cases("accept", must_be_kept, NULL) >= 95);
-}
-
-static void takes_no_value_that_is_not_json(void **state)
-{
-    (void)state;
-    assert_true(pw_json_cases("reject", must_not_be_taken, NULL) >= 188);
-    pw_json_cases("stricter", must_not_be_taken, NULL);
-}
-
-/* The scanner is never more lenient than cJSON: what it lets through, that parser can read. */
-static void must_be_read_by_cjson(const char *name, struct pw_span text, void *user)
-{
-    (void)user;
-    char *copy = terminated(text);
-    cJSON *tree = cJSON_ParseWithLengthOpts(copy, text.len + 1, NULL, 1);
-    if (tree == NULL) {
-        fail_msg("cJSON does not read %s", name);
-    }
-    cJSON_Delete(tree);
-    free(copy);
-}
-
-static void lets_nothing_through_that_another_parser_refuses(void **state)
-{
-    (void)state;
-    pw_json_cases("accept", must_be_read_by_cjson, NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -583,9 +491,6 @@ int main(void)
         cmocka_unit_test(names_the_bound_that_is_exceeded),
         cmocka_unit_test(refuses_more_entries_than_a_map_takes),
         cmocka_unit_test(reads_generations_as_numbers_and_as_text),
-        cmocka_unit_test(keeps_every_value_that_is_json),
-        cmocka_unit_test(takes_no_value_that_is_not_json),
-        cmocka_unit_test(lets_nothing_through_that_another_parser_refuses),
     };
     return PW_TEST_RUN_WITH(cases, set_up, tear_down);
 }
