@@ -3,9 +3,10 @@
  * resolve.c - looks names up on a helper thread, since getaddrinfo(3) can neither be bounded nor
  * interrupted.
  *
- * Threads: the caller and the helper share one job, under its lock; each holds a reference, and who
- * drops the last one frees it. The caller owns the eventfd and closes it when it leaves, so that a
- * helper left behind holds no descriptor.
+ * Threads: the caller and the helper share one job; each holds a reference, and who drops the last
+ * one frees it. One lock, which is never destroyed, guards all jobs: look-ups are few, and a lock in
+ * the job would be destroyed by one thread while the other is still leaving it. The caller owns the
+ * eventfd and closes it when it leaves, so that a helper left behind holds no descriptor.
  */
 #include "transport/resolve.h"
 
@@ -31,8 +32,7 @@ struct job {
     char host[PW_ENDPOINT_HOST_MAX + 1];
     char port[PORT_TEXT_MAX];
 
-    struct pw_mutex lock;
-    /* Under the lock. */
+    /* Under jobs_lock. */
     unsigned references;
     int wake_fd; /* -1 once the caller has left */
     bool done;
@@ -41,9 +41,8 @@ struct job {
     struct addrinfo *result;
 };
 
-/* How many helpers run, in all the process. */
 static struct pw_mutex jobs_lock = {PTHREAD_MUTEX_INITIALIZER};
-static unsigned jobs_running; /* under jobs_lock */
+static unsigned jobs_running; /* helpers in all the process; under jobs_lock */
 
 static bool jobs_enter(void)
 {
@@ -91,16 +90,15 @@ static int look_up(const char *host, const char *port, int flags, struct addrinf
 
 static void drop(struct job *job)
 {
-    pw_mutex_lock(&job->lock);
+    pw_mutex_lock(&jobs_lock);
     const bool last = --job->references == 0;
-    pw_mutex_unlock(&job->lock);
+    pw_mutex_unlock(&jobs_lock);
     if (!last) {
         return;
     }
     if (job->result != NULL) {
         freeaddrinfo(job->result);
     }
-    pw_mutex_destroy(&job->lock);
     free(job);
 }
 
@@ -111,7 +109,7 @@ static void *helper_main(void *arg)
     const int code = look_up(job->host, job->port, 0, &result);
     const int number = errno;
 
-    pw_mutex_lock(&job->lock);
+    pw_mutex_lock(&jobs_lock);
     job->code = code;
     job->number = number;
     job->result = code == 0 ? result : NULL;
@@ -119,7 +117,7 @@ static void *helper_main(void *arg)
     if (job->wake_fd >= 0) {
         (void)eventfd_write(job->wake_fd, 1);
     }
-    pw_mutex_unlock(&job->lock);
+    pw_mutex_unlock(&jobs_lock);
     drop(job);
     jobs_leave();
     return NULL;
@@ -129,8 +127,7 @@ static enum pywatt_status job_new(const char *host, const char *port, struct job
                                   struct pywatt_error *error)
 {
     struct job *const job = calloc(1, sizeof(*job));
-    if (job == NULL || pw_mutex_init(&job->lock) != PYWATT_OK) {
-        free(job);
+    if (job == NULL) {
         return pw_error_no_memory(error);
     }
     job->references = 1;
@@ -163,7 +160,7 @@ static enum pywatt_status job_start(struct job *job)
 static enum pywatt_status job_take(struct job *job, enum pywatt_status waited,
                                    struct addrinfo **out, struct pywatt_error *error)
 {
-    pw_mutex_lock(&job->lock);
+    pw_mutex_lock(&jobs_lock);
     close(job->wake_fd);
     job->wake_fd = -1;
     const bool done = job->done && waited != PYWATT_CLOSED;
@@ -173,7 +170,7 @@ static enum pywatt_status job_take(struct job *job, enum pywatt_status waited,
         *out = job->result;
         job->result = NULL;
     }
-    pw_mutex_unlock(&job->lock);
+    pw_mutex_unlock(&jobs_lock);
 
     if (!done) {
         return not_resolved(job->host, waited, error);
