@@ -92,7 +92,7 @@ static void expect_refused(const struct pw_codec_ops *codec, struct pw_span byte
 /* How many of something that is too much by far; fewer under a tool, but still too much. */
 static size_t many(size_t times)
 {
-    return pw_test_slow_factor() > 10 && times >= 100000 ? times / 10 : times;
+    return pw_test_slow_factor() > 4 && times >= 100000 ? times / 10 : times;
 }
 
 /* before, then unit n times, then behind. */
