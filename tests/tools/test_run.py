@@ -70,11 +70,11 @@ class Run(Case):
         self.assert_ends(process, 0)
         events = [json.loads(line) for line in process.lines["stdout"]]
         self.assertEqual([event["event"] for event in events],
-                         ["registered", "advertised", "beating", "verdict", "ending",
-                          "unregistered", "summary"])
-        self.assertEqual(events[4]["reason"], "count")
+                         ["connecting", "registered", "advertised", "beating", "verdict",
+                          "ending", "unregistered", "summary"])
+        self.assertEqual(events[5]["reason"], "count")
         self.assertGreaterEqual(events[-1]["answered"], 20)
-        self.assertNotIn("token", events[0])
+        self.assertNotIn("token", events[1])
 
     def test_count_ends_it_close_to_so_many_beats(self):
         daemon = self.start_orchestrator()
@@ -203,7 +203,7 @@ class Run(Case):
         self.addCleanup(holder.close)
         process = self.start_run("--name", "a", "--endpoint", url, "--timeout", "200ms")
         self.assert_ends(process, 3)
-        self.assertIn("no connection", process.text("stderr"))
+        self.assertIn(url, process.text("stderr"))
 
     # ---- State files ----
 

@@ -49,8 +49,8 @@ static const struct tool_syntax syntax = {
     .about =
         "Registers a module, or goes on with the one in a state file, advertises what it is told\n"
         "to, and beats until SIGINT (Ctrl-C) or SIGTERM; then it unregisters the module and prints\n"
-        "a summary. Prints a line for each change: registered, advertised, beating, verdict,\n"
-        "health, lost, failing, back, reregistered, ending, unregistered, summary.\n"
+        "a summary. Prints a line for each change: connecting, registered, advertised, beating,\n"
+        "verdict, health, lost, failing, back, reregistered, ending, unregistered, summary.\n"
         "SIGUSR1 makes the health one step worse (healthy, degraded, unhealthy), SIGUSR2 better.",
     .groups = {{"Beats", own_options},
                {"Module", ctl_module_options_table},
@@ -126,6 +126,17 @@ static int open_client(const struct command *command, struct run *run)
     return pywatt_client_open(&options, &run->client, &error) == PYWATT_OK ? 0 : ctl_fail(&error);
 }
 
+/* Names the endpoint where the library's words do not: it may have been given up long after. */
+static int fail_at(const struct run *run, const struct pywatt_error *error)
+{
+    const char *endpoint = ctl_endpoint(run->common);
+
+    if (error->status != PYWATT_CONNECTION || strstr(error->text, endpoint) != NULL) {
+        return ctl_fail(error);
+    }
+    return tool_fail(ctl_exit_code(error->status), error->status, "%s: %s", endpoint, error->text);
+}
+
 /* Waits for a call of the beginning. `what` is what an interruption prevented. */
 static int await(struct run *run, const char *what, struct pywatt_module **module)
 {
@@ -135,7 +146,7 @@ static int await(struct run *run, const char *what, struct pywatt_module **modul
         return tool_fail(TOOL_EXIT_OTHER, PYWATT_CANCELLED, "interrupted before the module was %s",
                          what);
     }
-    return error.status == PYWATT_OK ? 0 : ctl_fail(&error);
+    return error.status == PYWATT_OK ? 0 : fail_at(run, &error);
 }
 
 static int register_new(struct command *command, struct run *run)
@@ -149,6 +160,9 @@ static int register_new(struct command *command, struct run *run)
         code = ctl_state_prepare(command->common.state_path, &writer);
     }
     if (code == 0) {
+        struct ctl_record *record = ctl_record_new("connecting");
+        ctl_record_text(record, "endpoint", ctl_endpoint(&command->common));
+        run_print(run, record);
         waiter_call_begin(&run->waiter);
         if (pywatt_register_module_async(run->client, info, waiter_registered, &run->waiter,
                                          &error) != PYWATT_OK) {
