@@ -15,6 +15,11 @@
 #include "orchestrator/module_table.h"
 #include "orchestrator/presence.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 /*
  * The thread sleeps no longer than this while any timer is set: a stall that ends before it wakes
  * would not be seen. Lateness below the second number is what any scheduler does.
@@ -41,16 +46,17 @@ enum pywatt_status pw_lease_init(struct pw_lease *lease, const struct pw_clock *
     if (pw_mutex_init(&lease->mutex) != PYWATT_OK) {
         return PYWATT_NO_MEMORY;
     }
-    if (pw_cond_init(&lease->cond) != PYWATT_OK) {
+    lease->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (lease->wake_fd < 0) {
         pw_mutex_destroy(&lease->mutex);
-        return PYWATT_NO_MEMORY;
+        return PYWATT_IO;
     }
     return PYWATT_OK;
 }
 
 void pw_lease_destroy(struct pw_lease *lease)
 {
-    pw_cond_destroy(&lease->cond);
+    close(lease->wake_fd);
     pw_mutex_destroy(&lease->mutex);
 }
 
@@ -69,8 +75,12 @@ uint64_t pw_lease_now_ns(struct pw_lease *lease)
 
 static void kick_locked(struct pw_lease *lease)
 {
-    lease->kicked = true;
-    pw_cond_signal(&lease->cond);
+    const uint64_t one = 1;
+    if (!lease->kicked) {
+        lease->kicked = true;
+        while (write(lease->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+        }
+    }
 }
 
 void pw_lease_visit_at(struct pw_lease *lease, struct pw_module *module, uint64_t when_ns)
@@ -285,14 +295,26 @@ uint64_t pw_lease_step(struct pw_lease *lease)
     return next_ns;
 }
 
-/* False if the thread is to end. */
+/*
+ * False if the thread is to end. Not a condition variable: when one of those times out just as it
+ * is signalled, glibc signals it again without the mutex, and Helgrind takes that for our fault.
+ */
 static bool sleep_until(struct pw_lease *lease, uint64_t when_ns)
 {
-    pw_mutex_lock(&lease->mutex);
-    while (!lease->stopping && !lease->kicked &&
-           pw_cond_wait_until(&lease->cond, &lease->mutex, when_ns)) {
+    struct pollfd wake = {.fd = lease->wake_fd, .events = POLLIN};
+    if (when_ns == PW_DEADLINE_NEVER) {
+        (void)ppoll(&wake, 1, NULL, NULL);
+    } else {
+        const struct timespec left = pw_deadline_left(pw_clock_now_ns(lease->clock), when_ns);
+        (void)ppoll(&wake, 1, &left, NULL);
     }
-    lease->kicked = false;
+    pw_mutex_lock(&lease->mutex);
+    if (lease->kicked) {
+        uint64_t count;
+        lease->kicked = false;
+        while (read(lease->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR) {
+        }
+    }
     const bool goes_on = !lease->stopping;
     pw_mutex_unlock(&lease->mutex);
     return goes_on;
@@ -322,7 +344,7 @@ void pw_lease_stop(struct pw_lease *lease)
     }
     pw_mutex_lock(&lease->mutex);
     lease->stopping = true;
-    pw_cond_signal(&lease->cond);
+    kick_locked(lease);
     pw_mutex_unlock(&lease->mutex);
     pthread_join(lease->thread, NULL);
     lease->running = false;

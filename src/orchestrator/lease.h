@@ -55,8 +55,8 @@ struct pw_lease {
     uint64_t planned_ns; /* when it meant to wake; 0 before the first step */
     uint64_t pass_began_ns;
 
+    int wake_fd; /* an eventfd: readable while `kicked` */
     struct pw_mutex mutex;
-    struct pw_cond cond;
     /* mutex */
     struct pw_wheel wheel;
     struct pw_list fired;  /* to be visited */
@@ -68,7 +68,7 @@ struct pw_lease {
     bool stopping;
 };
 
-/* `table` is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
+/* `table` is borrowed. PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_IO (no descriptor). */
 enum pywatt_status pw_lease_init(struct pw_lease *lease, const struct pw_clock *clock,
                                  struct pw_module_table *table, uint64_t retain_ms);
 void pw_lease_destroy(struct pw_lease *lease);

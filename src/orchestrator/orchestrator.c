@@ -70,13 +70,15 @@ static unsigned begin_pass(void *user)
 static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
 {
     const struct pywatt_orchestrator_options *options = &o->config.options;
+    enum pywatt_status status = PYWATT_NO_MEMORY;
     if (pw_events_init(&o->events, options->on_event, options->event_user) != PYWATT_OK) {
-        return PYWATT_NO_MEMORY;
+        return status;
     }
-    if (pw_lease_init(&o->lease, o->config.hooks.clock, &o->table, options->retain_ms) !=
-        PYWATT_OK) {
+    status = pw_lease_init(&o->lease, o->config.hooks.clock, &o->table, options->retain_ms);
+    if (status != PYWATT_OK) {
         goto no_lease;
     }
+    status = PYWATT_NO_MEMORY;
     if (pw_table_init(&o->table, &o->lease, &o->events) != PYWATT_OK) {
         goto no_table;
     }
@@ -101,7 +103,7 @@ no_table:
     pw_lease_destroy(&o->lease);
 no_lease:
     pw_events_destroy(&o->events);
-    return PYWATT_NO_MEMORY;
+    return status;
 }
 
 static void destroy_parts(struct pywatt_orchestrator *o)
@@ -115,6 +117,35 @@ static void destroy_parts(struct pywatt_orchestrator *o)
     pw_mutex_destroy(&o->life_mutex);
 }
 
+/* Opens the store if there is none yet, and makes all parts, with what the store knows. */
+static enum pywatt_status open_parts(struct pywatt_orchestrator *o, struct pywatt_error *error)
+{
+    const bool own_store = o->store == NULL;
+    enum pywatt_status status = PYWATT_OK;
+    if (own_store) {
+        status = pw_store_open(o->config.options.store, &o->store, error);
+    }
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    status = init_parts(o);
+    if (status == PYWATT_OK) {
+        status = pw_registrar_load(&o->registrar, error);
+        if (status == PYWATT_OK) {
+            return PYWATT_OK;
+        }
+        destroy_parts(o);
+    } else if (status == PYWATT_IO) {
+        pw_error_set(error, status, "no more file descriptors");
+    } else {
+        pw_error_no_memory(error);
+    }
+    if (own_store) {
+        pw_store_close(o->store);
+    }
+    return status;
+}
+
 enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options *options,
                                        const struct pw_config_hooks *hooks, struct pw_store *store,
                                        struct pywatt_orchestrator **out, struct pywatt_error *error)
@@ -124,30 +155,17 @@ enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options 
         return pw_error_no_memory(error);
     }
     enum pywatt_status status = pw_config_init(&orchestrator->config, options, error);
-    if (status != PYWATT_OK) {
-        free(orchestrator);
-        return status;
-    }
-    if (hooks != NULL) {
-        orchestrator->config.hooks = *hooks;
-    }
-    orchestrator->store = store;
-    if (store == NULL) {
-        status = pw_store_open(orchestrator->config.options.store, &orchestrator->store, error);
-    }
-    if (status == PYWATT_OK && init_parts(orchestrator) != PYWATT_OK) {
-        status = pw_error_no_memory(error);
-    } else if (status == PYWATT_OK) {
-        status = pw_registrar_load(&orchestrator->registrar, error);
+    if (status == PYWATT_OK) {
+        if (hooks != NULL) {
+            orchestrator->config.hooks = *hooks;
+        }
+        orchestrator->store = store;
+        status = open_parts(orchestrator, error);
         if (status != PYWATT_OK) {
-            destroy_parts(orchestrator);
+            pw_config_destroy(&orchestrator->config);
         }
     }
     if (status != PYWATT_OK) {
-        if (store == NULL) {
-            pw_store_close(orchestrator->store);
-        }
-        pw_config_destroy(&orchestrator->config);
         free(orchestrator);
         return status;
     }

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* A peer of good standing: whatever the other one does, this one's beats go on. */
 struct good {
@@ -93,14 +95,9 @@ static void requests_before_the_garbage_are_answered(void **state)
     assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
     /* In one piece, so that they are read together. */
     struct pw_request beat = beat_of(&who, PYWATT_DEGRADED);
-    beat.has_request_id = true;
-    beat.request_id = who.id;
     struct pw_buffer bytes;
-    const uint8_t empty[PW_FRAME_HEADER_SIZE] = {0};
     pw_buffer_init(&bytes, 100000);
-    assert_int_equal(pw_buffer_append(&bytes, empty, sizeof(empty)), PYWATT_OK);
-    assert_int_equal(pw_codec_encode_request(peer.codec, &beat, &bytes, NULL), PYWATT_OK);
-    pw_frame_write_header(bytes.data, (uint32_t)(pw_buffer_len(&bytes) - sizeof(empty)), 1);
+    assert_true(peer_pack(&peer, &beat, &bytes));
     assert_int_equal(pw_buffer_append(&bytes, "\xff\xff\xff\xff\xff", 5), PYWATT_OK);
     assert_true(peer_send_raw(&peer, pw_buffer_bytes(&bytes), pw_buffer_len(&bytes)));
     pw_buffer_destroy(&bytes);
@@ -270,6 +267,32 @@ static void a_peer_that_ends_after_its_requests_gets_its_replies(void **state)
     world_stop(&world);
 }
 
+static void peers_may_break_off_without_reading(void **state)
+{
+    (void)state;
+    struct world world;
+    struct good good;
+    struct identity who;
+    world_begin(&world);
+    begin_good(&world, &good);
+    for (int i = 0; i < 60; i++) {
+        struct peer peer;
+        world_peer(&world, &peer, i % 2 == 0 ? "json" : "protobuf");
+        char name[16];
+        snprintf(name, sizeof(name), "m%d", i);
+        assert_int_equal(peer_register(&peer, name, &who), PYWATT_OK);
+        /* Replies that nobody has read when it closes make it break off instead of end. */
+        struct pw_request beat = beat_of(&who, PYWATT_HEALTHY);
+        for (int k = 0; k < i; k++) {
+            assert_true(peer_send(&peer, &beat));
+        }
+        peer_close(&peer);
+    }
+    world_await_connections(&world, 1);
+    assert_int_equal(world_stats(&world).bad_frames, 0);
+    end_good(&world, &good);
+}
+
 /* ---- Limits ---- */
 
 static void connections_over_the_limit_are_turned_away(void **state)
@@ -301,6 +324,41 @@ static void connections_over_the_limit_are_turned_away(void **state)
     peer_close(&peers[0]);
     peer_close(&peers[2]);
     world_stop(&world);
+}
+
+/* The soft limit of descriptors, so that only so many more can be opened. */
+static void allow_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void peers_wait_while_descriptors_are_out(void **state)
+{
+    (void)state;
+    struct world world;
+    struct good good;
+    struct peer late;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    world_begin(&world);
+    begin_good(&world, &good);
+    /* One for the peer's own end; none is left for the orchestrator's. */
+    const int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    allow_descriptors((rlim_t)next + 1);
+    const bool connected = peer_open(&late, world.url, "json");
+    check_good(&world, &good);
+    allow_descriptors(before.rlim_cur);
+    assert_true(connected);
+    assert_int_equal(world_stats(&world).connections, 1);
+    /* It is taken as soon as there is room again. */
+    assert_int_equal(peer_register(&late, "late", NULL), PYWATT_OK);
+    peer_close(&late);
+    end_good(&world, &good);
 }
 
 static void modules_over_the_limit_are_refused(void **state)
@@ -398,16 +456,19 @@ static void a_silent_connection_ends_if_that_is_wanted(void **state)
     world_stop(&world);
 }
 
-/* Sends beats without ever reading a reply, until the connection breaks or so many are sent. */
+/* Sends beats, many in one piece, until the connection breaks or so many are sent. */
 static bool flood(struct peer *peer, const struct identity *who, unsigned count)
 {
     struct pw_request beat = beat_of(who, PYWATT_HEALTHY);
-    for (unsigned i = 0; i < count; i++) {
-        if (!peer_send(peer, &beat)) {
-            return false;
+    bool good = true;
+    for (unsigned i = 0; i < count && good; i += 1000) {
+        pw_buffer_clear(&peer->out);
+        for (unsigned k = 0; k < 1000 && good; k++) {
+            good = peer_pack(peer, &beat, &peer->out);
         }
+        good = good && peer_send_raw(peer, pw_buffer_bytes(&peer->out), pw_buffer_len(&peer->out));
     }
-    return true;
+    return good;
 }
 
 struct flooder {
@@ -457,7 +518,8 @@ static void a_peer_that_reads_late_gets_all_its_replies_in_order(void **state)
     struct flooder flooder = {.count = BEATS};
     pthread_t thread;
     world_prepare(&world);
-    world.options.max_output_bytes = 65536;
+    /* Less than the replies to what is read at once: frames are held back, too. */
+    world.options.max_output_bytes = 16384;
     world_start(&world);
     assert_true(peer_open(&flooder.peer, world.memory_url, "json"));
     assert_int_equal(peer_register(&flooder.peer, "late", &flooder.who), PYWATT_OK);
@@ -505,6 +567,18 @@ static void keep_line(void *user, enum pywatt_log_level level, const char *line)
     pthread_mutex_unlock(&lines->mutex);
 }
 
+static void check_first_line(struct lines *lines)
+{
+    pthread_mutex_lock(&lines->mutex);
+    const unsigned count = lines->count;
+    char last[sizeof(lines->last)];
+    memcpy(last, lines->last, sizeof(last));
+    pthread_mutex_unlock(&lines->mutex);
+    assert_int_equal(count, 1);
+    assert_non_null(strstr(last, "127.0.0.1:"));
+    assert_non_null(strstr(last, "longer than the limit"));
+}
+
 static void a_bad_peer_is_worth_one_line_and_many_are_worth_few(void **state)
 {
     (void)state;
@@ -519,9 +593,7 @@ static void a_bad_peer_is_worth_one_line_and_many_are_worth_few(void **state)
         assert_true(peer_is_closed_by_other(&bad));
         peer_close(&bad);
         if (i == 0) {
-            assert_int_equal(lines.count, 1);
-            assert_non_null(strstr(lines.last, "127.0.0.1:"));
-            assert_non_null(strstr(lines.last, "longer than the limit"));
+            check_first_line(&lines);
         }
     }
     world_stop(&world);
@@ -568,7 +640,9 @@ int main(void)
         cmocka_unit_test(frames_without_a_request_get_no_reply),
         cmocka_unit_test(a_probe_that_sends_nothing_is_left_alone),
         cmocka_unit_test(a_peer_that_ends_after_its_requests_gets_its_replies),
+        cmocka_unit_test(peers_may_break_off_without_reading),
         cmocka_unit_test(connections_over_the_limit_are_turned_away),
+        cmocka_unit_test(peers_wait_while_descriptors_are_out),
         cmocka_unit_test(modules_over_the_limit_are_refused),
         cmocka_unit_test(a_frame_that_takes_too_long_ends_the_connection),
         cmocka_unit_test(a_long_frame_that_comes_in_time_is_no_slow_one),

@@ -63,7 +63,9 @@ static void a_beat_takes_no_memory(void **state)
             struct pywatt_module_view *view = world_view(&world, &who.id);
             assert_int_equal(pywatt_module_view_beats(view), 1011);
             pywatt_module_view_free(view);
+            /* That it closes is told to the application, which takes memory. */
             peer_close(&peer);
+            world_await_connections(&world, 0);
         }
     }
     pywatt_string_map_free(details);

@@ -85,21 +85,29 @@ bool peer_send_frame(struct peer *peer, uint8_t format_code, const char *payload
            peer_send_raw(peer, payload, strlen(payload));
 }
 
-bool peer_send(struct peer *peer, struct pw_request *request)
+bool peer_pack(struct peer *peer, struct pw_request *request, struct pw_buffer *out)
 {
     const uint8_t empty[PW_FRAME_HEADER_SIZE] = {0};
+    const size_t before = pw_buffer_len(out);
     const uint64_t id = peer->next_id++;
     memset(request->request_id.bytes, 0xab, sizeof(request->request_id.bytes));
     memcpy(request->request_id.bytes, &id, sizeof(id));
     request->has_request_id = true;
-    pw_buffer_clear(&peer->out);
-    if (pw_buffer_append(&peer->out, empty, sizeof(empty)) != PYWATT_OK ||
-        pw_codec_encode_request(peer->codec, request, &peer->out, NULL) != PYWATT_OK) {
+    if (pw_buffer_append(out, empty, sizeof(empty)) != PYWATT_OK ||
+        pw_codec_encode_request(peer->codec, request, out, NULL) != PYWATT_OK) {
         return false;
     }
-    pw_frame_write_header(peer->out.data, (uint32_t)(pw_buffer_len(&peer->out) - sizeof(empty)),
+    pw_frame_write_header(out->data + out->start + before,
+                          (uint32_t)(pw_buffer_len(out) - before - sizeof(empty)),
                           peer->codec->format_code);
-    return peer_send_raw(peer, pw_buffer_bytes(&peer->out), pw_buffer_len(&peer->out));
+    return true;
+}
+
+bool peer_send(struct peer *peer, struct pw_request *request)
+{
+    pw_buffer_clear(&peer->out);
+    return peer_pack(peer, request, &peer->out) &&
+           peer_send_raw(peer, pw_buffer_bytes(&peer->out), pw_buffer_len(&peer->out));
 }
 
 /* One receive. False at the end. */

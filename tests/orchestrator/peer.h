@@ -49,6 +49,9 @@ bool peer_send_frame(struct peer *peer, uint8_t format_code, const char *payload
 /* Sends a request under a request id of its own, which request->request_id gets. */
 bool peer_send(struct peer *peer, struct pw_request *request);
 
+/* Appends a request as a frame to `out`, under a request id of its own; nothing is sent. */
+bool peer_pack(struct peer *peer, struct pw_request *request, struct pw_buffer *out);
+
 /*
  * Receives the next reply into peer->response. False at the end of the connection, when the reply
  * makes no sense, or when none comes for a long time.

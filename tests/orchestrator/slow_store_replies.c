@@ -55,21 +55,23 @@ static void expect(struct peer *peer, uint64_t number, enum pw_operation operati
     assert_int_equal(peer->response.success ? PYWATT_OK : peer->response.status, status);
 }
 
-struct beats_wanted {
+struct served_wanted {
     struct world *world;
-    uint64_t count;
+    uint64_t beats;
+    uint64_t refused;
 };
 
-static bool has_beats(void *user)
+static bool has_served(void *user)
 {
-    const struct beats_wanted *wanted = user;
-    return world_stats(wanted->world).heartbeats >= wanted->count;
+    const struct served_wanted *wanted = user;
+    const struct pywatt_orchestrator_stats stats = world_stats(wanted->world);
+    return stats.heartbeats >= wanted->beats && stats.requests_refused >= wanted->refused;
 }
 
-static void await_beats(struct world *world, uint64_t count)
+static void await_served(struct world *world, uint64_t beats, uint64_t refused)
 {
-    struct beats_wanted wanted = {.world = world, .count = count};
-    assert_true(pw_test_wait_until(has_beats, &wanted, 20000));
+    struct served_wanted wanted = {.world = world, .beats = beats, .refused = refused};
+    assert_true(pw_test_wait_until(has_served, &wanted, 20000));
 }
 
 /* ---- Order ---- */
@@ -90,7 +92,7 @@ static void beats_are_served_while_an_older_request_waits_and_answered_after_it(
     assert_true(send_beat(&peer, &who));          /* 5 */
     assert_true(slow_store_await(world.store, 2));
     /* The worker has not waited. */
-    await_beats(&world, 2);
+    await_served(&world, 2, 0);
     assert_true(peer_has_nothing(&peer));
     /* The later one ends first: nothing goes out. */
     slow_store_end(world.store, 1, PYWATT_OK);
@@ -302,7 +304,7 @@ static void changes_of_one_module_follow_each_other(void **state)
     assert_true(send_unregister(&peer, &who));    /* 3 */
     assert_true(send_register(&peer, "a", NULL)); /* 4: a new module, once the old one is gone */
     assert_true(send_beat(&peer, &who)); /* 5: it is there until the store says otherwise */
-    await_beats(&world, 1);
+    await_served(&world, 1, 0);
     assert_int_equal(slow_store_submitted(world.store), 2);
     slow_store_end(world.store, 0, PYWATT_OK);
     assert_true(slow_store_await(world.store, 1));
@@ -363,6 +365,7 @@ static void the_limit_counts_modules_that_are_under_way(void **state)
     assert_true(send_register(&peer, "b", NULL)); /* 2 */
     assert_true(send_register(&peer, "c", NULL)); /* 3 */
     assert_true(slow_store_await(world.store, 2));
+    await_served(&world, 0, 1);
     slow_store_end(world.store, 0, PYWATT_IO);
     slow_store_end(world.store, 0, PYWATT_OK);
     expect(&peer, 1, PW_OP_REGISTER, PYWATT_UNAVAILABLE);
@@ -372,6 +375,35 @@ static void the_limit_counts_modules_that_are_under_way(void **state)
     /* The one that failed has given its place back. */
     assert_int_equal(peer_register(&peer, "d", NULL), PYWATT_OK);
     assert_int_equal(peer_register(&peer, "e", NULL), PYWATT_LIMIT);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void a_lost_module_whose_removal_fails_is_forgotten_later(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    world.options.retain_ms = 10;
+    world_start(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register_with(&peer, "a", NULL, NULL, "20", &who), PYWATT_OK);
+    slow_store_set_slow(world.store, true);
+    assert_true(slow_store_await(world.store, 1));
+    slow_store_end(world.store, 0, PYWATT_IO);
+    /* It is there still, and comes to life with a beat. */
+    const size_t from = world_event_count(&world);
+    assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
+    world_await_liveness(&world, from, &who.id, PYWATT_LOST);
+    assert_true(slow_store_await(world.store, 1));
+    slow_store_end(world.store, 0, PYWATT_IO);
+    /* Lost and silent now: a little later it is tried again. */
+    assert_true(slow_store_await(world.store, 1));
+    slow_store_end(world.store, 0, PYWATT_OK);
+    world_await(&world, 0, PYWATT_EVENT_FORGOTTEN, &who.id);
     peer_close(&peer);
     world_stop(&world);
 }
@@ -512,6 +544,7 @@ int main(void)
         cmocka_unit_test(changes_of_one_module_follow_each_other),
         cmocka_unit_test(of_two_that_take_a_suspect_name_over_one_gets_it),
         cmocka_unit_test(the_limit_counts_modules_that_are_under_way),
+        cmocka_unit_test(a_lost_module_whose_removal_fails_is_forgotten_later),
         cmocka_unit_test(a_reply_that_is_not_ready_in_time_is_never_sent),
         cmocka_unit_test(a_peer_may_go_while_its_request_is_in_the_store),
         cmocka_unit_test(stopping_does_not_wait_for_the_store_for_ever),
