@@ -87,6 +87,13 @@ class Process:
                     raise AssertionError(f"no line with {pattern!r} on {stream}; {self.story()}")
                 self.changed.wait(min(left, 1))
 
+    def wait_lines(self, *patterns, stream="stdout"):
+        """Waits for a line for each pattern, in whatever order they come."""
+        missing = list(patterns)
+        while missing:
+            found = self.wait_line("|".join(f"(?:{p})" for p in missing), stream).string
+            missing.remove(next(p for p in missing if re.search(p, found)))
+
     def wait_end(self, patience_s=PATIENCE_S):
         """The exit code; all output has been read by then."""
         try:

@@ -138,10 +138,9 @@ class Run(Case):
                 process.wait_line("^lost ")
                 again = self.start_orchestrator(listen=daemon.url)
                 again.wait_line(f" registered a id={old['id']} ", "stderr")
-                again.wait_line(" advertised a ", "stderr")
-                again.wait_line(" health a .* health=Degraded", "stderr")
-                process.wait_line("^reregistered ")
-                process.wait_line("^back")
+                again.wait_lines(" advertised a ", " health a .* health=Degraded",
+                                 stream="stderr")
+                process.wait_lines("^reregistered ", "^back$")
                 # The file holds the new token: other commands can go on with it.
                 self.assertEqual(self.ctl_json("heartbeat", "--state", state)["id"], old["id"])
                 with open(state, encoding="utf-8") as file:
