@@ -68,6 +68,7 @@ static bool wait_for_recovery(struct pw_async *operation)
     struct pywatt_module *module = pw_handle_acquire(operation->errand.module);
     operation->recovered = true;
     operation->parked = true;
+    operation->round = pw_handle_recovery_round(module);
     /* In this order: the news that the recovery has ended must find the operation there. */
     const bool parked = pw_heartbeat_submit(module->client, operation) == PYWATT_OK;
     if (parked) {

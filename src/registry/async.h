@@ -13,6 +13,7 @@
 #include "rpc/channel.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct pw_async {
     struct pw_errand errand;           /* with a reference on the module */
@@ -22,6 +23,7 @@ struct pw_async {
     bool recovered; /* it has been through a recovery once */
     bool counted;   /* among those that wait to be sent; the heartbeat thread's */
     bool measured;  /* its request is known to fit into a frame */
+    uint64_t round; /* of the module's recovery, when it was parked */
 
     struct pw_list link; /* the heartbeat thread's mail, ready or parked */
     struct pw_due due;   /* the heartbeat thread's, until it is posted */

@@ -144,8 +144,14 @@ bool pw_handle_unwell(const struct pywatt_module *module);
 enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t deadline_ns,
                                      struct pywatt_error *error);
 
-/* How the last attempt failed, for an operation that waited for it. */
-enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module,
+/* How many attempts have ended: for an operation that begins to wait for the next one. */
+uint64_t pw_handle_recovery_round(struct pywatt_module *module);
+
+/*
+ * How the attempt failed for which an operation has waited since `round`; PYWATT_OK if it is still to
+ * be made.
+ */
+enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module, uint64_t round,
                                              struct pywatt_error *error);
 
 /* True if the recovery thread should go on with the module though nobody waits for it. */

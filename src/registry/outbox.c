@@ -136,22 +136,33 @@ void pw_outbox_end(struct pywatt_client *client)
     }
 }
 
+/* An attempt to recover its module has ended: sends it again, fails it, or lets it wait on. */
+static void reconsider(struct pw_heartbeat *heartbeat, struct pywatt_module *module,
+                       struct pw_async *operation)
+{
+    const bool leaves = operation->errand.operation == PW_OP_UNREGISTER;
+    enum pywatt_status status = PYWATT_OK;
+    if (leaves ? !pw_handle_recovering(module) : !pw_handle_unwell(module)) {
+        unpark(heartbeat, operation);
+        return;
+    }
+    pw_list_append(&module->parked, &operation->link);
+    if (!leaves && !pw_handle_recovering(module)) {
+        status = pw_handle_recovery_failed(module, operation->round, &operation->error);
+    }
+    if (status != PYWATT_OK) {
+        fail(heartbeat, operation, status);
+    }
+}
+
 void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *module)
 {
-    struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pw_list parked;
-    pw_list_init(&parked);
-    pw_list_splice(&parked, &module->parked); /* those that stay are put back */
     struct pw_list *link;
+    pw_list_init(&parked);
+    pw_list_splice(&parked, &module->parked);
     while ((link = pw_list_pop(&parked)) != NULL) {
-        struct pw_async *operation = operation_of(link);
-        if (pw_handle_recovering(module)) {
-            pw_list_append(&module->parked, link); /* somebody is at it again: wait for that */
-        } else if (operation->errand.operation == PW_OP_UNREGISTER || !pw_handle_unwell(module)) {
-            unpark(heartbeat, operation);
-        } else {
-            fail(heartbeat, operation, pw_handle_recovery_failed(module, &operation->error));
-        }
+        reconsider(&client->heartbeat, module, operation_of(link));
     }
 }
 

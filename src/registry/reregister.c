@@ -38,6 +38,11 @@ bool pw_handle_forgotten(struct pywatt_module *module,
     return recoverable;
 }
 
+static enum pywatt_status leaving(struct pywatt_error *error)
+{
+    return pw_error_set(error, PYWATT_MODULE_NOT_FOUND, "the module is being unregistered");
+}
+
 bool pw_handle_unwell(const struct pywatt_module *module)
 {
     return atomic_load_explicit(&module->forgotten, memory_order_relaxed) ||
@@ -62,16 +67,26 @@ bool pw_handle_recovering(struct pywatt_module *module)
     return recovering;
 }
 
-enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module,
-                                             struct pywatt_error *error)
+uint64_t pw_handle_recovery_round(struct pywatt_module *module)
 {
     pw_mutex_lock(&module->lock);
-    enum pywatt_status status = module->recovery_result.status;
-    *error = module->recovery_result.error;
+    const uint64_t round = module->recovery_result.round;
     pw_mutex_unlock(&module->lock);
-    if (status == PYWATT_OK) { /* none was made: the module is about to leave */
-        status = pw_error_set(error, PYWATT_MODULE_NOT_FOUND, "the module is being unregistered");
+    return round;
+}
+
+enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module, uint64_t round,
+                                             struct pywatt_error *error)
+{
+    enum pywatt_status status = PYWATT_OK;
+    pw_mutex_lock(&module->lock);
+    if (module->leaving > 0 || module->unregistered) {
+        status = leaving(error); /* none will be made */
+    } else if (module->recovery_result.round != round) {
+        status = module->recovery_result.status;
+        *error = module->recovery_result.error;
     }
+    pw_mutex_unlock(&module->lock);
     return status;
 }
 
@@ -103,15 +118,15 @@ static enum pywatt_status register_again(struct pywatt_module *module, uint64_t 
         pw_log(PYWATT_LOG_WARNING, "module '%.64s' was given another id when it registered again",
                pywatt_module_info_name(module->info));
     }
+    pw_mutex_lock(&module->lock);
+    module->came_back = true; /* before beats can go on */
+    pw_mutex_unlock(&module->lock);
     pw_registry_spread(&client->registry, fresh);
     pw_handle_set_registration(module, fresh);
     pywatt_registration_release(fresh);
     pw_count(&client->counters.reregistrations, 1);
     atomic_store_explicit(&module->success_epoch, pw_channel_epoch(client->channel),
                           memory_order_relaxed);
-    pw_mutex_lock(&module->lock);
-    module->came_back = true;
-    pw_mutex_unlock(&module->lock);
     return PYWATT_OK;
 }
 
@@ -225,7 +240,7 @@ static bool wait_or_begin(struct pywatt_module *module, uint64_t deadline_ns,
     } else if (!pw_handle_unwell(module)) {
         *status = PYWATT_OK;
     } else if (module->leaving > 0 || module->unregistered) {
-        *status = pw_error_set(error, PYWATT_MODULE_NOT_FOUND, "the module is being unregistered");
+        *status = leaving(error);
     } else if (result->round != round && result->status != PYWATT_TIMEOUT) {
         *status = result->status;
         if (error != NULL) {

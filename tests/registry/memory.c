@@ -16,6 +16,7 @@ struct place {
     struct pywatt_capabilities *capabilities;
     struct pywatt_string_map *details;
     const char *codec;
+    struct box box;
 };
 
 static struct pywatt_client_options options_for(struct place *place)
@@ -30,18 +31,19 @@ static struct pywatt_client_options options_for(struct place *place)
     return options;
 }
 
-static struct place open_place(const char *codec)
+static void open_place(struct place *place, const char *codec)
 {
-    struct place place = {.fake = pw_fake_start(), .codec = codec};
+    place->fake = pw_fake_start();
+    place->codec = codec;
+    box_init(&place->box);
     /* A registration whose reply could not be read is made once more, with the old token. */
-    pw_fake_allow_takeover(place.fake);
-    place.client = open_client(place.fake, codec, NULL);
-    place.module = register_named(place.client, "alpha");
-    place.info = new_info("beta");
-    place.capabilities = new_capabilities();
-    place.details = pywatt_string_map_new();
-    assert_int_equal(pywatt_string_map_set(place.details, "load", "0.5"), PYWATT_OK);
-    return place;
+    pw_fake_allow_takeover(place->fake);
+    place->client = open_client(place->fake, codec, NULL);
+    place->module = register_named(place->client, "alpha");
+    place->info = new_info("beta");
+    place->capabilities = new_capabilities();
+    place->details = pywatt_string_map_new();
+    assert_int_equal(pywatt_string_map_set(place->details, "load", "0.5"), PYWATT_OK);
 }
 
 static void close_place(struct place *place)
@@ -52,6 +54,7 @@ static void close_place(struct place *place)
     pywatt_capabilities_free(place->capabilities);
     pywatt_string_map_free(place->details);
     pw_fake_free(place->fake);
+    box_destroy(&place->box);
 }
 
 /* A whole short life, in the calling thread alone. */
@@ -123,31 +126,28 @@ static enum pywatt_status starting_a_loop(struct place *place)
 /* Submits one of each; what was taken comes back. */
 static enum pywatt_status submitting(struct place *place)
 {
-    struct box box;
-    pw_malloc_fail_pause();
-    box_init(&box);
-    pw_malloc_fail_resume();
+    struct box *box = &place->box;
+    struct pywatt_module *module = place->module;
+    const uint64_t before = box_count(box);
     uint64_t taken = 0;
-    enum pywatt_status status = pywatt_heartbeat_async(place->module, PYWATT_HEALTHY,
-                                                       place->details, on_heartbeat, &box, NULL);
+    enum pywatt_status status =
+        pywatt_heartbeat_async(module, PYWATT_HEALTHY, place->details, on_heartbeat, box, NULL);
     taken += status == PYWATT_OK ? 1 : 0;
     if (status == PYWATT_OK) {
-        status = pywatt_advertise_capabilities_async(place->module, place->capabilities, on_done,
-                                                     &box, NULL);
+        status =
+            pywatt_advertise_capabilities_async(module, place->capabilities, on_done, box, NULL);
         taken += status == PYWATT_OK ? 1 : 0;
     }
     if (status == PYWATT_OK) {
-        status =
-            pywatt_register_module_async(place->client, place->info, on_registered, &box, NULL);
+        status = pywatt_register_module_async(place->client, place->info, on_registered, box, NULL);
         taken += status == PYWATT_OK ? 1 : 0;
     }
     pw_malloc_fail_pause();
-    assert_true(box_wait(&box, taken));
-    for (uint64_t i = 0; i < taken; i++) {
-        assert_int_equal(box.told[i].status, PYWATT_OK);
-        pywatt_module_free(box.told[i].module);
+    assert_true(box_wait(box, before + taken));
+    for (uint64_t i = before; i < before + taken; i++) {
+        assert_int_equal(box->told[i].status, PYWATT_OK);
+        pywatt_module_free(box->told[i].module);
     }
-    box_destroy(&box);
     pw_malloc_fail_resume();
     return status;
 }
@@ -156,7 +156,8 @@ typedef enum pywatt_status (*scenario_fn)(struct place *place);
 
 static void fail_each(const char *codec, scenario_fn scenario)
 {
-    struct place place = open_place(codec);
+    struct place place;
+    open_place(&place, codec);
     unsigned long n = 1;
     for (;; n++) {
         pw_malloc_fail_at(n);
@@ -249,7 +250,8 @@ static void allocations_that_fail_in_the_background_end_nothing(void **state)
     (void)state;
     unsigned long n = 1;
     for (bool fired = true; fired; n++) {
-        struct place place = open_place("json");
+        struct place place;
+        open_place(&place, "json");
         run_background(&place, n);
         fired = pw_malloc_fail_disarm();
         close_place(&place);
@@ -288,7 +290,8 @@ static void a_beat_allocates_nothing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i]);
+        struct place place;
+        open_place(&place, all_codecs[i]);
         char queue[] = "17";
         assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, provide, queue, NULL, NULL),
                          PYWATT_OK);
@@ -301,7 +304,8 @@ static void many_loops_only_make_the_buffers_grow(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i]);
+        struct place place;
+        open_place(&place, all_codecs[i]);
         struct pywatt_module *modules[LOOPS];
         char queue[] = "17";
         for (int n = 0; n < LOOPS; n++) {
@@ -322,7 +326,8 @@ static void a_blocking_heartbeat_allocates_nothing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i]);
+        struct place place;
+        open_place(&place, all_codecs[i]);
         for (int n = 0; n < 10; n++) {
             assert_int_equal(
                 pywatt_heartbeat(place.module, PYWATT_HEALTHY, place.details, NULL, NULL),

@@ -372,21 +372,23 @@ static void async_refusals_over(const char *codec)
 {
     struct place place = open_place(codec, no_reregister);
     struct pywatt_module *module = register_named(place.client, "alpha");
+    uint64_t submitted = 0;
+    box_init(&place.box);
     for (int operation = 0; operation < PW_OPERATION_COUNT; operation++) {
         for (size_t i = 0; i < REFUSALS; i++) {
-            box_init(&place.box);
             pw_fake_refuse(place.fake, (enum pw_operation)operation, refusals[i], "said so");
             assert_int_equal(submit(&place, module, (enum pw_operation)operation), PYWATT_OK);
-            assert_true(box_wait(&place.box, 1));
-            assert_int_equal(place.box.told[0].status, refusals[i]);
-            assert_string_equal(place.box.told[0].text, "said so");
-            assert_null(place.box.told[0].module);
-            box_destroy(&place.box);
+            assert_true(box_wait(&place.box, ++submitted));
+            const struct told *told = &place.box.told[submitted - 1];
+            assert_int_equal(told->status, refusals[i]);
+            assert_string_equal(told->text, "said so");
+            assert_null(told->module);
         }
         pw_fake_refuse(place.fake, (enum pw_operation)operation, PYWATT_OK, NULL);
     }
     pywatt_module_free(module);
     close_place(&place);
+    box_destroy(&place.box);
 }
 
 static void every_asynchronous_refusal_as_well(void **state)

@@ -297,11 +297,14 @@ static void asynchronous_operations_fail_as_the_registration_did(void **state)
     assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
                      PYWATT_NAME_TAKEN);
     pw_fake_refuse(place.fake, PW_OP_REGISTER, PYWATT_OK, NULL);
-    assert_int_equal(
-        pywatt_heartbeat_async(place.module, PYWATT_HEALTHY, NULL, on_heartbeat, &place.box, NULL),
-        PYWATT_OK);
-    assert_true(box_wait(&place.box, 4));
-    assert_int_equal(place.box.told[3].status, PYWATT_OK);
+    uint64_t told = 3;
+    do { /* an attempt that was under way may still fail */
+        assert_int_equal(pywatt_heartbeat_async(place.module, PYWATT_HEALTHY, NULL, on_heartbeat,
+                                                &place.box, NULL),
+                         PYWATT_OK);
+        assert_true(box_wait(&place.box, ++told));
+    } while (place.box.told[told - 1].status == PYWATT_NAME_TAKEN && told < 10);
+    assert_int_equal(place.box.told[told - 1].status, PYWATT_OK);
     assert_came_back(&place);
     close_place(&place);
     box_destroy(&place.box);
