@@ -6,6 +6,7 @@ under which tool the programs run. A program that a test leaves behind is killed
 """
 
 import argparse
+import ctypes
 import json
 import os
 import pathlib
@@ -40,6 +41,15 @@ def program(folder, name):
     return str(pathlib.Path(OPTIONS.build) / folder / name)
 
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_the_test():
+    """In a new process: it ends with us, even if we are killed because we took too long."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def under_valgrind(test):
     """Marks a test whose programs run under Valgrind where the runner asks for it."""
     test.under_valgrind = True
@@ -56,7 +66,8 @@ class Process:
         self.changed = threading.Condition()
         self.child = subprocess.Popen(
             arguments, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, errors="replace", **more)
+            stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=die_with_the_test,
+            **more)
         self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True)
                         for name in self.lines]
         for reader in self.readers:
