@@ -4,6 +4,7 @@
  * happens to beats that find no answer, no room or no orchestrator, and how a loop ends.
  */
 #include "fixture.h"
+#include "registry/loop.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -459,6 +460,12 @@ static void *stop_loop(void *arg)
     return NULL;
 }
 
+static bool was_told_to_stop(void *user)
+{
+    const struct stopper *stopper = user;
+    return pw_loop_stopped(stopper->loop);
+}
+
 static bool is_done(void *user)
 {
     return atomic_load((atomic_bool *)user);
@@ -476,8 +483,9 @@ static void stopping_waits_for_the_provider_and_it_is_not_asked_again(void **sta
                      PYWATT_OK);
     assert_true(box_gate_wait_for_one(&place.box));
     assert_int_equal(pthread_create(&thread, NULL, stop_loop, &stopper), 0);
-    /* A blocking call needs no heartbeat thread; it takes its time. */
-    for (int i = 0; i < 50; i++) {
+    assert_true(pw_test_wait_until(was_told_to_stop, &stopper, 10000));
+    /* Blocking calls need no heartbeat thread; they take their time. */
+    for (int i = 0; i < 200; i++) {
         assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
                          PYWATT_OK);
     }

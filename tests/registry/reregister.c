@@ -212,6 +212,58 @@ static void not_for_a_newer_registration(void **state)
     close_place(&place);
 }
 
+static void every_kind_of_beat_names_its_generation(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < codec_count; i++) {
+        struct place place = open_place(all_codecs[i], NULL);
+        box_init(&place.box);
+        pw_fake_fence_off(place.fake, pywatt_module_id(place.module));
+        assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
+                         PYWATT_STALE_GENERATION);
+        assert_int_equal(pywatt_heartbeat_async(place.module, PYWATT_HEALTHY, NULL, on_heartbeat,
+                                                &place.box, NULL),
+                         PYWATT_OK);
+        assert_true(box_wait(&place.box, 1));
+        assert_int_equal(place.box.told[0].status, PYWATT_STALE_GENERATION);
+        pywatt_module_set_watcher(place.module, on_event, &place.box);
+        assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, NULL, NULL),
+                         PYWATT_OK);
+        assert_true(box_wait(&place.box, 2));
+        assert_int_equal(place.box.told[1].status, PYWATT_STALE_GENERATION);
+        assert_int_equal(pw_fake_count(place.fake, PW_OP_REGISTER), 1);
+        close_place(&place);
+        box_destroy(&place.box);
+    }
+}
+
+static void not_while_it_is_being_unregistered(void **state)
+{
+    (void)state;
+    struct place place = open_place("json", NULL);
+    struct box leaving;
+    box_init(&place.box);
+    box_init(&leaving);
+    pw_fake_hold(place.fake, PW_OP_UNREGISTER);
+    assert_int_equal(pywatt_unregister_module_async(place.module, on_done, &leaving, NULL),
+                     PYWATT_OK);
+    assert_true(pw_fake_wait(place.fake, PW_OP_UNREGISTER, 1));
+    assert_int_equal(
+        pywatt_heartbeat_async(place.module, PYWATT_HEALTHY, NULL, on_heartbeat, &place.box, NULL),
+        PYWATT_OK);
+    assert_true(box_wait(&place.box, 1));
+    assert_int_equal(place.box.told[0].status, PYWATT_MODULE_NOT_FOUND);
+    assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
+                     PYWATT_MODULE_NOT_FOUND);
+    pw_fake_release(place.fake);
+    assert_true(box_wait(&leaving, 1));
+    assert_int_equal(leaving.told[0].status, PYWATT_OK);
+    assert_int_equal(pw_fake_count(place.fake, PW_OP_REGISTER), 1);
+    close_place(&place);
+    box_destroy(&place.box);
+    box_destroy(&leaving);
+}
+
 static void a_token_that_is_not_good_counts_only_after_a_reconnect(void **state)
 {
     (void)state;
@@ -439,12 +491,22 @@ static void a_loop_whose_name_was_taken_tries_again_but_not_at_every_beat(void *
     assert_int_equal(place.box.told[1].status, PYWATT_NAME_TAKEN);
     assert_string_equal(place.box.told[1].text, "Module name 'alpha' is already taken");
     assert_false(place.box.told[1].reregistered);
-    /* Three more attempts take longer than 30 beats; meanwhile beats are skipped. */
+    /* Neither beats nor attempts at every interval: beats are skipped, attempts are put off. */
+    const uint64_t beats = pw_fake_count(place.fake, PW_OP_HEARTBEAT);
+    const uint64_t attempts = pw_fake_count(place.fake, PW_OP_REGISTER);
     const uint64_t skipped = STAT(place.client, beats_skipped);
-    assert_true(pw_fake_wait(place.fake, PW_OP_REGISTER, 5));
-    assert_true(WAIT_STAT(place.client, beats_skipped, skipped + 1));
+    assert_true(WAIT_STAT(place.client, beats_skipped, skipped + 100));
+    assert_true(pw_fake_count(place.fake, PW_OP_HEARTBEAT) <= beats + 1);
+    assert_true(pw_fake_count(place.fake, PW_OP_REGISTER) <= attempts + 20);
+    assert_true(pw_fake_wait(place.fake, PW_OP_REGISTER, attempts + 2));
     assert_int_equal(box_count(&place.box), 2);
+    /* Beats that succeed before all is told are no event of their own. */
+    pw_fake_hold(place.fake, PW_OP_CAPABILITIES);
     pw_fake_refuse(place.fake, PW_OP_REGISTER, PYWATT_OK, NULL);
+    assert_true(pw_fake_wait_health(place.fake, pywatt_module_id(place.module), PYWATT_HEALTHY));
+    assert_true(pw_fake_wait(place.fake, PW_OP_HEARTBEAT, beats + 20));
+    assert_int_equal(box_count(&place.box), 2);
+    pw_fake_release(place.fake);
     assert_true(box_wait(&place.box, 3));
     assert_int_equal(place.box.told[2].status, PYWATT_OK);
     assert_true(place.box.told[2].reregistered);
@@ -509,6 +571,8 @@ int main(void)
         cmocka_unit_test(not_when_it_is_switched_off),
         cmocka_unit_test(not_for_a_module_that_was_attached_without_info),
         cmocka_unit_test(not_for_a_newer_registration),
+        cmocka_unit_test(every_kind_of_beat_names_its_generation),
+        cmocka_unit_test(not_while_it_is_being_unregistered),
         cmocka_unit_test(a_token_that_is_not_good_counts_only_after_a_reconnect),
         cmocka_unit_test(an_attached_module_with_a_wrong_token_is_told_so),
         cmocka_unit_test(asynchronous_operations_go_on_after_one_registration),

@@ -678,6 +678,16 @@ void pw_fake_take_over(struct pw_fake *fake, const struct pywatt_uuid *id)
     pw_mutex_unlock(&fake->lock);
 }
 
+void pw_fake_fence_off(struct pw_fake *fake, const struct pywatt_uuid *id)
+{
+    pw_mutex_lock(&fake->lock);
+    struct pw_fake_module *module = find_locked(fake, id);
+    if (module != NULL) {
+        module->generation++;
+    }
+    pw_mutex_unlock(&fake->lock);
+}
+
 uint64_t pw_fake_count(struct pw_fake *fake, enum pw_operation operation)
 {
     pw_mutex_lock(&fake->lock);

@@ -83,6 +83,9 @@ void pw_fake_forget(struct pw_fake *fake);
 /* Gives the module another token and generation, as when somebody else takes it over. */
 void pw_fake_take_over(struct pw_fake *fake, const struct pywatt_uuid *id);
 
+/* Counts the module's generation up, but leaves its token: beats that name the old one are stale. */
+void pw_fake_fence_off(struct pw_fake *fake, const struct pywatt_uuid *id);
+
 /* ---- What it has seen ------------------------------------------------------------------------ */
 
 /* Requests of this kind since the start. */
