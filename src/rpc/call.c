@@ -68,6 +68,11 @@ enum pywatt_status pw_request_frame_make(struct pw_correlator *c, struct pw_requ
         frame->on_heap = true;
         status = encode_frame(c->codec, request, &frame->buffer, &problem);
     }
+    if (status == PYWATT_LIMIT) {
+        return pw_error_set(error, PYWATT_LIMIT,
+                            "a %s request is longer than max_frame_bytes, which is %zu",
+                            pw_operation_name(request->operation), c->stream.max_payload);
+    }
     if (status != PYWATT_OK && error != NULL) {
         *error = problem;
     }

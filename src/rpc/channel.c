@@ -47,7 +47,7 @@ static enum pywatt_status init_locks(struct pw_channel *channel)
     if (pw_mutex_init(&channel->lock) != PYWATT_OK) {
         return PYWATT_NO_MEMORY;
     }
-    if (pw_cond_init(&channel->changed) != PYWATT_OK) {
+    if (pw_cond_init(&channel->quiet) != PYWATT_OK) {
         pw_mutex_destroy(&channel->lock);
         return PYWATT_NO_MEMORY;
     }
@@ -63,6 +63,7 @@ enum pywatt_status pw_channel_new(const struct pw_channel_options *options, stru
         return pw_error_no_memory(error);
     }
     set_options(channel, options);
+    pw_list_init(&channel->waiters);
     channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (channel->cancel_fd < 0) {
         pw_error_set(error, PYWATT_IO, "no descriptor for a channel: %s", strerrordesc_np(errno));
@@ -87,7 +88,7 @@ void pw_channel_close(struct pw_channel *channel)
     channel->closed = true;
     channel->current = NULL;
     channel->inside++;
-    pw_cond_broadcast(&channel->changed);
+    pw_channel_wake_waiters_locked(channel);
     pw_mutex_unlock(&channel->lock);
 
     const uint64_t one = 1;
@@ -100,7 +101,7 @@ void pw_channel_close(struct pw_channel *channel)
 
     pw_mutex_lock(&channel->lock);
     channel->inside--;
-    pw_cond_broadcast(&channel->changed);
+    pw_channel_left_locked(channel);
     pw_mutex_unlock(&channel->lock);
 }
 
@@ -109,7 +110,7 @@ void pw_channel_stop(struct pw_channel *channel)
     pw_channel_close(channel);
     pw_mutex_lock(&channel->lock);
     while (channel->inside > 0 || channel->correlators > 0) {
-        pw_cond_wait(&channel->changed, &channel->lock);
+        pw_cond_wait(&channel->quiet, &channel->lock);
     }
     pw_mutex_unlock(&channel->lock);
 }
@@ -120,7 +121,7 @@ void pw_channel_free(struct pw_channel *channel)
         return;
     }
     pw_channel_stop(channel);
-    pw_cond_destroy(&channel->changed);
+    pw_cond_destroy(&channel->quiet);
     pw_mutex_destroy(&channel->lock);
     close(channel->cancel_fd);
     free(channel->endpoints);

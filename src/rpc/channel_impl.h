@@ -29,7 +29,8 @@ struct pw_channel {
     struct pw_rpc_counters counters;
 
     struct pw_mutex lock;
-    struct pw_cond changed; /* anything below that somebody may wait for */
+    struct pw_cond quiet;   /* for stop: somebody left */
+    struct pw_list waiters; /* threads that sleep until something below changes */
     bool closed;
     bool connecting;               /* one thread is at it */
     struct pw_correlator *current; /* with a reference; may have failed already */
@@ -46,6 +47,12 @@ struct pw_channel {
     /* The pump's. */
     struct pw_correlator *pumped; /* between pump_begin and pump_end; with a reference */
 };
+
+/* Somebody left, for whom stop may be waiting. */
+void pw_channel_left_locked(struct pw_channel *channel);
+
+/* Something changed for those who wait for a connection. */
+void pw_channel_wake_waiters_locked(struct pw_channel *channel);
 
 /* What one call has seen of the attempts to connect. Zero at its start. */
 struct pw_patience {

@@ -24,13 +24,33 @@
 /* Bytes that may wait to be sent on a connection. */
 #define TX_LIMIT_BYTES ((size_t)1024 * 1024)
 
+/* A thread that waits; stands on its stack. */
+struct waiter {
+    struct pw_list link;
+    struct pw_cond changed;
+};
+
+void pw_channel_wake_waiters_locked(struct pw_channel *channel)
+{
+    for (struct pw_list *at = channel->waiters.next; at != &channel->waiters; at = at->next) {
+        pw_cond_signal(&PW_CONTAINER_OF(at, struct waiter, link)->changed);
+    }
+}
+
+void pw_channel_left_locked(struct pw_channel *channel)
+{
+    if (channel->closed && channel->inside == 0 && channel->correlators == 0) {
+        pw_cond_broadcast(&channel->quiet);
+    }
+}
+
 /* A correlator's very last act: it may be what stop waits for. */
 static void correlator_gone(void *user)
 {
     struct pw_channel *channel = user;
     pw_mutex_lock(&channel->lock);
     channel->correlators--;
-    pw_cond_broadcast(&channel->changed);
+    pw_channel_left_locked(channel);
     pw_mutex_unlock(&channel->lock);
 }
 
@@ -138,7 +158,7 @@ static void note_failure_locked(struct pw_channel *channel, uint64_t when_ns,
         channel->retry_at_ns = 0;
         pw_backoff_reset(&channel->backoff);
     }
-    pw_cond_broadcast(&channel->changed);
+    pw_channel_wake_waiters_locked(channel);
 }
 
 /* Puts a broken connection away. Releases the lock meanwhile. */
@@ -195,7 +215,7 @@ static enum pywatt_status attempt_locked(struct pw_channel *channel, uint64_t de
     }
     pw_mutex_lock(&channel->lock);
     channel->connecting = false;
-    pw_cond_broadcast(&channel->changed);
+    pw_channel_wake_waiters_locked(channel);
     if (status == PYWATT_OK) {
         take_in_locked(channel, &attempt);
         return PYWATT_OK;
@@ -226,14 +246,26 @@ static enum pywatt_status closed_error(struct pywatt_error *error)
     return pw_error_set(error, PYWATT_CLOSED, "%s", pywatt_status_text(PYWATT_CLOSED));
 }
 
-/* Waits for what others do, or for the end of a pause. */
-static void wait_locked(struct pw_channel *channel, uint64_t deadline_ns)
+/*
+ * Waits for what others do, or for the end of a pause. Each thread has a condition of its own, as
+ * only those are cheap to wake one by one. PYWATT_OK, PYWATT_NO_MEMORY.
+ */
+static enum pywatt_status wait_locked(struct pw_channel *channel, uint64_t deadline_ns,
+                                      struct pywatt_error *error)
 {
+    struct waiter waiter;
+    if (pw_cond_init(&waiter.changed) != PYWATT_OK) {
+        return pw_error_no_memory(error);
+    }
     uint64_t until_ns = deadline_ns;
     if (!channel->connecting && channel->retry_at_ns < until_ns) {
         until_ns = channel->retry_at_ns;
     }
-    pw_cond_wait_until(&channel->changed, &channel->lock, until_ns);
+    pw_list_append(&channel->waiters, &waiter.link);
+    pw_cond_wait_until(&waiter.changed, &channel->lock, until_ns);
+    pw_list_remove(&waiter.link);
+    pw_cond_destroy(&waiter.changed);
+    return PYWATT_OK;
 }
 
 static enum pywatt_status obtain_locked(struct pw_channel *channel, uint64_t deadline_ns,
@@ -267,11 +299,9 @@ static enum pywatt_status obtain_locked(struct pw_channel *channel, uint64_t dea
         if (now_ns >= deadline_ns) {
             return out_of_time_locked(channel, patience, error);
         }
-        if (channel->connecting || now_ns < channel->retry_at_ns) {
-            wait_locked(channel, deadline_ns);
-            continue;
-        }
-        const enum pywatt_status status = attempt_locked(channel, deadline_ns, error);
+        const bool must_wait = channel->connecting || now_ns < channel->retry_at_ns;
+        const enum pywatt_status status = must_wait ? wait_locked(channel, deadline_ns, error)
+                                                    : attempt_locked(channel, deadline_ns, error);
         if (status != PYWATT_OK) {
             return status;
         }
@@ -286,9 +316,7 @@ enum pywatt_status pw_channel_obtain(struct pw_channel *channel, uint64_t deadli
     channel->inside++;
     const enum pywatt_status status = obtain_locked(channel, deadline_ns, patience, out, error);
     channel->inside--;
-    if (channel->closed) {
-        pw_cond_broadcast(&channel->changed);
-    }
+    pw_channel_left_locked(channel);
     pw_mutex_unlock(&channel->lock);
     return status;
 }

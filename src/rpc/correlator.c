@@ -236,11 +236,14 @@ static void fail_all_locked(struct pw_correlator *c)
     }
 }
 
-static void fail_with_locked(struct pw_correlator *c, enum pywatt_status status, const char *text)
+static void fail_va_locked(struct pw_correlator *c, enum pywatt_status status, const char *format,
+                           va_list args) __attribute__((format(printf, 3, 0)));
+
+static void fail_va_locked(struct pw_correlator *c, enum pywatt_status status, const char *format,
+                           va_list args)
 {
-    if (c->status != PYWATT_OK) {
-        return;
-    }
+    char text[PYWATT_ERROR_TEXT_MAX];
+    vsnprintf(text, sizeof(text), format, args);
     c->status = pw_error_set(&c->error, status, "%s: %s", c->url, text);
     c->failed_at_ns = pw_clock_now_ns(c->clock);
     /* Whoever polls wakes, and finds out that it is over. */
@@ -255,27 +258,24 @@ static void fail_with_locked(struct pw_correlator *c, enum pywatt_status status,
 void pw_correlator_fail_locked(struct pw_correlator *c, enum pywatt_status status,
                                const char *format, ...)
 {
-    char text[PYWATT_ERROR_TEXT_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    fail_with_locked(c, status, text);
+    if (c->status == PYWATT_OK) {
+        va_list args;
+        va_start(args, format);
+        fail_va_locked(c, status, format, args);
+        va_end(args);
+    }
 }
 
 void pw_correlator_lost_locked(struct pw_correlator *c, enum pywatt_status status,
                                const char *format, ...)
 {
-    if (c->status != PYWATT_OK) {
-        return;
+    if (c->status == PYWATT_OK) {
+        va_list args;
+        va_start(args, format);
+        c->barren = !c->replied;
+        fail_va_locked(c, status, format, args);
+        va_end(args);
     }
-    char text[PYWATT_ERROR_TEXT_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    c->barren = !c->replied;
-    fail_with_locked(c, status, text);
 }
 
 void pw_correlator_fail(struct pw_correlator *c, enum pywatt_status status, const char *text)

@@ -278,11 +278,6 @@ bool pw_correlator_end_read_and_lock(struct pw_correlator *c, bool ready)
     } else {
         enter_receiving(c);
         any = receive_and_lock(c) != PW_IO_AGAIN;
-        /* Bytes that poll does not know of would be forgotten by the next reader's wait. */
-        while (c->status == PYWATT_OK && pw_conn_buffered(c->stream.conn)) {
-            pw_mutex_unlock(&c->lock);
-            any = receive_and_lock(c) != PW_IO_AGAIN || any;
-        }
         leave_receiving(c);
         c->stream.blocked = false; /* perhaps: whoever sends next finds out */
     }

@@ -15,7 +15,7 @@
 
 enum {
     LONG_MS = 10000,
-    SHORT_MS = 60,
+    SHORT_MS = 200,
     SOON_MS = 200,
     SMALL_BUFFER = 4096
 };
@@ -270,6 +270,12 @@ static void senders_that_wait_for_room_keep_reading(void **state)
     rig_end(&rig);
 }
 
+static bool has_finished(void *user)
+{
+    struct caller *caller = user;
+    return atomic_load(&caller->finished);
+}
+
 /* The writer's role does not hold its owner for ever: others' frames are passed on. */
 static void a_writer_gets_away_from_those_who_keep_adding(void **state)
 {
@@ -288,31 +294,34 @@ static void a_writer_gets_away_from_those_who_keep_adding(void **state)
     assert_true(peer_take(&rig.peer, &taken_reader));
     assert_true(rig_wait_reading(&rig));
 
-    /* Each of its sends is held until another frame was added. */
-    struct posted posted[40];
+    /* Whoever sends is held each time until another frame was added. */
+    enum {
+        ADDED = 40
+    };
+    struct posted posted[ADDED];
     struct caller writer;
+    struct taken taken;
     atomic_store(&tap.hold_sends, true);
     caller_go(&writer, &rig, 2, LONG_MS);
-    for (uint32_t i = 0; i < 40; i++) {
+    for (uint32_t i = 0; i < ADDED; i++) {
         tap_wait_held(&tap);
+        if (i == 0) {
+            assert_true(peer_take(&rig.peer, &taken));
+            peer_put_reply(&rig.peer, &taken);
+            peer_send(&rig.peer);
+        }
         assert_int_equal(posted_post(&posted[i], &rig, 10 + i, LONG_MS), PYWATT_OK);
         sem_post(&tap.go);
-        if (i == 20) {
-            atomic_store(&tap.hold_sends, false);
-            break;
-        }
     }
-    struct taken taken;
-    for (uint32_t i = 0; i < 22; i++) {
-        assert_true(peer_take(&rig.peer, &taken));
-        peer_put_reply(&rig.peer, &taken);
-    }
-    peer_put_reply(&rig.peer, &taken_reader);
-    sem_post(&tap.go);
-    peer_send(&rig.peer);
+    tap_wait_held(&tap);
+    assert_true(pw_test_wait_until(has_finished, &writer, LONG_MS));
     caller_join(&writer);
-    caller_join(&reader);
     assert_own_reply(&writer);
+    tap_let_go(&tap);
+    peer_answer(&rig.peer, ADDED);
+    peer_put_reply(&rig.peer, &taken_reader);
+    peer_send(&rig.peer);
+    caller_join(&reader);
     assert_own_reply(&reader);
     rig_end(&rig);
     tap_end(&tap);

@@ -203,44 +203,20 @@ static void a_reply_over_the_arenas_budget_is_a_limit(void **state)
     (void)state;
     struct rig rig;
     start_pipelined(&rig);
-    struct pw_request request;
-    make_beat(&request, 1);
-    struct pw_arena arena;
-    struct pw_response response;
-    pw_arena_init(&arena, 4096);
-    pw_response_init(&response);
-    struct caller background; /* reads for the peer's side of this thread */
+    struct caller callers[2];
     struct taken taken;
-    caller_go(&background, &rig, 7, LONG_MS);
-    assert_true(peer_take(&rig.peer, &taken));
-    struct posted posted;
-    assert_int_equal(posted_post(&posted, &rig, 8, LONG_MS), PYWATT_OK);
-    pw_correlator_flush(rig.correlator);
-    struct taken taken_post;
-    assert_true(peer_take(&rig.peer, &taken_post));
-    peer_put_long_reply(&rig.peer, &taken_post, 60000);
-    peer_put_reply(&rig.peer, &taken);
-    peer_send(&rig.peer);
-    caller_join(&background);
-    assert_own_reply(&background);
-    assert_true(posted_wait(&posted));
-    assert_true(posted.own_reply);
-
-    /* This call's request has the next number: its reply can be made before it is sent. */
-    taken.request_id.bytes[15] = (uint8_t)(taken_post.request_id.bytes[15] + 1);
-    taken.number = 1;
-    peer_put_long_reply(&rig.peer, &taken, 8000);
-    peer_send(&rig.peer);
-    bool unsent;
-    struct pywatt_error error;
-    assert_int_equal(pw_correlator_call(rig.correlator, &request,
-                                        (uint64_t)pw_test_deadline_ns(LONG_MS), &arena, &response,
-                                        &unsent, &error),
-                     PYWATT_LIMIT);
-    assert_non_null(strstr(error.text, "is too long to be kept"));
-    assert_false(pw_correlator_failed(rig.correlator));
-    pw_response_clear(&response);
-    pw_arena_destroy(&arena);
+    for (uint32_t i = 0; i < 2; i++) {
+        caller_init(&callers[i], &rig, i, LONG_MS);
+        callers[i].arena_budget = i == 0 ? 4096 : 65536;
+        caller_start(&callers[i]);
+        assert_true(peer_take(&rig.peer, &taken));
+        peer_put_long_reply(&rig.peer, &taken, 8000);
+        peer_send(&rig.peer);
+        caller_join(&callers[i]);
+    }
+    assert_int_equal(callers[0].status, PYWATT_LIMIT);
+    assert_non_null(strstr(callers[0].error.text, "is too long to be kept"));
+    assert_own_reply(&callers[1]);
     rig_end(&rig);
 }
 
@@ -257,6 +233,8 @@ static void a_request_over_the_limit_is_refused(void **state)
     caller.padding = 6000;
     caller_run(&caller);
     assert_int_equal(caller.status, PYWATT_LIMIT);
+    assert_string_equal(caller.error.text,
+                        "a heartbeat request is longer than max_frame_bytes, which is 5000");
     assert_false(caller.unsent);
     assert_false(peer_has_input(&rig.peer));
 

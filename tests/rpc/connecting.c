@@ -446,6 +446,33 @@ static void closing_cuts_a_pause_short(void **state)
 }
 
 /* A connection that is made after the close is not kept. */
+static void a_connection_that_comes_after_the_close_is_not_kept(void **state)
+{
+    (void)state;
+    struct pw_endpoint endpoints[SITES];
+    sites_init();
+    const size_t fds = pw_test_open_fds();
+    site_set(0, SITE_DEAF);
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    struct caller caller;
+    struct peer peer;
+    caller_init_on(&caller, channel, 1, LONG_MS);
+    caller_start(&caller);
+    assert_true(site_wait_dials(0, 1));
+    pw_channel_close(channel);
+    assert_false(atomic_load(&caller.finished));
+    site_set(0, SITE_UP);
+    caller_join(&caller);
+    assert_int_equal(caller.status, PYWATT_CLOSED);
+    assert_true(site_accept(0, &peer));
+    assert_false(pw_channel_connected(channel));
+    pw_channel_free(channel);
+    peer_end(&peer);
+    assert_int_equal(pw_test_open_fds(), fds);
+    sites_end();
+}
+
 static void closing_while_a_connection_comes_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -490,6 +517,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_that_hangs_up_is_left_for_the_next),
         cmocka_unit_test(closing_cuts_connecting_short),
         cmocka_unit_test(closing_cuts_a_pause_short),
+        cmocka_unit_test(a_connection_that_comes_after_the_close_is_not_kept),
         cmocka_unit_test(closing_while_a_connection_comes_leaves_nothing_behind),
     };
     return PW_TEST_RUN(cases);

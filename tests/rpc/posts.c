@@ -233,6 +233,40 @@ static void the_pump_hands_over_when_nothing_came(void **state)
     assert_int_equal(posted.status, PYWATT_CLOSED);
 }
 
+/* Its poll would not tell it of them. */
+static void the_pump_reads_bytes_that_poll_does_not_know_of(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct tap tap;
+    start_tapped(&rig, &tap);
+    rig_make_pipelined(&rig);
+    atomic_store(&tap.keeps_back, true);
+    atomic_store(&tap.receive_at_most, 100);
+    struct posted posted[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+    }
+    pw_correlator_flush(rig.correlator);
+    for (uint32_t i = 0; i < 4; i++) {
+        struct taken taken;
+        assert_true(peer_take(&rig.peer, &taken));
+        peer_put_reply(&rig.peer, &taken);
+    }
+    peer_send(&rig.peer);
+    assert_true(pump_once(&rig, LONG_MS));
+    const int64_t began_ns = pw_test_now_ns();
+    while (pump_once(&rig, LONG_MS)) {
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(atomic_load(&posted[i].runs), 1);
+        assert_true(posted[i].own_reply);
+    }
+    assert_true(pw_test_now_ns() - began_ns < (int64_t)LONG_MS * 1000000);
+    rig_end(&rig);
+    tap_end(&tap);
+}
+
 static void an_overdue_post_ends_once_and_its_late_reply_is_dropped(void **state)
 {
     (void)state;
@@ -518,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_caller_who_leaves_posts_behind_wakes_the_pump),
         cmocka_unit_test(the_pump_hands_over_to_callers),
         cmocka_unit_test(the_pump_hands_over_when_nothing_came),
+        cmocka_unit_test(the_pump_reads_bytes_that_poll_does_not_know_of),
         cmocka_unit_test(an_overdue_post_ends_once_and_its_late_reply_is_dropped),
         cmocka_unit_test(an_earlier_deadline_wakes_the_pump_whoever_reads),
         cmocka_unit_test(a_full_window_refuses_posts_and_says_when_there_is_room),

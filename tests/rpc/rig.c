@@ -4,6 +4,7 @@
  */
 #include "rig.h"
 
+#include "base/tool_hints.h"
 #include "model/message.h"
 #include "transport/frame.h"
 #include "transport/memory.h"
@@ -373,6 +374,7 @@ static void set_caller(struct caller *caller, uint32_t number, unsigned timeout_
     memset(caller, 0, sizeof(*caller));
     caller->number = number;
     caller->operation = PW_OP_HEARTBEAT;
+    caller->arena_budget = 4 * MAX_FRAME;
     caller->deadline_ns = (uint64_t)pw_test_deadline_ns(timeout_ms);
 }
 
@@ -414,7 +416,7 @@ void caller_run(struct caller *caller)
     struct pywatt_string_map *padding = caller->padding > 0 ? make_padding(caller->padding) : NULL;
     request.details = padding;
     struct pw_arena arena;
-    pw_arena_init(&arena, 4 * MAX_FRAME);
+    pw_arena_init(&arena, caller->arena_budget);
     struct pw_response response;
     pw_response_init(&response);
     caller->began_ns = pw_test_now_ns();
@@ -480,6 +482,7 @@ static void post_done(struct pw_post *post, enum pywatt_status status,
     posted->status = status;
     posted->own_reply = response != NULL && is_reply_to(response, posted->number);
     snprintf(posted->text, sizeof(posted->text), "%s", error->text);
+    PW_HINT_RELEASE(&posted->runs);
     atomic_fetch_add(&posted->runs, 1);
 }
 
@@ -517,7 +520,9 @@ static bool has_run(void *user)
 
 bool posted_wait(struct posted *posted)
 {
-    return pw_test_wait_until(has_run, posted, PATIENCE_MS);
+    const bool run = pw_test_wait_until(has_run, posted, PATIENCE_MS);
+    PW_HINT_ACQUIRE(&posted->runs);
+    return run;
 }
 
 void pause_ms(unsigned ms)

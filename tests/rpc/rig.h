@@ -110,7 +110,8 @@ struct caller {
     uint32_t number;
     enum pw_operation operation;
     uint64_t deadline_ns;
-    size_t padding; /* bytes of details to send along */
+    size_t padding;      /* bytes of details to send along */
+    size_t arena_budget; /* a large one, if not changed */
     pthread_t thread;
     /* Set by the call. */
     enum pywatt_status status;

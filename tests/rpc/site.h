@@ -17,6 +17,7 @@ enum site_mood {
     SITE_DOWN, /* refuses */
     SITE_UP,
     SITE_HANGS, /* neither nor, until its mood changes */
+    SITE_DEAF,  /* the same, and who dials cannot be called back */
     SITE_SLAMS  /* accepts, and hangs up */
 };
 
