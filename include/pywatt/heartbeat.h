@@ -4,9 +4,14 @@
  *
  * Beats leave at absolute monotonic times: start + phase + n * interval, with a phase that differs
  * from module to module, so there is no drift and no burst. All beats that are due go out together;
- * their answers are collected as they come. A beat for which there is no room (the connection is
- * down, or has too much under way) is skipped and counted, never queued. While the orchestrator is
- * away the client connects again in the background by its reconnect policy.
+ * their answers are collected as they come. Skipped, and counted, are: a beat for which there is no
+ * room (too much is under way) until the next one of its loop is due; one whose predecessor is not
+ * answered yet; one for which there is no connection; and those of a module that is just being
+ * registered again. Beats never pile up.
+ *
+ * While the orchestrator is away the client connects again in the background by its reconnect
+ * policy; with PYWATT_RECONNECT_NONE, or after reconnect_max_attempts, it goes on trying, but pauses
+ * for a second or for the policy's longest delay.
  */
 #ifndef PYWATT_HEARTBEAT_H
 #define PYWATT_HEARTBEAT_H
@@ -37,9 +42,11 @@ struct pywatt_heartbeat_event {
 };
 
 /*
- * Told when the orchestrator's view of the module changes, when beats begin to fail or succeed
- * again, and when the client has registered the module again. `module` and `event` are borrowed.
- * Runs on the dispatcher thread with no lock held.
+ * Told when a loop's first beat is answered, when the orchestrator's view of the module changes, when
+ * beats begin to fail, fail for another reason, or succeed again (all that a network can do counts as
+ * one reason), and when the client has registered the module again. If that fails it is told why,
+ * and it is tried again with growing pauses. Events do not pile up: a watcher that is slow gets the
+ * newest state. `module` and `event` are borrowed. Runs on the dispatcher thread with no lock held.
  */
 typedef void (*pywatt_heartbeat_watcher)(void *user, struct pywatt_module *module,
                                          const struct pywatt_heartbeat_event *event);
@@ -61,8 +68,9 @@ pywatt_start_heartbeat_loop(struct pywatt_module *module, uint32_t interval_ms,
 /*
  * Stops the loop and gives the handle back: `loop` is consumed, NULL is allowed. When this returns,
  * neither its provider nor, for this loop, its watcher runs or will run again; from inside one of
- * them, that holds once that one has returned. The loop may have been stopped already by unregister,
- * by the module's end or by the client's.
+ * them, that holds once that one has returned. (From inside the provider a watcher that is running
+ * is not waited for. So do not hold a lock here that the provider or the watcher takes.) The loop may
+ * have been stopped already by unregister, by the module's end or by the client's.
  */
 PYWATT_API void pywatt_heartbeat_loop_stop(struct pywatt_heartbeat_loop *loop);
 

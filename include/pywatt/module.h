@@ -12,8 +12,9 @@
  *   PYWATT_CHANNEL                the connection broke after the request was sent
  *   PYWATT_TIMEOUT                no reply before the deadline
  *   PYWATT_SERIALIZATION          the reply cannot be read
- *   PYWATT_LIMIT                  the request or the reply is larger than max_frame_bytes, or the
- *                                 connection has max_in_flight requests under way
+ *   PYWATT_LIMIT                  the request or the reply is larger than max_frame_bytes, or too
+ *                                 many asynchronous requests wait already: as many as
+ *                                 max_in_flight allows to be under way, 1024 at least
  *   PYWATT_CLOSED                 the client was closed
  *   PYWATT_NO_MEMORY, PYWATT_INVALID_ARGUMENT
  * and what the orchestrator answers:
@@ -58,7 +59,9 @@ typedef void (*pywatt_heartbeat_fn)(void *user, enum pywatt_status status,
 
 /*
  * Registers a module. `info` is copied; if it has an id, the module gets that id. A module may ask
- * for a lease with the metadata key "lease_ms" (decimal); the orchestrator decides.
+ * for a lease with the metadata key "lease_ms" (decimal); the orchestrator decides. An id that this
+ * client has registered or attached before is registered again with its token, and all handles with
+ * that id go on with the new registration.
  * On success *out is a handle that the caller owns. Blocking; statuses at the top.
  */
 PYWATT_API enum pywatt_status pywatt_register_module(struct pywatt_client *client,

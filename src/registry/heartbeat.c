@@ -274,6 +274,7 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
     uint64_t due_ns = PW_DEADLINE_NEVER;
     bool posted = false;
     heartbeat->disconnected = false;
+    heartbeat->more = false;
     heartbeat->epoch = pw_channel_epoch(client->channel);
     pw_beats_collect(client, now_ns);
     if (heartbeat->beats_first) {
@@ -301,6 +302,9 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
 static uint64_t next_ns(struct pywatt_client *client)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
+    if (heartbeat->more) {
+        return 0;
+    }
     uint64_t next = pw_due_heap_next_ns(&heartbeat->loops);
     const uint64_t operation = pw_due_heap_next_ns(&heartbeat->operation_deadlines);
     const uint64_t reply = pw_channel_pump_deadline(client->channel);

@@ -47,6 +47,7 @@ struct pw_heartbeat {
     struct pw_list due_loops;               /* those with a beat that is due and not sent */
     bool beats_first;                       /* who gets the next room: takes turns */
     bool disconnected;                      /* found so in this round */
+    bool more;                              /* operations are left that may find room */
     uint64_t epoch;                         /* the channel's, in this round */
     struct pywatt_error last_connect_error;
 };

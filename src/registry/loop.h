@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 /* Beats of all loops leave on this grid, so that those of many loops share a write. */
-#define PW_BEAT_GRID_NS UINT64_C(100000)
+#define PW_BEAT_GRID_NS UINT64_C(250000)
 
 enum {
     PW_LOOP_STOPPED = 1,

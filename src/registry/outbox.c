@@ -9,6 +9,11 @@
 #include "registry/client.h"
 #include "registry/heartbeat.h"
 
+enum {
+    /* Then beats that became due have their turn. */
+    MOST_IN_A_ROUND = 512
+};
+
 static struct pw_async *operation_of(struct pw_list *link)
 {
     return PW_CONTAINER_OF(link, struct pw_async, link);
@@ -223,8 +228,14 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
 void pw_outbox_send(struct pywatt_client *client, bool *posted)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
+    unsigned left = MOST_IN_A_ROUND;
     while (!heartbeat->disconnected && !pw_list_empty(&heartbeat->ready)) {
         struct pw_async *operation = operation_of(heartbeat->ready.next);
+        if (left == 0) {
+            heartbeat->more = true;
+            return;
+        }
+        left--;
         if (must_wait(operation)) {
             park(client, operation);
         } else if (!send_operation(client, operation, posted)) {

@@ -9,7 +9,8 @@
  * the next attempt comes after a pause: the longest delay of the policy, or a second for none.
  *
  * Registering again. One module after the other. A failure puts the next attempt for that module
- * off: full jitter, from FIRST_PAUSE_MS doubling to LONGEST_PAUSE_MS.
+ * off: full jitter, from FIRST_PAUSE_MS doubling to LONGEST_PAUSE_MS. So does a module that is
+ * forgotten again within STABLE_MS: an orchestrator that registers and forgets is not stormed.
  */
 #include "registry/recovery.h"
 
@@ -21,7 +22,8 @@ enum {
     CONNECT_TIME_MS = 10000,
     CONNECT_PAUSE_MS = 1000,
     FIRST_PAUSE_MS = 200,
-    LONGEST_PAUSE_MS = 30000
+    LONGEST_PAUSE_MS = 30000,
+    STABLE_MS = 1000
 };
 
 enum pywatt_status pw_recovery_init(struct pw_recovery *recovery)
@@ -47,6 +49,7 @@ void pw_recovery_place_init(struct pw_recovery_place *place)
 {
     pw_due_init(&place->due);
     place->urgent = false;
+    place->recovered_ns = 0;
     place->backoff.attempts = 0;
     place->backoff.policy = PW_BACKOFF_NONE; /* until it is needed */
 }
@@ -101,19 +104,6 @@ static void queue_locked(struct pw_recovery *recovery, struct pywatt_module *mod
     pw_cond_signal(&recovery->wake);
 }
 
-void pw_recovery_request(struct pywatt_client *client, struct pywatt_module *module, bool urgent)
-{
-    struct pw_recovery *recovery = &client->recovery;
-    pw_mutex_lock(&recovery->lock);
-    if (!recovery->closed) {
-        module->recovery.urgent |= urgent;
-        if (urgent || !pw_due_queued(&module->recovery.due)) {
-            queue_locked(recovery, module, pw_clock_now_ns(client->clock));
-        }
-    }
-    pw_mutex_unlock(&recovery->lock);
-}
-
 static uint64_t next_attempt_ns(struct pywatt_client *client, struct pw_backoff *backoff)
 {
     if (backoff->policy == PW_BACKOFF_NONE) {
@@ -124,6 +114,31 @@ static uint64_t next_attempt_ns(struct pywatt_client *client, struct pw_backoff 
     return pw_deadline_after_ms(pw_clock_now_ns(client->clock), pause_ms);
 }
 
+static uint64_t first_attempt_ns(struct pywatt_client *client, struct pw_recovery_place *place)
+{
+    const uint64_t now_ns = pw_clock_now_ns(client->clock);
+    const uint64_t stable_ns = pw_deadline_after_ms(place->recovered_ns, STABLE_MS);
+    if (place->recovered_ns != 0 && now_ns < stable_ns) {
+        return next_attempt_ns(client, &place->backoff);
+    }
+    pw_backoff_reset(&place->backoff);
+    return now_ns;
+}
+
+void pw_recovery_request(struct pywatt_client *client, struct pywatt_module *module, bool urgent)
+{
+    struct pw_recovery *recovery = &client->recovery;
+    struct pw_recovery_place *place = &module->recovery;
+    pw_mutex_lock(&recovery->lock);
+    if (!recovery->closed && urgent) {
+        place->urgent = true;
+        queue_locked(recovery, module, pw_clock_now_ns(client->clock));
+    } else if (!recovery->closed && !pw_due_queued(&place->due)) {
+        queue_locked(recovery, module, first_attempt_ns(client, place));
+    }
+    pw_mutex_unlock(&recovery->lock);
+}
+
 void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *module,
                            bool succeeded)
 {
@@ -132,7 +147,7 @@ void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *m
     bool unqueued = false;
     pw_mutex_lock(&recovery->lock);
     if (succeeded) {
-        pw_backoff_reset(&place->backoff);
+        place->recovered_ns = pw_clock_now_ns(client->clock);
         place->urgent = false;
         unqueued = pw_due_queued(&place->due);
         if (unqueued) {

@@ -30,6 +30,7 @@ struct pw_recovery {
 struct pw_recovery_place {
     struct pw_due due; /* while it is queued, the queue has a reference on the module */
     bool urgent;
+    uint64_t recovered_ns; /* when it came back last; 0: never */
     struct pw_backoff backoff;
 };
 
@@ -45,8 +46,9 @@ void pw_recovery_close(struct pw_recovery *recovery);
 void pw_recovery_connect(struct pywatt_client *client);
 
 /*
- * Wants `module` registered again, as soon as may be. `urgent`: somebody waits for it, so that an
- * attempt is made even if the module itself does not need one. Any thread.
+ * Wants `module` registered again, as soon as may be: after a pause, if it came back only just now.
+ * `urgent`: somebody waits for it, so at once, even if the module itself does not need it. Any
+ * thread.
  */
 void pw_recovery_request(struct pywatt_client *client, struct pywatt_module *module, bool urgent);
 

@@ -209,6 +209,13 @@ static void publish(struct pywatt_module *module, enum pywatt_status status,
     pw_cond_broadcast(&module->changed);
     pw_mutex_unlock(&module->lock);
 
+    const char *name = pywatt_module_info_name(module->info);
+    if (came_back) {
+        pw_log(PYWATT_LOG_INFO, "module '%.64s' is registered again", name);
+    } else if (status != PYWATT_OK) {
+        pw_log(PYWATT_LOG_WARNING, "module '%.64s' cannot be registered again: %s", name,
+               error->text);
+    }
     pw_recovery_attempted(client, module, status == PYWATT_OK);
     pw_heartbeat_recovered(client, module);
     if (came_back) {

@@ -455,7 +455,7 @@ static void one_in_flight(struct pywatt_client_options *options)
 static void many_asynchronous_beats(tune_fn tune, bool serial)
 {
     enum {
-        BEATS = 500
+        BEATS = 1000 /* more than go out in one round */
     };
     struct place place = open_place("json", tune);
     box_init(&place.box);
@@ -484,6 +484,34 @@ static void operations_without_room_wait_for_it(void **state)
     many_asynchronous_beats(NULL, false);
     many_asynchronous_beats(one_in_flight, false);
     many_asynchronous_beats(NULL, true);
+}
+
+static void a_crowd_of_operations_goes_out_in_order(void **state)
+{
+    (void)state;
+    enum {
+        BEATS = 2000
+    };
+    struct place place = open_place("protobuf", NULL);
+    struct pywatt_module *module = register_named(place.client, "alpha");
+    box_init(&place.box);
+    /* They gather while there is no connection. */
+    pw_fake_go_away(place.fake);
+    assert_int_equal(
+        pywatt_heartbeat_async(module, PYWATT_HEALTHY, NULL, on_heartbeat, &place.box, NULL),
+        PYWATT_OK);
+    for (int i = 0; i < BEATS; i++) {
+        const enum pywatt_health health = i == BEATS - 1 ? PYWATT_UNHEALTHY : PYWATT_DEGRADED;
+        assert_int_equal(
+            pywatt_heartbeat_async(module, health, NULL, on_heartbeat, &place.box, NULL),
+            PYWATT_OK);
+    }
+    pw_fake_come_back(place.fake);
+    assert_true(box_wait(&place.box, BEATS + 1));
+    assert_true(pw_fake_wait_health(place.fake, pywatt_module_id(module), PYWATT_UNHEALTHY));
+    pywatt_module_free(module);
+    close_place(&place);
+    box_destroy(&place.box);
 }
 
 static void too_many_waiting_operations_are_refused(void **state)
@@ -715,6 +743,7 @@ int main(void)
         cmocka_unit_test(every_asynchronous_refusal_as_well),
         cmocka_unit_test(every_operation_works_asynchronously),
         cmocka_unit_test(operations_without_room_wait_for_it),
+        cmocka_unit_test(a_crowd_of_operations_goes_out_in_order),
         cmocka_unit_test(too_many_waiting_operations_are_refused),
         cmocka_unit_test(a_request_that_fits_no_frame_fails_and_holds_nobody_up),
         cmocka_unit_test(no_reply_is_a_timeout),

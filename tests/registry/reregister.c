@@ -535,6 +535,21 @@ static void a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once(void **stat
     box_destroy(&place.box);
 }
 
+static void an_orchestrator_that_registers_and_forgets_is_not_stormed(void **state)
+{
+    (void)state;
+    struct place place = open_place("json", NULL);
+    pw_fake_refuse(place.fake, PW_OP_HEARTBEAT, PYWATT_MODULE_NOT_FOUND, "Module not found: no");
+    assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, NULL, NULL),
+                     PYWATT_OK);
+    assert_true(WAIT_STAT(place.client, reregistrations, 1));
+    const uint64_t skipped = STAT(place.client, beats_skipped);
+    assert_true(WAIT_STAT(place.client, beats_skipped, skipped + 100));
+    assert_true(STAT(place.client, reregistrations) <= 20);
+    assert_true(WAIT_STAT(place.client, reregistrations, 3));
+    close_place(&place);
+}
+
 static void many_forgotten_modules_all_come_back(void **state)
 {
     (void)state;
@@ -584,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_loop_comes_back_by_itself_and_its_watcher_hears_of_it),
         cmocka_unit_test(a_loop_whose_name_was_taken_tries_again_but_not_at_every_beat),
         cmocka_unit_test(a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once),
+        cmocka_unit_test(an_orchestrator_that_registers_and_forgets_is_not_stormed),
         cmocka_unit_test(many_forgotten_modules_all_come_back),
     };
     return PW_TEST_RUN(cases);
