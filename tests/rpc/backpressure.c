@@ -282,11 +282,7 @@ static void a_writer_gets_away_from_those_who_keep_adding(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    struct pw_conn *ours;
-    struct pw_conn *theirs;
-    rig_init(&rig);
-    assert_int_equal(pw_memory_pair(&ours, &theirs, NULL), PYWATT_OK);
-    rig_connect_over(&rig, tap_init(&tap, ours), theirs);
+    rig_start_tapped(&rig, &tap);
     rig_make_pipelined(&rig);
     struct caller reader;
     caller_go(&reader, &rig, 1, LONG_MS);
@@ -329,23 +325,14 @@ static void a_writer_gets_away_from_those_who_keep_adding(void **state)
 
 /* ---- Sending fails -------------------------------------------------------------------------- */
 
-static void start_failing(struct rig *rig, struct tap *tap)
-{
-    struct pw_conn *ours;
-    struct pw_conn *theirs;
-    rig_init(rig);
-    assert_int_equal(pw_memory_pair(&ours, &theirs, NULL), PYWATT_OK);
-    rig_connect_over(rig, tap_init(tap, ours), theirs);
-    rig_make_pipelined(rig);
-}
-
 /* Nothing of it left: it may go to another connection. */
 static void a_request_that_could_not_leave_is_unsent(void **state)
 {
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_failing(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
+    rig_make_pipelined(&rig);
     atomic_store(&tap.fail_sends, true);
     struct caller caller;
     caller_init(&caller, &rig, 1, LONG_MS);
@@ -363,7 +350,8 @@ static void replies_are_read_after_sending_failed(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_failing(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
+    rig_make_pipelined(&rig);
     struct posted answered;
     struct posted unanswered;
     struct taken taken;
@@ -394,7 +382,8 @@ static void a_sleeping_reader_learns_that_sending_failed(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_failing(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
+    rig_make_pipelined(&rig);
     struct caller a;
     struct caller b;
     struct taken taken;

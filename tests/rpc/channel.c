@@ -203,7 +203,7 @@ static void sixty_four_callers_of_a_killed_peer_are_back_at_once(void **state)
 
 /* ---- Posts ---------------------------------------------------------------------------------- */
 
-static void pump_until_run(struct pw_channel *channel, struct posted *posted)
+static void pump_channel(struct pw_channel *channel, struct posted *posted)
 {
     const int64_t deadline_ns = pw_test_deadline_ns(LONG_MS);
     while (atomic_load(&posted->runs) == 0 && pw_test_now_ns() < deadline_ns) {
@@ -233,19 +233,20 @@ static void posts_go_over_the_connection_that_there_is(void **state)
     assert_int_equal(pw_channel_connect(channel, (uint64_t)pw_test_deadline_ns(LONG_MS), NULL),
                      PYWATT_OK);
     assert_true(site_accept(0, &peer));
+    assert_false(pw_channel_pump_begin(channel, &fd));
     assert_int_equal(posted_post_on(&posted, channel, 1, LONG_MS), PYWATT_OK);
     assert_int_equal(pw_channel_pump_deadline(channel), posted.post.deadline_ns);
     pw_channel_pump_expire(channel);
     pw_channel_flush(channel);
     peer_answer(&peer, 1);
-    pump_until_run(channel, &posted);
+    pump_channel(channel, &posted);
     assert_true(posted.own_reply);
 
     /* The peer goes: the post fails, and there is no connection until somebody makes one. */
     assert_int_equal(posted_post_on(&posted, channel, 2, LONG_MS), PYWATT_OK);
     pw_channel_flush(channel);
     peer_end(&peer);
-    pump_until_run(channel, &posted);
+    pump_channel(channel, &posted);
     assert_int_equal(posted.status, PYWATT_CHANNEL);
     assert_false(pw_channel_connected(channel));
     assert_int_equal(posted_post_on(&posted, channel, 3, LONG_MS), PYWATT_CONNECTION);
@@ -262,76 +263,6 @@ static void posts_go_over_the_connection_that_there_is(void **state)
     pw_channel_stop(channel);
     pw_channel_free(channel);
     assert_int_equal(atomic_load(&posted.runs), 0);
-    peer_end(&peer);
-    sites_end();
-}
-
-/* ---- Close and stop ------------------------------------------------------------------------- */
-
-static void closing_fails_all_who_are_under_way(void **state)
-{
-    (void)state;
-    struct pw_endpoint endpoints[SITES];
-    struct pw_channel *channel = start(endpoints);
-    struct peer peer;
-    struct taken taken;
-    struct caller callers[8];
-    call_and_answer(channel, &peer, true);
-    for (uint32_t i = 0; i < 8; i++) {
-        caller_init_on(&callers[i], channel, i, LONG_MS);
-        caller_start(&callers[i]);
-        assert_true(peer_take(&peer, &taken));
-    }
-    const int64_t closed_ns = pw_test_now_ns();
-    pw_channel_stop(channel);
-    for (uint32_t i = 0; i < 8; i++) {
-        caller_join(&callers[i]);
-        assert_int_equal(callers[i].status, PYWATT_CLOSED);
-        assert_true(caller_ended_after_ms(&callers[i], closed_ns) < SOON_MS);
-    }
-    caller_init_on(&callers[0], channel, 1, LONG_MS);
-    caller_run(&callers[0]);
-    assert_int_equal(callers[0].status, PYWATT_CLOSED);
-    pw_channel_free(channel);
-    pw_channel_free(NULL);
-    peer_end(&peer);
-    sites_end();
-}
-
-struct stopper {
-    struct pw_channel *channel;
-    pthread_t thread;
-    atomic_bool stopped;
-};
-
-static void *stop_main(void *user)
-{
-    struct stopper *stopper = user;
-    pw_channel_stop(stopper->channel);
-    atomic_store(&stopper->stopped, true);
-    return NULL;
-}
-
-/* The pump between its two functions is inside. */
-static void stop_waits_for_the_pump(void **state)
-{
-    (void)state;
-    struct pw_endpoint endpoints[SITES];
-    struct stopper stopper = {.channel = start(endpoints)};
-    struct peer peer;
-    struct posted posted;
-    struct pollfd fd;
-    call_and_answer(stopper.channel, &peer, true);
-    assert_int_equal(posted_post_on(&posted, stopper.channel, 1, LONG_MS), PYWATT_OK);
-    assert_true(pw_channel_pump_begin(stopper.channel, &fd));
-    assert_int_equal(pthread_create(&stopper.thread, NULL, stop_main, &stopper), 0);
-    assert_int_equal(poll(&fd, 1, LONG_MS), 1);
-    pause_ms(20);
-    assert_false(atomic_load(&stopper.stopped));
-    pw_channel_pump_end(stopper.channel, fd.revents);
-    assert_int_equal(pthread_join(stopper.thread, NULL), 0);
-    assert_int_equal(posted.status, PYWATT_CLOSED);
-    pw_channel_free(stopper.channel);
     peer_end(&peer);
     sites_end();
 }
@@ -459,8 +390,6 @@ int main(void)
         cmocka_unit_test(who_waited_for_a_turn_goes_on_to_a_new_connection),
         cmocka_unit_test(sixty_four_callers_of_a_killed_peer_are_back_at_once),
         cmocka_unit_test(posts_go_over_the_connection_that_there_is),
-        cmocka_unit_test(closing_fails_all_who_are_under_way),
-        cmocka_unit_test(stop_waits_for_the_pump),
         cmocka_unit_test(calls_survive_connections_that_come_and_go),
     };
     return PW_TEST_RUN(cases);

@@ -5,41 +5,16 @@
  */
 #include "site.h"
 
-#include "rpc/channel_impl.h"
-
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     LONG_MS = 5000,
     SHORT_MS = 60,
     SOON_MS = 100
 };
-
-static bool has_inside(struct pw_channel *channel, size_t count)
-{
-    pw_mutex_lock(&channel->lock);
-    const bool has = channel->inside == count;
-    pw_mutex_unlock(&channel->lock);
-    return has;
-}
-
-struct inside {
-    struct pw_channel *channel;
-    size_t count;
-};
-
-static bool is_inside(void *user)
-{
-    const struct inside *expected = user;
-    return has_inside(expected->channel, expected->count);
-}
-
-/* Waits until `count` threads are busy with getting a connection. */
-static bool wait_inside(struct pw_channel *channel, size_t count)
-{
-    struct inside expected = {channel, count};
-    return pw_test_wait_until(is_inside, &expected, LONG_MS);
-}
 
 static void a_call_connects_when_there_is_no_connection(void **state)
 {
@@ -94,7 +69,7 @@ static void one_thread_connects_for_all(void **state)
         caller_init_on(&callers[i], channel, i, LONG_MS);
         caller_start(&callers[i]);
     }
-    assert_true(wait_inside(channel, 16));
+    assert_true(site_wait_inside(channel, 16));
     site_set(0, SITE_UP);
     struct peer peer;
     assert_true(site_accept(0, &peer));
@@ -122,7 +97,7 @@ static void without_a_policy_one_failed_attempt_fails_all_who_wait(void **state)
         caller_init_on(&callers[i], channel, i, LONG_MS);
         caller_start(&callers[i]);
     }
-    assert_true(wait_inside(channel, 8));
+    assert_true(site_wait_inside(channel, 8));
     site_set(0, SITE_DOWN);
     for (uint32_t i = 0; i < 8; i++) {
         caller_join(&callers[i]);
@@ -395,109 +370,56 @@ static void an_endpoint_that_hangs_up_is_left_for_the_next(void **state)
     sites_end();
 }
 
-/* ---- Close ---------------------------------------------------------------------------------- */
+/* ---- No descriptor left --------------------------------------------------------------------- */
 
-static void closing_cuts_connecting_short(void **state)
+enum {
+    FEW_FDS = 64
+};
+
+static void running_out_of_descriptors_is_told(void **state)
 {
     (void)state;
     struct pw_endpoint endpoints[SITES];
     sites_init();
-    site_set(0, SITE_HANGS);
-    const struct pw_channel_options options = site_options(endpoints, 1);
-    struct pw_channel *channel = site_channel(&options);
-    struct caller callers[4];
-    for (uint32_t i = 0; i < 4; i++) {
-        caller_init_on(&callers[i], channel, i, LONG_MS);
-        caller_start(&callers[i]);
-    }
-    assert_true(wait_inside(channel, 4));
-    const int64_t closed_ns = pw_test_now_ns();
-    pw_channel_close(channel);
-    for (uint32_t i = 0; i < 4; i++) {
-        caller_join(&callers[i]);
-        assert_int_equal(callers[i].status, PYWATT_CLOSED);
-        assert_int_equal(callers[i].error.status, PYWATT_CLOSED);
-        assert_true(caller_ended_after_ms(&callers[i], closed_ns) < SOON_MS);
-    }
-    assert_int_equal(pw_channel_connect(channel, PW_DEADLINE_NEVER, NULL), PYWATT_CLOSED);
-    pw_channel_free(channel);
-    sites_end();
-}
-
-static void closing_cuts_a_pause_short(void **state)
-{
-    (void)state;
-    struct pw_endpoint endpoints[SITES];
-    sites_init();
-    struct pw_channel_options options = site_options(endpoints, 1);
-    options.backoff = fixed_pauses(60000, 0);
-    struct pw_channel *channel = site_channel(&options);
-    struct caller caller;
-    caller_init_on(&caller, channel, 1, LONG_MS);
-    caller_start(&caller);
-    assert_true(site_wait_dials(0, 1));
-    const int64_t closed_ns = pw_test_now_ns();
-    pw_channel_close(channel);
-    caller_join(&caller);
-    assert_int_equal(caller.status, PYWATT_CLOSED);
-    assert_true(caller_ended_after_ms(&caller, closed_ns) < SOON_MS);
-    pw_channel_free(channel);
-    sites_end();
-}
-
-/* A connection that is made after the close is not kept. */
-static void a_connection_that_comes_after_the_close_is_not_kept(void **state)
-{
-    (void)state;
-    struct pw_endpoint endpoints[SITES];
-    sites_init();
-    const size_t fds = pw_test_open_fds();
-    site_set(0, SITE_DEAF);
-    const struct pw_channel_options options = site_options(endpoints, 1);
-    struct pw_channel *channel = site_channel(&options);
-    struct caller caller;
-    struct peer peer;
-    caller_init_on(&caller, channel, 1, LONG_MS);
-    caller_start(&caller);
-    assert_true(site_wait_dials(0, 1));
-    pw_channel_close(channel);
-    assert_false(atomic_load(&caller.finished));
     site_set(0, SITE_UP);
-    caller_join(&caller);
-    assert_int_equal(caller.status, PYWATT_CLOSED);
+    const size_t fds = pw_test_open_fds();
+    const struct pw_channel_options options = site_options(endpoints, 1);
+    struct pw_channel *channel = site_channel(&options);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {.rlim_cur = FEW_FDS, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int filler[FEW_FDS];
+    size_t filled = 0;
+    while (filled < FEW_FDS && (filler[filled] = eventfd(0, 0)) >= 0) {
+        filled++;
+    }
+    assert_true(filled >= 2);
+
+    struct pw_channel *other;
+    struct pywatt_error error;
+    assert_int_equal(pw_channel_new(&options, &other, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "no descriptor for a channel: "));
+    /* Enough for a connection, and none to wait on it. */
+    close(filler[--filled]);
+    close(filler[--filled]);
+    assert_int_equal(pw_channel_connect(channel, (uint64_t)pw_test_deadline_ns(LONG_MS), &error),
+                     PYWATT_CONNECTION);
+    assert_non_null(strstr(error.text, "site:0: no descriptor to wait on: "));
+    struct peer peer;
     assert_true(site_accept(0, &peer));
-    assert_false(pw_channel_connected(channel));
+    peer_end(&peer);
+
+    while (filled > 0) {
+        close(filler[--filled]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(pw_channel_connect(channel, PW_DEADLINE_NEVER, &error), PYWATT_OK);
+    assert_true(site_accept(0, &peer));
     pw_channel_free(channel);
     peer_end(&peer);
     assert_int_equal(pw_test_open_fds(), fds);
     sites_end();
-}
-
-static void closing_while_a_connection_comes_leaves_nothing_behind(void **state)
-{
-    (void)state;
-    for (unsigned round = 0; round < 50; round++) {
-        struct pw_endpoint endpoints[SITES];
-        sites_init();
-        const size_t fds = pw_test_open_fds();
-        site_set(0, SITE_HANGS);
-        const struct pw_channel_options options = site_options(endpoints, 1);
-        struct pw_channel *channel = site_channel(&options);
-        struct caller caller;
-        caller_init_on(&caller, channel, 1, LONG_MS);
-        caller_start(&caller);
-        assert_true(site_wait_dials(0, 1));
-        site_set(0, SITE_UP);
-        pw_channel_free(channel);
-        caller_join(&caller);
-        assert_int_equal(caller.status, PYWATT_CLOSED);
-        struct peer peer;
-        if (site_try_accept(0, &peer)) {
-            peer_end(&peer);
-        }
-        assert_int_equal(pw_test_open_fds(), fds);
-        sites_end();
-    }
 }
 
 int main(void)
@@ -515,10 +437,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_that_swallows_everything_gets_a_fair_share),
         cmocka_unit_test(hanging_up_at_once_counts_as_a_failed_attempt),
         cmocka_unit_test(an_endpoint_that_hangs_up_is_left_for_the_next),
-        cmocka_unit_test(closing_cuts_connecting_short),
-        cmocka_unit_test(closing_cuts_a_pause_short),
-        cmocka_unit_test(a_connection_that_comes_after_the_close_is_not_kept),
-        cmocka_unit_test(closing_while_a_connection_comes_leaves_nothing_behind),
+        cmocka_unit_test(running_out_of_descriptors_is_told),
     };
     return PW_TEST_RUN(cases);
 }

@@ -214,7 +214,7 @@ static enum pywatt_status post(struct pw_channel *channel, struct counted *count
                            &counted->post, NULL);
 }
 
-static void pump_until_run(struct pw_channel *channel, const struct counted *counted)
+static void pump_channel(struct pw_channel *channel, const struct counted *counted)
 {
     struct pollfd fd;
     while (counted->runs == 0 && pw_channel_pump_begin(channel, &fd)) {
@@ -249,7 +249,7 @@ static void neither_calls_nor_posts_take_memory(void **state)
         }
         pw_channel_flush(channel);
         for (unsigned i = 0; i < 32; i++) {
-            pump_until_run(channel, &posted[i]);
+            pump_channel(channel, &posted[i]);
             assert_int_equal(posted[i].runs, 1);
             assert_int_equal(posted[i].status, PYWATT_OK);
         }
@@ -295,7 +295,7 @@ static enum pywatt_status everything(const struct pw_channel_options *options, b
         status = post(channel, &counted);
         if (status == PYWATT_OK) {
             pw_channel_flush(channel);
-            pump_until_run(channel, &counted);
+            pump_channel(channel, &counted);
             assert_int_equal(counted.runs, 1);
             status = counted.status;
         } else {

@@ -5,8 +5,6 @@
 #include "rig.h"
 #include "tap.h"
 
-#include "transport/memory.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,16 +12,6 @@ enum {
     LONG_MS = 5000,
     SOON_MS = 100
 };
-
-/* A rig whose own end is tapped. */
-static void start_tapped(struct rig *rig, struct tap *tap)
-{
-    struct pw_conn *ours;
-    struct pw_conn *theirs;
-    rig_init(rig);
-    assert_int_equal(pw_memory_pair(&ours, &theirs, NULL), PYWATT_OK);
-    rig_connect_over(rig, tap_init(tap, ours), theirs);
-}
 
 static void a_reply_finds_its_caller(void **state)
 {
@@ -72,7 +60,7 @@ static void a_reply_may_come_before_its_caller_waits(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_tapped(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
     rig_make_pipelined(&rig);
     struct caller a;
     struct caller b;
@@ -107,7 +95,7 @@ static void a_reply_may_lie_there_before_anybody_reads(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_tapped(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
     struct caller a;
     atomic_store(&tap.hold_sends, true);
     caller_go(&a, &rig, 1, LONG_MS);
@@ -335,7 +323,7 @@ static void replies_may_come_byte_by_byte(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_tapped(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
     rig_make_pipelined(&rig);
     atomic_store(&tap.receive_at_most, 1);
     struct caller callers[4];
@@ -423,7 +411,7 @@ static void bytes_that_poll_does_not_know_of_are_read(void **state)
     (void)state;
     struct rig rig;
     struct tap tap;
-    start_tapped(&rig, &tap);
+    rig_start_tapped(&rig, &tap);
     rig_make_pipelined(&rig);
     atomic_store(&tap.keeps_back, true);
     atomic_store(&tap.receive_at_most, 100);

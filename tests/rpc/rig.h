@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * rig.h - what the tests of src/rpc share: a peer that the test's main thread plays by hand, callers
- * in threads, posts that remember how they ended, a clock that the test holds.
+ * rig.h - what the tests of src/rpc share: a correlator with a peer at its other end, callers in
+ * threads, posts that remember how they ended, a clock that the test holds.
  *
- * The peer is no thread: the main thread takes requests and answers them when, and how, the test
- * wants. Beats carry a number as the module's id, and answers carry it back in their error text, so
- * that a reply which reached the wrong caller is seen.
+ * Beats carry a number as the module's id, and the peer's answers carry it back, so that a reply
+ * which reached the wrong caller is seen.
  */
 #ifndef PW_TESTS_RPC_RIG_H
 #define PW_TESTS_RPC_RIG_H
 
+#include "peer.h"
 #include "pw_test.h"
 
 #include "base/arena.h"
@@ -22,44 +22,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-/* ---- The peer ------------------------------------------------------------------------------ */
-
-struct peer {
-    struct pw_conn *conn;
-    const struct pw_codec_ops *codec;
-    struct pw_buffer in;
-    struct pw_buffer out; /* held back until peer_send */
-};
-
-struct taken {
-    struct pywatt_uuid request_id;
-    enum pw_operation operation;
-    uint32_t number;
-};
-
-void peer_init(struct peer *peer, struct pw_conn *conn);
-void peer_end(struct peer *peer);
-
-/* Waits for the next request; false if none comes for long. */
-bool peer_take(struct peer *peer, struct taken *taken);
-
-/* Whether a byte is there to be taken now. */
-bool peer_has_input(struct peer *peer);
-
-/* Puts an answer behind what peer_send will send. */
-void peer_put_reply(struct peer *peer, const struct taken *taken);
-void peer_put_reply_without_id(struct peer *peer, const struct taken *taken);
-void peer_put_long_reply(struct peer *peer, const struct taken *taken, size_t text_len);
-void peer_put_frame(struct peer *peer, uint8_t format, const void *payload, size_t len);
-void peer_put_bytes(struct peer *peer, const void *bytes, size_t len);
-
-/* Sends all of it at once; the second sends the first `len` bytes of it only. */
-void peer_send(struct peer *peer);
-void peer_send_some(struct peer *peer, size_t len);
-
-/* Takes `count` requests and answers each at once. */
-void peer_answer(struct peer *peer, size_t count);
 
 /* ---- A correlator over a pair of ends ------------------------------------------------------- */
 
@@ -168,6 +130,12 @@ enum pywatt_status posted_post(struct posted *posted, struct rig *rig, uint32_t 
 enum pywatt_status posted_post_on(struct posted *posted, struct pw_channel *channel,
                                   uint32_t number, unsigned timeout_ms);
 bool posted_wait(struct posted *posted);
+
+/* One turn of a pump: true if it had the reader's role. */
+bool pump_once(struct rig *rig, int timeout_ms);
+
+/* Turns of a pump until that post's `done` has run, once. */
+void pump_until_run(struct rig *rig, struct posted *posted);
 
 /* A beat with that number, borrowing nothing. */
 void make_beat(struct pw_request *request, uint32_t number);

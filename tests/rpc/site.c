@@ -6,6 +6,7 @@
 #include "site.h"
 
 #include "base/error.h"
+#include "rpc/channel_impl.h"
 #include "transport/memory.h"
 
 #include <poll.h>
@@ -212,4 +213,29 @@ struct pw_channel *site_channel(const struct pw_channel_options *options)
         fail_msg("no channel: %s", error.text);
     }
     return channel;
+}
+
+static bool has_inside(struct pw_channel *channel, size_t count)
+{
+    pw_mutex_lock(&channel->lock);
+    const bool has = channel->inside == count;
+    pw_mutex_unlock(&channel->lock);
+    return has;
+}
+
+struct inside {
+    struct pw_channel *channel;
+    size_t count;
+};
+
+static bool is_inside(void *user)
+{
+    const struct inside *expected = user;
+    return has_inside(expected->channel, expected->count);
+}
+
+bool site_wait_inside(struct pw_channel *channel, size_t count)
+{
+    struct inside expected = {channel, count};
+    return pw_test_wait_until(is_inside, &expected, PEER_PATIENCE_MS);
 }

@@ -48,4 +48,7 @@ struct pw_backoff fixed_pauses(uint32_t delay_ms, uint32_t max_attempts);
 
 struct pw_channel *site_channel(const struct pw_channel_options *options);
 
+/* Waits until `count` threads are busy with getting a connection. */
+bool site_wait_inside(struct pw_channel *channel, size_t count);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "transport/memory.h"
 
 #include <poll.h>
 #include <string.h>
@@ -128,6 +129,15 @@ void tap_end(struct tap *tap)
 {
     sem_destroy(&tap->held);
     sem_destroy(&tap->go);
+}
+
+void rig_start_tapped(struct rig *rig, struct tap *tap)
+{
+    struct pw_conn *ours;
+    struct pw_conn *theirs;
+    rig_init(rig);
+    assert_int_equal(pw_memory_pair(&ours, &theirs, NULL), PYWATT_OK);
+    rig_connect_over(rig, tap_init(tap, ours), theirs);
 }
 
 void tap_wait_held(struct tap *tap)

@@ -6,6 +6,8 @@
 #ifndef PW_TESTS_RPC_TAP_H
 #define PW_TESTS_RPC_TAP_H
 
+#include "rig.h"
+
 #include "transport/transport.h"
 
 #include <semaphore.h>
@@ -29,6 +31,9 @@ struct tap {
 /* `inner` is consumed; `tap` is the caller's, and outlives the connection. */
 struct pw_conn *tap_init(struct tap *tap, struct pw_conn *inner);
 void tap_end(struct tap *tap);
+
+/* rig_start, with the correlator's own end tapped. */
+void rig_start_tapped(struct rig *rig, struct tap *tap);
 
 void tap_wait_held(struct tap *tap);
 void tap_let_go(struct tap *tap);
