@@ -197,11 +197,12 @@ pywatt_capabilities_add_message_type(struct pywatt_capabilities *capabilities,
 
 /*
  * Sets an additional capability to any JSON value, given as its text (`"true"`, `"[1,2]"`,
- * `"\"text\""`). The text is checked strictly (RFC 8259, UTF-8, no duplicate keys, depth of
- * PYWATT_JSON_DEPTH_MAX) and copied without the white space between its tokens; numbers keep
- * their spelling. PYWATT_JSON_VALUE_MAX bounds what is stored; with white space the text may have
- * four times as much. A key that is there gets the new value. PYWATT_SERIALIZATION if `json_text`
- * is not one JSON value, else the statuses at the top.
+ * `"\"text\""`). The text is checked (RFC 8259, UTF-8, no lone surrogate escape, depth of
+ * PYWATT_JSON_DEPTH_MAX) and copied without the white space between its tokens, else as it is
+ * spelled: numbers, escapes, the order of members, and members that stand twice. PYWATT_JSON_VALUE_MAX
+ * bounds what is stored; with white space the text may have four times as much. A key that is there
+ * gets the new value. PYWATT_SERIALIZATION if `json_text` is not one JSON value, else the statuses at
+ * the top.
  */
 PYWATT_API enum pywatt_status
 pywatt_capabilities_set_capability(struct pywatt_capabilities *capabilities, const char *key,

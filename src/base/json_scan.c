@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * json_scan.c - the strict scanner of json_scan.h. No state: any thread, no lock, no heap, and the
- * same small stack whatever the text nests, since the chain of open containers stands in the tape
- * itself (`next` of an open container is its parent until it closes).
+ * json_scan.c - the scanner of json_scan.h. No state: any thread, no lock, no heap, and the same
+ * small stack whatever the text nests, since the chain of open containers stands in the tape itself
+ * (`next` of an open container is its parent until it closes).
  *
- * Keys that stand twice are found by json_keys.c; the readers of a tape are in json_text.c.
+ * The readers of a tape are in json_text.c.
  */
 #include "base/json_scan.h"
 
@@ -12,7 +12,7 @@
 #include "base/json_private.h"
 #include "base/utf8.h"
 
-#define NO_PARENT PW_JSON_NO_TOKEN
+#define NO_PARENT UINT32_MAX
 
 struct scanner {
     const uint8_t *base;
@@ -117,9 +117,6 @@ static enum pywatt_status scan_unicode_escape(struct scanner *s, const uint8_t *
     const int unit = pw_json_hex4(at + 2, s->end);
     if (unit < 0) {
         return malformed(s, at, "\\u without four hex digits");
-    }
-    if (unit == 0) {
-        return malformed(s, at, "U+0000 in a string");
     }
     if (pw_json_is_low_surrogate(unit)) {
         return malformed(s, at, "a low surrogate without a high one");
@@ -291,24 +288,14 @@ static enum pywatt_status open_container(struct scanner *s, struct pw_json_token
 }
 
 /* s->at is at the closing bracket of the innermost container. */
-static enum pywatt_status close_container(struct scanner *s)
+static void close_container(struct scanner *s)
 {
     struct pw_json_token *token = &s->tokens[s->open];
-    const uint32_t self = s->open;
     s->at++;
     token->len = (uint32_t)(s->at - s->base) - token->offset;
     s->open = token->next;
     token->next = s->count;
     s->depth--;
-    if (token->kind != PW_JSON_OBJECT || token->children < 2) {
-        return PYWATT_OK;
-    }
-    const uint32_t twice =
-        pw_json_duplicate_key(s->base, s->tokens, s->count, self + 1, token->children);
-    if (twice == PW_JSON_NO_TOKEN) {
-        return PYWATT_OK;
-    }
-    return malformed(s, s->base + s->tokens[twice].offset, "a key for the second time");
 }
 
 /* ---- The scan ----------------------------------------------------------------------------- */
@@ -405,7 +392,8 @@ static enum pywatt_status begin_value(struct scanner *s, bool *complete)
     skip_space(s);
     /* In ASCII a closing bracket or brace stands two behind its opening one. */
     if (s->at < s->end && *s->at == bracket + 2) {
-        return close_container(s);
+        close_container(s);
+        return PYWATT_OK;
     }
     *complete = false;
     return bracket == '{' ? scan_key(s) : PYWATT_OK;
@@ -431,10 +419,7 @@ static enum pywatt_status end_value(struct scanner *s)
         if (*s->at != (object ? '}' : ']')) {
             return malformed(s, s->at, "a comma or a closing bracket is missing here");
         }
-        enum pywatt_status status = close_container(s);
-        if (status != PYWATT_OK) {
-            return status;
-        }
+        close_container(s);
     }
     return PYWATT_OK;
 }

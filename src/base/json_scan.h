@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * json_scan.h - the strict gate in front of every use of JSON: one pass over the bytes that checks
- * the whole text (RFC 8259 grammar, UTF-8, no U+0000 raw or escaped, no lone surrogate escape, no
- * duplicate key in an object, depth, number of values, length of strings, all input consumed), and
- * leaves a tape of tokens that later readers walk without checking again. No lock, no state; any
- * thread. Stands in base since the model checks JSON values of capabilities with it, and the codec
- * reads messages with it.
+ * json_scan.h - the gate in front of every use of JSON: one pass over the bytes that checks the whole
+ * text (RFC 8259 grammar, UTF-8, no lone surrogate escape, depth, number of values, length of
+ * strings, all input consumed), and leaves a tape of tokens that later readers walk without checking
+ * again. No lock, no state; any thread. Stands in base since the model checks JSON values of
+ * capabilities with it, and the codec reads messages with it.
+ *
+ * What the grammar allows but a message must not have is refused where values get a meaning: a
+ * member that stands twice and U+0000 in a text, by the readers of messages and the model's checks.
+ * A value that nobody here looks into may have both.
  */
 #ifndef PW_BASE_JSON_SCAN_H
 #define PW_BASE_JSON_SCAN_H
@@ -62,11 +65,18 @@ enum pywatt_status pw_json_scan(struct pw_span text, const struct pw_json_limits
 struct pw_str pw_json_raw(struct pw_span text, const struct pw_json_token *token);
 
 /*
- * The string's value: the raw characters if nothing is escaped, else unescaped into `arena`. False
- * when the arena has no room.
+ * The string's value: the raw characters if nothing is escaped, else unescaped into `arena`; then it
+ * may have a NUL in it. False when the arena has no room.
  */
 bool pw_json_string(struct pw_span text, const struct pw_json_token *token, struct pw_arena *arena,
                     struct pw_str *out);
+
+/*
+ * The character at *at, moving *at behind it: itself, or what a \u escape of an ASCII character
+ * stands for; -1 for any other escape. Among the raw characters of a string, which need not have been
+ * scanned; *at is before `end`.
+ */
+int pw_json_plain_char(const uint8_t **at, const uint8_t *end);
 
 /*
  * Writes the value at tokens[index] without white space to `out`, which has room for the token's

@@ -51,7 +51,7 @@ static unsigned put_utf8(uint32_t point, uint8_t *out)
     return 4;
 }
 
-/* Reads the escape at *at, puts its bytes to `out` (room for 4), moves *at behind it. */
+/* Reads the escape at *at, puts its bytes to `out`, moves *at behind it; returns how many. */
 static unsigned unescape_one(const uint8_t **at, const uint8_t *end, uint8_t *out)
 {
     static const char from[] = "bfnrt";
@@ -73,29 +73,20 @@ static unsigned unescape_one(const uint8_t **at, const uint8_t *end, uint8_t *ou
     return put_utf8(point, out);
 }
 
-int pw_json_unescaper_next(struct pw_json_unescaper *u)
+/* The characters behind `raw` without their escapes, in `out`; returns how many bytes they are. */
+static size_t unescape(struct pw_str raw, uint8_t *out)
 {
-    if (u->from < u->to) {
-        return u->pending[u->from++];
+    const uint8_t *at = (const uint8_t *)raw.data;
+    const uint8_t *const end = at + raw.len;
+    size_t len = 0;
+    while (at < end) {
+        if (*at == '\\') {
+            len += unescape_one(&at, end, out + len);
+        } else {
+            out[len++] = *at++;
+        }
     }
-    if (u->at == u->end) {
-        return -1;
-    }
-    if (*u->at != '\\') {
-        return *u->at++;
-    }
-    u->from = 1;
-    u->to = unescape_one(&u->at, u->end, u->pending);
-    return u->pending[0];
-}
-
-void pw_json_unescaper_init(struct pw_json_unescaper *u, const uint8_t *base,
-                            const struct pw_json_token *token)
-{
-    *u = (struct pw_json_unescaper){
-        .at = base + token->offset + 1,
-        .end = base + token->offset + token->len - 1,
-    };
+    return len;
 }
 
 struct pw_str pw_json_raw(struct pw_span text, const struct pw_json_token *token)
@@ -116,14 +107,21 @@ bool pw_json_string(struct pw_span text, const struct pw_json_token *token, stru
     if (value == NULL) {
         return false;
     }
-    struct pw_json_unescaper u;
-    pw_json_unescaper_init(&u, text.data, token);
-    size_t len = 0;
-    for (int byte = pw_json_unescaper_next(&u); byte >= 0; byte = pw_json_unescaper_next(&u)) {
-        value[len++] = (char)byte;
-    }
-    *out = (struct pw_str){value, len};
+    *out = (struct pw_str){value, unescape(raw, (uint8_t *)value)};
     return true;
+}
+
+int pw_json_plain_char(const uint8_t **at, const uint8_t *end)
+{
+    if (**at != '\\') {
+        return *(*at)++;
+    }
+    if (end - *at < 6 || (*at)[1] != 'u') {
+        return -1;
+    }
+    const int unit = pw_json_hex4(*at + 2, end);
+    *at += 6;
+    return unit < 0x80 ? unit : -1;
 }
 
 size_t pw_json_compact(struct pw_span text, const struct pw_json_token *tokens, uint32_t index,

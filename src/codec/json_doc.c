@@ -10,9 +10,6 @@
 
 #include <stdio.h>
 
-/* The longest key that any message of ours has, if every character of it is escaped. */
-#define ESCAPED_KEY_MAX 160
-
 /* Places deeper than this are not told in full. */
 #define PLACE_DEPTH 8
 
@@ -114,47 +111,53 @@ enum pywatt_status pw_json_open(struct pw_json_doc *doc, struct pw_span payload,
 
 /* ---- Members ------------------------------------------------------------------------------ */
 
-static bool escaped_key_is(const struct pw_json_doc *doc, const struct pw_json_token *key,
-                           struct pw_str name)
+bool pw_json_escaped_key_is(struct pw_str raw, struct pw_str name)
 {
-    _Alignas(max_align_t) char storage[ESCAPED_KEY_MAX + 32];
-    struct pw_arena arena;
-    struct pw_str value;
-    pw_arena_init_with(&arena, sizeof(storage), storage, sizeof(storage));
-    const bool same = key->len <= ESCAPED_KEY_MAX &&
-                      pw_json_string(doc->text, key, &arena, &value) && pw_str_equal(value, name);
-    pw_arena_destroy(&arena);
-    return same;
-}
-
-static inline bool key_is(const struct pw_json_doc *doc, const struct pw_json_token *key,
-                          struct pw_str name)
-{
-    if (key->escaped) {
-        return escaped_key_is(doc, key, name);
+    const uint8_t *at = (const uint8_t *)raw.data;
+    const uint8_t *const end = at + raw.len;
+    for (size_t i = 0; i < name.len; i++) {
+        if (at == end || pw_json_plain_char(&at, end) != name.data[i]) {
+            return false;
+        }
     }
-    return key->len == name.len + 2 &&
-           memcmp(doc->text.data + key->offset + 1, name.data, name.len) == 0;
+    return at == end;
 }
 
 void pw_json_find(const struct pw_json_doc *doc, uint32_t object, const struct pw_str *keys,
                   size_t count, uint32_t *found)
 {
+    uint32_t seen = 0;
     for (size_t i = 0; i < count; i++) {
         found[i] = PW_JSON_ABSENT;
     }
     const uint32_t end = doc->tokens[object].next;
     for (uint32_t key = object + 1; key < end; key = doc->tokens[key + 1].next) {
-        if (doc->tokens[key + 1].kind == PW_JSON_NULL) {
+        const struct pw_str raw = pw_json_raw(doc->text, &doc->tokens[key]);
+        size_t i = 0;
+        while (i < count && !pw_json_key_is(raw, doc->tokens[key].escaped, keys[i])) {
+            i++;
+        }
+        if (i == count) {
             continue;
         }
-        for (size_t i = 0; i < count; i++) {
-            if (key_is(doc, &doc->tokens[key], keys[i])) {
-                found[i] = key + 1;
-                break;
-            }
+        if (seen & UINT32_C(1) << i) {
+            found[i] = PW_JSON_TWICE;
+        } else if (doc->tokens[key + 1].kind != PW_JSON_NULL) {
+            found[i] = key + 1;
+        }
+        seen |= UINT32_C(1) << i;
+    }
+}
+
+enum pywatt_status pw_json_once(const struct pw_json_doc *doc, const struct pw_json_place *in,
+                                const struct pw_str *keys, size_t count, const uint32_t *found)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (found[i] == PW_JSON_TWICE) {
+            return pw_json_wrong(doc, in, keys[i].data, PYWATT_SERIALIZATION, "stands twice");
         }
     }
+    return PYWATT_OK;
 }
 
 /* ---- Values ------------------------------------------------------------------------------- */
@@ -172,6 +175,9 @@ enum pywatt_status pw_json_expect(const struct pw_json_doc *doc, const struct pw
     if (token == PW_JSON_ABSENT) {
         return pw_json_wrong(doc, in, name, PYWATT_SERIALIZATION, "is missing");
     }
+    if (token == PW_JSON_TWICE) {
+        return pw_json_wrong(doc, in, name, PYWATT_SERIALIZATION, "stands twice");
+    }
     if (doc->tokens[token].kind != kind) {
         return pw_json_wrong(doc, in, name, PYWATT_SERIALIZATION, must_be[kind]);
     }
@@ -184,6 +190,10 @@ enum pywatt_status pw_json_text(const struct pw_json_doc *doc, const struct pw_j
     enum pywatt_status status = pw_json_expect(doc, in, name, token, PW_JSON_STRING);
     if (status == PYWATT_OK && !pw_json_string(doc->text, &doc->tokens[token], doc->arena, out)) {
         status = pw_json_no_room(doc);
+    }
+    if (status == PYWATT_OK && doc->tokens[token].escaped &&
+        memchr(out->data, '\0', out->len) != NULL) {
+        status = pw_json_wrong(doc, in, name, PYWATT_SERIALIZATION, "must not have U+0000 in it");
     }
     return status;
 }
@@ -202,7 +212,7 @@ enum pywatt_status pw_json_uuid(const struct pw_json_doc *doc, const struct pw_j
 enum pywatt_status pw_json_bool(const struct pw_json_doc *doc, const struct pw_json_place *in,
                                 const char *name, uint32_t token, bool *out)
 {
-    if (token != PW_JSON_ABSENT && doc->tokens[token].kind == PW_JSON_TRUE) {
+    if (pw_json_is(doc, token, PW_JSON_TRUE)) {
         *out = true;
         return PYWATT_OK;
     }
@@ -249,7 +259,7 @@ enum pywatt_status pw_json_whole(const struct pw_json_doc *doc, const struct pw_
 {
     struct pw_str text;
     enum pywatt_status status;
-    if (as_text && token != PW_JSON_ABSENT && doc->tokens[token].kind == PW_JSON_STRING) {
+    if (as_text && pw_json_is(doc, token, PW_JSON_STRING)) {
         status = pw_json_text(doc, in, name, token, &text);
     } else {
         status = pw_json_expect(doc, in, name, token, PW_JSON_NUMBER);

@@ -38,26 +38,25 @@ static struct pw_str raw_value(const struct pw_json_doc *doc, uint32_t token)
 
 static enum pywatt_status read_entry(const struct pw_json_doc *doc,
                                      const struct pw_json_place *entry, uint32_t key_token,
-                                     bool any_json, pw_json_setter set, void *target)
+                                     const struct pw_json_map *map, void *target)
 {
     struct pw_str key;
     struct pw_str value;
     enum pywatt_status status = pw_json_text(doc, entry, NULL, key_token, &key);
-    if (status == PYWATT_OK && any_json) {
+    if (status == PYWATT_OK && map->any_json) {
         value = raw_value(doc, key_token + 1);
     } else if (status == PYWATT_OK) {
         status = pw_json_text(doc, entry, NULL, key_token + 1, &value);
     }
     if (status == PYWATT_OK) {
-        status = pw_json_from_model(doc, entry, NULL, set(target, key, value));
+        status = pw_json_from_model(doc, entry, NULL, map->set(target, key, value));
     }
     return status;
 }
 
 enum pywatt_status pw_json_read_entries(const struct pw_json_doc *doc,
                                         const struct pw_json_place *in, const char *name,
-                                        uint32_t token, bool any_json, pw_json_setter set,
-                                        void *target)
+                                        uint32_t token, const struct pw_json_map *map, void *target)
 {
     enum pywatt_status status = pw_json_expect(doc, in, name, token, PW_JSON_OBJECT);
     if (status != PYWATT_OK) {
@@ -68,16 +67,27 @@ enum pywatt_status pw_json_read_entries(const struct pw_json_doc *doc,
     const uint32_t end = doc->tokens[token].next;
     for (uint32_t key = token + 1; key < end && status == PYWATT_OK;
          key = doc->tokens[key + 1].next) {
-        status = read_entry(doc, &entry, key, any_json, set, target);
+        status = read_entry(doc, &entry, key, map, target);
         entry.index++;
+        /* A key that was there got the new value, and the map did not grow. */
+        if (status == PYWATT_OK && pywatt_string_map_count(map->get(target)) != entry.index) {
+            status = pw_json_wrong(doc, &here, NULL, PYWATT_SERIALIZATION, "has a key twice");
+        }
     }
     return status;
 }
 
-enum pywatt_status pw_json_set_in_map(void *map, struct pw_str key, struct pw_str value)
+static enum pywatt_status set_in_map(void *map, struct pw_str key, struct pw_str value)
 {
     return pw_string_map_set(map, key, value);
 }
+
+static const struct pywatt_string_map *get_map(const void *map)
+{
+    return map;
+}
+
+const struct pw_json_map pw_json_string_map = {.set = set_in_map, .get = get_map};
 
 /* ---- Module info -------------------------------------------------------------------------- */
 
@@ -128,6 +138,14 @@ static enum pywatt_status set_info_metadata(void *info, struct pw_str key, struc
     return pw_module_info_set_metadata(info, key, value);
 }
 
+static const struct pywatt_string_map *get_info_metadata(const void *info)
+{
+    return pywatt_module_info_metadata(info);
+}
+
+static const struct pw_json_map info_metadata = {.set = set_info_metadata,
+                                                 .get = get_info_metadata};
+
 static enum pywatt_status read_info_options(const struct pw_json_doc *doc,
                                             const struct pw_json_place *here,
                                             const uint32_t fields[INFO_FIELDS],
@@ -145,8 +163,8 @@ static enum pywatt_status read_info_options(const struct pw_json_doc *doc,
         }
     }
     if (status == PYWATT_OK && fields[INFO_METADATA] != PW_JSON_ABSENT) {
-        status = pw_json_read_entries(doc, here, "metadata", fields[INFO_METADATA], false,
-                                      set_info_metadata, info);
+        status = pw_json_read_entries(doc, here, "metadata", fields[INFO_METADATA], &info_metadata,
+                                      info);
     }
     return status;
 }
@@ -227,11 +245,24 @@ static enum pywatt_status set_env(void *registration, struct pw_str key, struct 
     return pw_string_map_put(&((struct pywatt_registration *)registration)->env, key, value);
 }
 
+static const struct pywatt_string_map *get_env(const void *registration)
+{
+    return pywatt_registration_env(registration);
+}
+
 static enum pywatt_status set_data(void *registration, struct pw_str key, struct pw_str json_text)
 {
     return pw_string_map_put_json(&((struct pywatt_registration *)registration)->additional_data,
                                   key, json_text);
 }
+
+static const struct pywatt_string_map *get_data(const void *registration)
+{
+    return pywatt_registration_additional_data(registration);
+}
+
+static const struct pw_json_map env_map = {.set = set_env, .get = get_env};
+static const struct pw_json_map data_map = {.set = set_data, .get = get_data, .any_json = true};
 
 static enum pywatt_status read_registration_maps(const struct pw_json_doc *doc,
                                                  const struct pw_json_place *here,
@@ -240,12 +271,11 @@ static enum pywatt_status read_registration_maps(const struct pw_json_doc *doc,
 {
     enum pywatt_status status = PYWATT_OK;
     if (fields[MODULE_ENV] != PW_JSON_ABSENT) {
-        status = pw_json_read_entries(doc, here, "env", fields[MODULE_ENV], false, set_env,
-                                      registration);
+        status = pw_json_read_entries(doc, here, "env", fields[MODULE_ENV], &env_map, registration);
     }
     if (status == PYWATT_OK && fields[MODULE_DATA] != PW_JSON_ABSENT) {
-        status = pw_json_read_entries(doc, here, "additional_data", fields[MODULE_DATA], true,
-                                      set_data, registration);
+        status = pw_json_read_entries(doc, here, "additional_data", fields[MODULE_DATA], &data_map,
+                                      registration);
     }
     return status;
 }

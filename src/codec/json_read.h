@@ -25,18 +25,26 @@ enum pywatt_status pw_json_read_registration(const struct pw_json_doc *doc,
                                              const struct pw_json_place *in, const char *name,
                                              uint32_t token, struct pywatt_registration **out);
 
+/* A map of an object of the model, and how it is filled. */
+struct pw_json_map {
+    enum pywatt_status (*set)(void *target, struct pw_str key, struct pw_str value);
+    /* Borrowed; may be NULL as long as nothing was set. */
+    const struct pywatt_string_map *(*get)(const void *target);
+    /* Values are of any type, and set to their exact characters; else they are strings. */
+    bool any_json;
+};
+
 /*
- * Calls `set` for each member of an object whose values are strings, or of any type if `any_json`
- * (then the value's exact characters are handed over).
+ * Fills a map of `target`, which is empty, from the members of an object. A key that stands twice is
+ * an error, while a value of any type may have such inside of it.
  */
-typedef enum pywatt_status (*pw_json_setter)(void *target, struct pw_str key, struct pw_str value);
 enum pywatt_status pw_json_read_entries(const struct pw_json_doc *doc,
                                         const struct pw_json_place *in, const char *name,
-                                        uint32_t token, bool any_json, pw_json_setter set,
+                                        uint32_t token, const struct pw_json_map *map,
                                         void *target);
 
-/* A setter whose target is a struct pywatt_string_map. */
-enum pywatt_status pw_json_set_in_map(void *map, struct pw_str key, struct pw_str value);
+/* The target is a struct pywatt_string_map. */
+extern const struct pw_json_map pw_json_string_map;
 
 /* A string of up to `max` bytes, as the model bounds it. */
 enum pywatt_status pw_json_read_bounded(const struct pw_json_doc *doc,

@@ -81,6 +81,14 @@ static enum pywatt_status set_endpoint_metadata(void *endpoint, struct pw_str ke
     return pw_endpoint_set_metadata(endpoint, key, value);
 }
 
+static const struct pywatt_string_map *get_endpoint_metadata(const void *endpoint)
+{
+    return pywatt_endpoint_metadata(endpoint);
+}
+
+static const struct pw_json_map endpoint_metadata = {.set = set_endpoint_metadata,
+                                                     .get = get_endpoint_metadata};
+
 static enum pywatt_status fill_endpoint(const struct pw_json_doc *doc,
                                         const struct pw_json_place *here,
                                         const uint32_t fields[ENDPOINT_FIELDS],
@@ -92,8 +100,8 @@ static enum pywatt_status fill_endpoint(const struct pw_json_doc *doc,
         status = read_scheme(doc, here, fields[ENDPOINT_SCHEME], endpoint);
     }
     if (status == PYWATT_OK && fields[ENDPOINT_METADATA] != PW_JSON_ABSENT) {
-        status = pw_json_read_entries(doc, here, "metadata", fields[ENDPOINT_METADATA], false,
-                                      set_endpoint_metadata, endpoint);
+        status = pw_json_read_entries(doc, here, "metadata", fields[ENDPOINT_METADATA],
+                                      &endpoint_metadata, endpoint);
     }
     return status;
 }
@@ -161,6 +169,15 @@ static enum pywatt_status set_additional(void *capabilities, struct pw_str key,
     return pw_capabilities_set_json(capabilities, key, json_text);
 }
 
+static const struct pywatt_string_map *get_additional(const void *capabilities)
+{
+    return pywatt_capabilities_additional(capabilities);
+}
+
+static const struct pw_json_map additional_map = {.set = set_additional,
+                                                  .get = get_additional,
+                                                  .any_json = true};
+
 static enum pywatt_status fill_capabilities(const struct pw_json_doc *doc,
                                             const struct pw_json_place *here,
                                             const uint32_t fields[CAPABILITIES_FIELDS],
@@ -174,7 +191,7 @@ static enum pywatt_status fill_capabilities(const struct pw_json_doc *doc,
     }
     if (status == PYWATT_OK && fields[ADDITIONAL] != PW_JSON_ABSENT) {
         status = pw_json_read_entries(doc, here, "additional_capabilities", fields[ADDITIONAL],
-                                      true, set_additional, capabilities);
+                                      &additional_map, capabilities);
     }
     return status;
 }

@@ -95,8 +95,8 @@ static enum pywatt_status read_heartbeat(const struct pw_json_doc *doc,
     if (details == NULL) {
         return pw_error_no_memory(doc->error);
     }
-    status = pw_json_read_entries(doc, &in_content, "details", fields[DETAILS], false,
-                                  pw_json_set_in_map, details);
+    status = pw_json_read_entries(doc, &in_content, "details", fields[DETAILS], &pw_json_string_map,
+                                  details);
     message->details = pywatt_string_map_count(details) > 0 ? details : NULL;
     return status;
 }
@@ -155,31 +155,49 @@ static enum pywatt_status unsupported(const struct pw_json_doc *doc, const char 
     return pw_error_set(doc->error, PYWATT_UNSUPPORTED, "%s", what);
 }
 
+/* What is asked for. PYWATT_UNSUPPORTED, or an error, if the message does not say so. */
+static enum pywatt_status read_operation(const struct pw_json_doc *doc, uint32_t request_type,
+                                         struct pw_request *message)
+{
+    struct pw_str type;
+    if (request_type == PW_JSON_ABSENT) {
+        return unsupported(doc, "content.request_type is missing");
+    }
+    const enum pywatt_status status =
+        pw_json_text(doc, &in_content, "request_type", request_type, &type);
+    if (status == PYWATT_OK && !pw_json_find_operation(type, &message->operation)) {
+        return unsupported(doc, "content.request_type is none that is known here");
+    }
+    return status;
+}
+
 static enum pywatt_status read_request(const struct pw_json_doc *doc, struct pw_request *message,
                                        bool *recognised)
 {
     uint32_t envelope[ENVELOPE_FIELDS];
     uint32_t fields[FIELDS];
-    struct pw_str type;
     pw_json_find(doc, 0, envelope_keys, ENVELOPE_FIELDS, envelope);
     const uint32_t content = envelope[ENVELOPE_CONTENT];
-    if (content == PW_JSON_ABSENT || doc->tokens[content].kind != PW_JSON_OBJECT) {
+    if (content != PW_JSON_TWICE && !pw_json_is(doc, content, PW_JSON_OBJECT)) {
         return unsupported(doc, "the message has no content object");
     }
-    pw_json_find(doc, content, keys, FIELDS, fields);
-    if (fields[REQUEST_TYPE] == PW_JSON_ABSENT) {
-        return unsupported(doc, "content.request_type is missing");
-    }
-    enum pywatt_status status =
-        pw_json_text(doc, &in_content, "request_type", fields[REQUEST_TYPE], &type);
+    enum pywatt_status status = pw_json_expect(doc, NULL, "content", content, PW_JSON_OBJECT);
     if (status != PYWATT_OK) {
         return status;
     }
-    if (!pw_json_find_operation(type, &message->operation)) {
-        return unsupported(doc, "content.request_type is none that is known here");
+    pw_json_find(doc, content, keys, FIELDS, fields);
+    status = read_operation(doc, fields[REQUEST_TYPE], message);
+    if (status != PYWATT_OK) {
+        return status;
     }
     *recognised = true;
-    status = read_request_id(doc, envelope, message);
+    status = pw_json_once(doc, NULL, envelope_keys, ENVELOPE_FIELDS, envelope);
+    if (status == PYWATT_OK) {
+        status = read_request_id(doc, envelope, message);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_json_once(doc, &in_content, keys, FIELDS, fields);
+    }
     return status == PYWATT_OK ? read_fields(doc, fields, message) : status;
 }
 

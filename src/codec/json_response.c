@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * json_response.c - reads a reply, bare or in the envelope, and finds its request id without
- * reading the rest. No state; any thread. Replies to beats take no memory, unless a text is escaped.
+ * json_response.c - reads a reply, bare or in the envelope. No state; any thread. Replies to beats
+ * take no memory, unless a text is escaped.
  */
 #include "base/error.h"
 #include "base/uuid.h"
@@ -105,8 +105,8 @@ static enum pywatt_status read_heartbeat(const struct pw_json_doc *doc,
     if (context == NULL) {
         return pw_error_no_memory(doc->error);
     }
-    const enum pywatt_status status = pw_json_read_entries(doc, in, "context", fields[CONTEXT],
-                                                           false, pw_json_set_in_map, context);
+    const enum pywatt_status status =
+        pw_json_read_entries(doc, in, "context", fields[CONTEXT], &pw_json_string_map, context);
     message->context = pywatt_string_map_count(context) > 0 ? context : NULL;
     return status;
 }
@@ -114,7 +114,10 @@ static enum pywatt_status read_heartbeat(const struct pw_json_doc *doc,
 static enum pywatt_status read_fields(const struct pw_json_doc *doc, const struct pw_json_place *in,
                                       const uint32_t fields[FIELDS], struct pw_response *message)
 {
-    enum pywatt_status status = read_operation(doc, in, fields, message);
+    enum pywatt_status status = pw_json_once(doc, in, keys, FIELDS, fields);
+    if (status == PYWATT_OK) {
+        status = read_operation(doc, in, fields, message);
+    }
     if (status == PYWATT_OK) {
         status = read_request_id(doc, in, fields, message);
     }
@@ -142,15 +145,18 @@ enum pywatt_status pw_json_decode_response(struct pw_span payload,
     struct pw_json_token tape[PW_JSON_STACK_TAPE];
     struct pw_json_doc doc;
     uint32_t fields[FIELDS];
-    const enum pywatt_status status = pw_json_open(&doc, payload, limits, arena, tape, error);
+    enum pywatt_status status = pw_json_open(&doc, payload, limits, arena, tape, error);
     if (status != PYWATT_OK) {
         return status;
     }
     pw_json_find(&doc, 0, keys, FIELDS, fields);
     const uint32_t content = fields[CONTENT];
-    if (fields[RESPONSE_TYPE] != PW_JSON_ABSENT || content == PW_JSON_ABSENT ||
-        doc.tokens[content].kind != PW_JSON_OBJECT) {
+    if (fields[RESPONSE_TYPE] != PW_JSON_ABSENT || !pw_json_is(&doc, content, PW_JSON_OBJECT)) {
         return read_fields(&doc, NULL, fields, message);
+    }
+    status = pw_json_once(&doc, NULL, keys, FIELDS, fields);
+    if (status != PYWATT_OK) {
+        return status;
     }
     pw_json_find(&doc, content, keys, FIELDS, fields);
     return read_fields(&doc, &in_content, fields, message);

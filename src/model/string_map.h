@@ -19,7 +19,7 @@ enum pywatt_status pw_string_map_put(struct pywatt_string_map **map, struct pw_s
                                      struct pw_str value);
 
 /*
- * Sets `key` to a JSON value: checks it strictly, stores it without white space. The bound of
+ * Sets `key` to a JSON value: checks that it is one, stores it without white space. The bound of
  * PYWATT_JSON_VALUE_MAX is one of what is stored; with its white space the text may have four times
  * as much. Adds PYWATT_SERIALIZATION to the statuses.
  */

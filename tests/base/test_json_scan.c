@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The JSON scanner: the corpus of cases, the tape, the limits, keys that stand twice, and the
- * readers of a tape. One thread.
+ * The JSON scanner: the corpus of cases, the tape, the limits, and the readers of a tape. One thread.
  */
 #include "pw_test.h"
 
@@ -82,19 +81,17 @@ static void may_be_either(const char *name, struct pw_span text, void *user)
 static void accepts_what_every_parser_must(void **state)
 {
     (void)state;
-    assert_true(pw_json_cases("accept", must_be_accepted, NULL) >= 95);
+    const size_t count = pw_json_cases("accept", must_be_accepted, NULL);
+    print_message("%zu texts that are JSON were accepted\n", count);
+    assert_true(count >= 95);
 }
 
 static void refuses_what_is_not_json(void **state)
 {
     (void)state;
-    assert_true(pw_json_cases("reject", must_be_refused, NULL) >= 188);
-}
-
-static void refuses_keys_that_stand_twice_and_escaped_nul(void **state)
-{
-    (void)state;
-    assert_true(pw_json_cases("stricter", must_be_refused, NULL) >= 20);
+    const size_t count = pw_json_cases("reject", must_be_refused, NULL);
+    print_message("%zu texts that are not JSON were refused\n", count);
+    assert_true(count >= 188);
 }
 
 static void comes_back_from_what_the_grammar_leaves_open(void **state)
@@ -181,49 +178,16 @@ static void lays_out_tokens_in_the_order_of_the_text(void **state)
     }
 }
 
-static void keeps_the_tape_whole_when_many_keys_were_compared(void **state)
+static void tells_members_with_the_same_key_apart(void **state)
 {
     (void)state;
-    char text[4096];
-    size_t len = 0;
-    for (int i = 0; i < 200; i++) {
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\"k%d\":[%d]", i ? "," : "{",
-                                i * 7919 % 200, i);
-    }
-    text[len++] = '}';
     uint32_t count = 0;
-    assert_int_equal(
-        pw_json_scan((struct pw_span){(uint8_t *)text, len}, &limits, tape, TOKENS, &count, NULL),
-        PYWATT_OK);
-    assert_int_equal(count, 1 + 200 * 3);
-    assert_int_equal(tape[0].children, 200);
-    for (uint32_t key = 1; key < count; key += 3) {
-        assert_int_equal(tape[key].next, key + 1);
-        assert_int_equal(tape[key + 1].next, key + 3);
-    }
-}
-
-static void finds_a_key_that_stands_twice_at_any_two_places(void **state)
-{
-    (void)state;
-    for (int n = 2; n < 40; n++) {
-        for (int twin = 1; twin < n; twin++) {
-            char text[1024] = "{";
-            for (int i = 0; i < n; i++) {
-                char member[32];
-                snprintf(member, sizeof(member), "%s\"%c%d\":0", i ? "," : "", 'a' + i % 7,
-                         i == twin ? -1 : i);
-                strcat(text, member);
-            }
-            strcat(text, "}");
-            uint32_t count = 0;
-            assert_int_equal(scan(text, &count), PYWATT_OK);
-            /* The first key gets the twin's name. */
-            char twice[1100];
-            snprintf(twice, sizeof(twice), "{\"%c-1\":0,%s", 'a' + twin % 7, text + 1);
-            assert_int_equal(scan(twice, &count), PYWATT_SERIALIZATION);
-        }
-    }
+    assert_int_equal(scan("{\"a\":1,\"b\":{\"a\":2,\"\\u0061\":3},\"a\":[]}", &count), PYWATT_OK);
+    assert_int_equal(count, 11);
+    assert_int_equal(tape[0].children, 3);
+    assert_int_equal(tape[4].children, 2);
+    assert_int_equal(tape[4].next, 9);
+    assert_int_equal(tape[10].kind, PW_JSON_ARRAY);
 }
 
 /* ---- Limits ------------------------------------------------------------------------------- */
@@ -304,26 +268,6 @@ static void takes_no_memory_whatever_comes(void **state)
     }
 }
 
-/* n log n: a hundred thousand keys that differ at their ends only. A square would take minutes. */
-static void compares_very_many_keys_in_time(void **state)
-{
-    (void)state;
-    const uint32_t keys = 50000;
-    const struct pw_json_limits many = {
-        .max_depth = 2, .max_tokens = 2 * keys + 1, .max_string_len = 64};
-    char *text = malloc((size_t)keys * 40);
-    size_t len = 0;
-    assert_non_null(text);
-    for (uint32_t i = 0; i < keys; i++) {
-        len += (size_t)sprintf(text + len, "%c\"the_same_%08x\":0", i ? ',' : '{',
-                               i * UINT32_C(2654435761));
-    }
-    text[len++] = '}';
-    assert_int_equal(scan_within((struct pw_span){(uint8_t *)text, len}, &many, many.max_tokens),
-                     PYWATT_OK);
-    free(text);
-}
-
 static void refuses_more_bytes_than_offsets_can_tell(void **state)
 {
     (void)state;
@@ -358,9 +302,9 @@ static void says_at_which_byte_and_quotes_nothing(void **state)
     struct pywatt_error error = {0};
     uint32_t count = 0;
     assert_int_equal(
-        pw_json_scan(span_of("{\"secret\":1,\"secret\":2}"), &limits, tape, TOKENS, &count, &error),
+        pw_json_scan(span_of("{\"secret\":1,\"secret\"}"), &limits, tape, TOKENS, &count, &error),
         PYWATT_SERIALIZATION);
-    assert_non_null(strstr(error.text, "byte 12"));
+    assert_non_null(strstr(error.text, "byte 20"));
     assert_null(strstr(error.text, "secret"));
     assert_int_equal(pw_json_scan(span_of("[1,2,x]"), &limits, tape, TOKENS, &count, &error),
                      PYWATT_SERIALIZATION);
@@ -399,6 +343,61 @@ static void gives_the_value_of_a_string(void **state)
     }
 }
 
+static void gives_a_nul_that_is_escaped_as_one(void **state)
+{
+    (void)state;
+    static const char value[] = "a\0b\0";
+    struct pw_arena arena;
+    struct pw_str got = {NULL, 0};
+    uint32_t count = 0;
+    pw_arena_init(&arena, 100);
+    assert_int_equal(scan("\"a\\u0000b\\u0000\"", &count), PYWATT_OK);
+    assert_true(pw_json_string(span_of("\"a\\u0000b\\u0000\""), &tape[0], &arena, &got));
+    assert_int_equal(got.len, sizeof(value) - 1);
+    assert_memory_equal(got.data, value, got.len);
+    pw_arena_destroy(&arena);
+}
+
+/* In a block of exactly its size, so that a tool sees a read behind its end. */
+static void expect_plain(const char *raw, const int *expected, size_t count)
+{
+    const size_t len = strlen(raw);
+    uint8_t *exact = malloc(len);
+    assert_non_null(exact);
+    memcpy(exact, raw, len);
+    const uint8_t *at = exact;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(at < exact + len);
+        assert_int_equal(pw_json_plain_char(&at, exact + len), expected[i]);
+        if (expected[i] < 0) {
+            break;
+        }
+    }
+    assert_true(expected[count - 1] < 0 || at == exact + len);
+    free(exact);
+}
+
+#define PLAIN(raw, ...) \
+    expect_plain(raw, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+
+static void reads_plain_characters_of_strings_that_nobody_scanned(void **state)
+{
+    (void)state;
+    PLAIN("ab", 'a', 'b');
+    PLAIN("\\u0061b\\u005f\\u005F", 'a', 'b', '_', '_');
+    PLAIN("\\u0000", 0);
+    PLAIN("\\u007f", 0x7f);
+    PLAIN("\\u0080", -1);
+    PLAIN("\\u0161", -1);
+    PLAIN("\\n", -1);
+    PLAIN("\\", -1);
+    PLAIN("\\u", -1);
+    PLAIN("\\u006", -1);
+    PLAIN("\\u00x1", -1);
+    PLAIN("\\U0061", -1);
+    PLAIN("\xc3\xa9", 0xc3, 0xa9);
+}
+
 static void needs_room_only_for_an_escaped_string(void **state)
 {
     (void)state;
@@ -435,22 +434,21 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(accepts_what_every_parser_must),
         cmocka_unit_test(refuses_what_is_not_json),
-        cmocka_unit_test(refuses_keys_that_stand_twice_and_escaped_nul),
         cmocka_unit_test(comes_back_from_what_the_grammar_leaves_open),
         cmocka_unit_test(refuses_every_prefix_of_a_container),
         cmocka_unit_test(judges_every_byte_at_every_place_of_a_string),
         cmocka_unit_test(lays_out_tokens_in_the_order_of_the_text),
-        cmocka_unit_test(keeps_the_tape_whole_when_many_keys_were_compared),
-        cmocka_unit_test(finds_a_key_that_stands_twice_at_any_two_places),
+        cmocka_unit_test(tells_members_with_the_same_key_apart),
         cmocka_unit_test(accepts_at_each_limit_and_refuses_beyond),
         cmocka_unit_test(takes_no_depth_for_a_plain_value),
         cmocka_unit_test(scans_any_depth_that_is_allowed_without_stack),
         cmocka_unit_test(takes_no_memory_whatever_comes),
-        cmocka_unit_test(compares_very_many_keys_in_time),
         cmocka_unit_test(refuses_more_bytes_than_offsets_can_tell),
         cmocka_unit_test(counts_children_up_to_what_the_field_holds),
         cmocka_unit_test(says_at_which_byte_and_quotes_nothing),
         cmocka_unit_test(gives_the_value_of_a_string),
+        cmocka_unit_test(gives_a_nul_that_is_escaped_as_one),
+        cmocka_unit_test(reads_plain_characters_of_strings_that_nobody_scanned),
         cmocka_unit_test(needs_room_only_for_an_escaped_string),
         cmocka_unit_test(writes_a_value_without_white_space),
     };

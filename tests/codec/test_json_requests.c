@@ -232,8 +232,6 @@ static void does_not_recognise_what_is_no_request(void **state)
     expect_refused("null", PYWATT_SERIALIZATION, false, "the message is no JSON object");
     expect_refused("{\"content\":{" BEAT ",\"status\":\"Healthy\"}", PYWATT_SERIALIZATION, false,
                    "JSON, byte");
-    expect_refused("{\"content\":{" BEAT ",\"token\":\"t\"}}", PYWATT_SERIALIZATION, false,
-                   "JSON, byte");
 }
 
 static void keeps_operation_and_id_for_the_error_reply(void **state)

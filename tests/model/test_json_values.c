@@ -49,7 +49,9 @@ static void takes_every_kind_of_value_and_keeps_its_spelling(void **state)
                             "[]",
                             "{}",
                             "[1,\"a b\",[true]]",
-                            "{\"a\":{\"b\":[null]},\"c\":\" x \"}"};
+                            "{\"a\":{\"b\":[null]},\"c\":\" x \"}",
+                            "{\"a\":1,\"b\":[],\"a\":1,\"\\u0061\":2}",
+                            "{\"\\u0000\":\"a\\u0000b\"}"};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         assert_int_equal(set(values[i]), PYWATT_OK);
         assert_string_equal(value(), values[i]);
@@ -68,8 +70,8 @@ static void refuses_what_is_not_one_value(void **state)
 {
     (void)state;
     const char *bad[] = {
-        "",    " ",        "tru",         "01",          "1 2", "[1,]",    "{\"a\":1,\"a\":2}",
-        "'a'", "\"\xff\"", "\"\\ud800\"", "\"\\u0000\"", "[",   "{\"a\"}", "nan"};
+        "",    " ",        "tru",         "01", "1 2",     "[1,]", "{\"a\":1,\"a\"}",
+        "'a'", "\"\xff\"", "\"\\ud800\"", "[",  "{\"a\"}", "nan"};
     assert_int_equal(set("7"), PYWATT_OK);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(set(bad[i]), PYWATT_SERIALIZATION);
