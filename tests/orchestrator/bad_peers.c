@@ -209,8 +209,7 @@ static void frames_without_a_request_get_no_reply(void **state)
 {
     (void)state;
     const char *const payloads[] = {
-        "{\"id\":\"11111111-1111-4111-8111-111111111111\",\"content\":{\"type\":\"identify\","
-        "\"module\":\"m\"},\"metadata\":{}}",
+        "{\"id\":\"11111111-1111-4111-8111-111111111111\",\"content\":{\"type\":\"identify\"}}",
         "{\"type\":\"Identify\",\"module_id\":\"11111111-1111-4111-8111-111111111111\"}", "{}"};
     struct world world;
     struct peer peer;
