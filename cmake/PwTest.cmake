@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# pw_add_test(<name> [SOURCES <file>...] [THREADED] [MALLOC_FAIL] [PUBLIC] [LABELS <label>...]
-#             [LIBS <target>...] [TIMEOUT <seconds>])
+# pw_add_test(<name> [SOURCES <file>...] [THREADED] [ALONE] [MALLOC_FAIL] [PUBLIC]
+#             [LABELS <label>...] [LIBS <target>...] [TIMEOUT <seconds>])
 #
 # Builds <name>.c of the current folder, or the SOURCES, with cmocka and tests/support into the
 # program test_<folder>_<name>, and registers it as the test <folder>.<name>.
 #   THREADED     the test starts threads: it gets the label "threaded" and runs under Helgrind too.
+#   ALONE        it asserts on times: nothing else runs beside it.
 #   MALLOC_FAIL  allocations go through tests/support/malloc_fail.c, which can make any of them fail.
 #   PUBLIC       link the installed libraries and see include/ only, instead of pywatt_internal.
 #   TIMEOUT      seconds on the plain build, 60 if not said; slow tools get a multiple of it.
@@ -30,7 +31,7 @@ endfunction()
 
 function(pw_add_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg
-        "THREADED;MALLOC_FAIL;PUBLIC" "TIMEOUT" "SOURCES;LABELS;LIBS")
+        "ALONE;THREADED;MALLOC_FAIL;PUBLIC" "TIMEOUT" "SOURCES;LABELS;LIBS")
     if(arg_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "pw_add_test(${name}): what is ${arg_UNPARSED_ARGUMENTS}?")
     endif()
@@ -62,4 +63,7 @@ function(pw_add_test name)
         list(APPEND labels threaded)
     endif()
     pw_register_test(${folder}.${name} ${arg_TIMEOUT} "${labels}" $<TARGET_FILE:${target}>)
+    if(arg_ALONE)
+        set_tests_properties(${folder}.${name} PROPERTIES RUN_SERIAL TRUE)
+    endif()
 endfunction()

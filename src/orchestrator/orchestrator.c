@@ -121,7 +121,10 @@ static void destroy_parts(struct pywatt_orchestrator *o)
 static enum pywatt_status open_parts(struct pywatt_orchestrator *o, struct pywatt_error *error)
 {
     const bool own_store = o->store == NULL;
-    enum pywatt_status status = PYWATT_OK;
+    enum pywatt_status status = pw_token_prepare();
+    if (status != PYWATT_OK) {
+        return pw_error_no_memory(error);
+    }
     if (own_store) {
         status = pw_store_open(o->config.options.store, &o->store, error);
     }

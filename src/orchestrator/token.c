@@ -47,6 +47,12 @@ static void write_base64url(const uint8_t *bytes, size_t len, char *out)
     }
 }
 
+enum pywatt_status pw_token_prepare(void)
+{
+    uint8_t hash[PW_TOKEN_HASH_SIZE];
+    return pw_token_hash(PW_STR_LITERAL("first use"), hash);
+}
+
 enum pywatt_status pw_token_generate(struct pw_token *out)
 {
     uint8_t bytes[RANDOM_BYTES];

@@ -20,6 +20,12 @@ struct pw_token {
     char text[PW_TOKEN_LEN]; /* not NUL-terminated */
 };
 
+/*
+ * libcrypto sets itself up at its first use. To be called before there are threads, which would all
+ * do it at once. PYWATT_OK or PYWATT_NO_MEMORY.
+ */
+enum pywatt_status pw_token_prepare(void);
+
 /* Makes one. PYWATT_OK, or PYWATT_IO if the system gives no random bytes. */
 enum pywatt_status pw_token_generate(struct pw_token *out);
 

@@ -341,6 +341,9 @@ static void peers_wait_while_descriptors_are_out(void **state)
     struct good good;
     struct peer late;
     struct rlimit before;
+    if (strcmp(pw_test_tool(), "memcheck") == 0 || strcmp(pw_test_tool(), "helgrind") == 0) {
+        skip(); /* Valgrind has its own limit: it accepts, and closes what is over it */
+    }
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     world_begin(&world);
     begin_good(&world, &good);
