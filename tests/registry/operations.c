@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 struct place {
@@ -486,6 +487,14 @@ static void operations_without_room_wait_for_it(void **state)
     many_asynchronous_beats(NULL, true);
 }
 
+static enum pw_fake_action hold_all_but_the_first(void *user, const struct pw_request *request,
+                                                  struct pw_response *response)
+{
+    (void)request;
+    (void)response;
+    return atomic_exchange((atomic_bool *)user, true) ? PW_FAKE_HOLD : PW_FAKE_ANSWER;
+}
+
 static void a_crowd_of_operations_goes_out_in_order(void **state)
 {
     (void)state;
@@ -495,11 +504,15 @@ static void a_crowd_of_operations_goes_out_in_order(void **state)
     struct place place = open_place("protobuf", NULL);
     struct pywatt_module *module = register_named(place.client, "alpha");
     box_init(&place.box);
-    /* They gather while there is no connection. */
+    /* They gather while there is no connection. The first reply shows that many may be under way. */
+    atomic_bool answered = false;
+    pw_fake_handle(place.fake, PW_OP_HEARTBEAT, hold_all_but_the_first, &answered);
     pw_fake_go_away(place.fake);
     assert_int_equal(
         pywatt_heartbeat_async(module, PYWATT_HEALTHY, NULL, on_heartbeat, &place.box, NULL),
         PYWATT_OK);
+    assert_true(box_wait(&place.box, 1)); /* lost with the old connection */
+    assert_int_equal(place.box.told[0].status, PYWATT_CHANNEL);
     for (int i = 0; i < BEATS; i++) {
         const enum pywatt_health health = i == BEATS - 1 ? PYWATT_UNHEALTHY : PYWATT_DEGRADED;
         assert_int_equal(
@@ -507,6 +520,10 @@ static void a_crowd_of_operations_goes_out_in_order(void **state)
             PYWATT_OK);
     }
     pw_fake_come_back(place.fake);
+    /* All go out, though no reply comes that would wake anybody. */
+    assert_true(pw_fake_wait(place.fake, PW_OP_HEARTBEAT, BEATS));
+    pw_fake_handle(place.fake, PW_OP_HEARTBEAT, NULL, NULL);
+    pw_fake_release(place.fake);
     assert_true(box_wait(&place.box, BEATS + 1));
     assert_true(pw_fake_wait_health(place.fake, pywatt_module_id(module), PYWATT_UNHEALTHY));
     pywatt_module_free(module);
