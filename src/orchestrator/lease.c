@@ -78,6 +78,7 @@ static void kick_locked(struct pw_lease *lease)
     const uint64_t one = 1;
     if (!lease->kicked) {
         lease->kicked = true;
+        lease->kicked_ns = pw_clock_now_ns(lease->clock);
         while (write(lease->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
         }
     }
@@ -153,7 +154,9 @@ static void judge(struct pw_lease *lease, const struct pywatt_uuid *id, uint64_t
         return;
     }
     if (module->liveness != PYWATT_LOST) {
-        if (deadline_of(module) > lease->pass_began_ns) {
+        /* A stall that was noticed since the pass began has set the clock back. */
+        const uint64_t known_ns = now_ns < lease->pass_began_ns ? now_ns : lease->pass_began_ns;
+        if (deadline_of(module) > known_ns) {
             pw_lease_watch(lease, module);
         } else {
             atomic_fetch_add_explicit(&lease->lost_count, 1, memory_order_relaxed);
@@ -312,6 +315,10 @@ static bool sleep_until(struct pw_lease *lease, uint64_t when_ns)
     if (lease->kicked) {
         uint64_t count;
         lease->kicked = false;
+        /* It was to wake when it was kicked: a stall from then on is one as well. */
+        if (lease->planned_ns == 0 || lease->kicked_ns < lease->planned_ns) {
+            lease->planned_ns = lease->kicked_ns;
+        }
         while (read(lease->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR) {
         }
     }
@@ -331,6 +338,8 @@ static void *lease_main(void *arg)
 enum pywatt_status pw_lease_start(struct pw_lease *lease, const struct pw_lease_hooks *hooks)
 {
     lease->hooks = *hooks;
+    /* Its first step is due now: what passes until it is made is a stall, too. */
+    lease->planned_ns = pw_clock_now_ns(lease->clock);
     const enum pywatt_status status =
         pw_thread_start(&lease->thread, "pw-lease", lease_main, lease);
     lease->running = status == PYWATT_OK;

@@ -64,7 +64,8 @@ struct pw_lease {
     struct pw_list judged; /* the same, and the pass has begun */
     unsigned pass_left;    /* workers that have not made it yet */
     bool pass_running;
-    bool kicked; /* there is work sooner than the thread knew when it went to sleep */
+    bool kicked;        /* there is work sooner than the thread knew when it went to sleep */
+    uint64_t kicked_ns; /* since then; on the clock */
     bool stopping;
 };
 

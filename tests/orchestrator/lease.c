@@ -299,6 +299,43 @@ static void the_time_of_a_beat_does_not_run_over_a_stall(void **state)
     free_rig(rig);
 }
 
+static void a_stall_that_is_noticed_during_a_pass_counts(void **state)
+{
+    (void)state;
+    struct rig *rig = new_rig(60000);
+    rig->workers = 1;
+    const struct pywatt_uuid id = add(rig, 1, 500);
+    pass_time(rig, 1510);
+    assert_int_equal(rig->passes, 1);
+    /* The thread meant to wake half a second ago, when it was asked to. */
+    rig->lease.planned_ns = 1010 * MS;
+    rig->workers = 0;
+    pw_lease_pass_done(&rig->lease);
+    pw_lease_step(&rig->lease);
+    assert_int_equal(liveness(rig, &id), PYWATT_ALIVE);
+    pass_time(rig, 1999);
+    assert_int_equal(liveness(rig, &id), PYWATT_ALIVE);
+    pass_time(rig, 2003);
+    assert_int_equal(liveness(rig, &id), PYWATT_LOST);
+    free_rig(rig);
+}
+
+static void being_woken_late_is_a_stall(void **state)
+{
+    (void)state;
+    struct rig *rig = new_rig(60000);
+    /* It slept for ever; the module's coming kicks it, and it wakes three seconds later. */
+    const struct pywatt_uuid id = add(rig, 1, 500);
+    assert_true(rig->lease.kicked);
+    assert_int_equal(rig->lease.kicked_ns, 1000 * MS);
+    rig->lease.planned_ns = rig->lease.kicked_ns;
+    rig->clock.now_ns = 4000 * MS;
+    pw_lease_step(&rig->lease);
+    assert_int_equal(liveness(rig, &id), PYWATT_ALIVE);
+    assert_int_equal(atomic_load(&rig->lease.stall_ns), 3000 * MS);
+    free_rig(rig);
+}
+
 /* ---- Passes of the workers ---- */
 
 static void nobody_is_lost_before_every_worker_has_made_a_pass(void **state)
@@ -411,6 +448,8 @@ int main(void)
         cmocka_unit_test(a_module_is_visited_about_once_a_lease),
         cmocka_unit_test(a_stall_moves_every_deadline_by_as_much),
         cmocka_unit_test(the_time_of_a_beat_does_not_run_over_a_stall),
+        cmocka_unit_test(a_stall_that_is_noticed_during_a_pass_counts),
+        cmocka_unit_test(being_woken_late_is_a_stall),
         cmocka_unit_test(nobody_is_lost_before_every_worker_has_made_a_pass),
         cmocka_unit_test(a_beat_that_a_pass_finds_counts),
         cmocka_unit_test(a_pass_that_takes_longer_than_a_lease_is_made_anew),
