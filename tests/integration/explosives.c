@@ -86,10 +86,28 @@ static const struct recipe recipes[] = {
      MILLION / 2, ""},
 };
 
-/* JSON ones twice: as the Rust and as the Python SDK frame them. */
+/* JSON ones stand for two: as the Rust and as the Python SDK frame them. */
+static const struct recipe *find_recipe(size_t index, bool *python)
+{
+    for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]); i++) {
+        const size_t variants = recipes[i].code == 1 ? 2 : 1;
+        if (index < variants) {
+            *python = index == 1;
+            return &recipes[i];
+        }
+        index -= variants;
+    }
+    return NULL;
+}
+
 size_t bomb_count(void)
 {
-    return 2 * sizeof(recipes) / sizeof(recipes[0]);
+    bool python;
+    size_t count = 0;
+    while (find_recipe(count, &python) != NULL) {
+        count++;
+    }
+    return count;
 }
 
 /* The length that the operation's field says it has, in the four bytes that stand ready for it. */
@@ -106,7 +124,8 @@ static void put_length(uint8_t *payload, size_t before_len, size_t len)
 
 struct bomb bomb_make(size_t index, bool as_reply)
 {
-    const struct recipe *recipe = &recipes[index / 2];
+    bool python = false;
+    const struct recipe *recipe = find_recipe(index, &python);
     const char *before = as_reply ? recipe->reply : recipe->before;
     const size_t before_len = as_reply ? recipe->reply_len : recipe->before_len;
     const size_t behind_len = strlen(recipe->behind);
@@ -123,7 +142,6 @@ struct bomb bomb_make(size_t index, bool as_reply)
     }
     memcpy(at, recipe->behind, behind_len);
     if (header > 0) {
-        const bool python = recipe->code == 1 && index % 2 == 1;
         pw_frame_write_header(bomb.bytes, (uint32_t)len, python ? 0 : (uint8_t)recipe->code);
     }
     if (recipe->code == 16) {
