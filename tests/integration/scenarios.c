@@ -81,6 +81,23 @@ static enum pywatt_status open_client(struct stage *stage)
     return status;
 }
 
+/* What the orchestrator knows of a module; not part of the scenario. */
+static struct pywatt_module_view *known(struct stage *stage, const struct pywatt_uuid *id)
+{
+    struct pywatt_module_view *view = NULL;
+    pw_malloc_fail_pause();
+    (void)pywatt_orchestrator_find(stage->host.orchestrator, id, &view);
+    pw_malloc_fail_resume();
+    return view;
+}
+
+/* For what seemed to go well, but arrived as something else: no scenario may end like this. */
+static enum pywatt_status judge(struct pywatt_module_view *view, bool same)
+{
+    pywatt_module_view_free(view);
+    return same ? PYWATT_OK : PYWATT_SERIALIZATION;
+}
+
 static enum pywatt_status register_one(struct stage *stage)
 {
     struct pywatt_module *module = NULL;
@@ -90,18 +107,39 @@ static enum pywatt_status register_one(struct stage *stage)
     if (status != PYWATT_OK && (error.status != status || module != NULL)) {
         return PYWATT_UNSUPPORTED;
     }
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    struct pywatt_module_view *view = known(stage, pywatt_module_id(module));
     pywatt_module_free(module);
-    return status;
+    return judge(view, view != NULL &&
+                           pywatt_module_info_equal(pywatt_module_view_info(view), stage->info));
 }
 
 static enum pywatt_status advertise(struct stage *stage)
 {
-    return pywatt_advertise_capabilities(stage->module, stage->capabilities, NULL);
+    const enum pywatt_status status =
+        pywatt_advertise_capabilities(stage->module, stage->capabilities, NULL);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    struct pywatt_module_view *view = known(stage, pywatt_module_id(stage->module));
+    return judge(view,
+                 view != NULL && pywatt_capabilities_equal(pywatt_module_view_capabilities(view),
+                                                           stage->capabilities));
 }
 
 static enum pywatt_status beat(struct stage *stage)
 {
-    return pywatt_heartbeat(stage->module, PYWATT_DEGRADED, stage->details, NULL, NULL);
+    const enum pywatt_status status =
+        pywatt_heartbeat(stage->module, PYWATT_DEGRADED, stage->details, NULL, NULL);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    struct pywatt_module_view *view = known(stage, pywatt_module_id(stage->module));
+    return judge(view,
+                 view != NULL && pywatt_module_view_health(view) == PYWATT_DEGRADED &&
+                     pywatt_string_map_equal(pywatt_module_view_details(view), stage->details));
 }
 
 static void tell(void *user, enum pywatt_status status, const struct pywatt_error *error,
