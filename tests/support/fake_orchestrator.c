@@ -190,7 +190,7 @@ static void note_capabilities(struct pw_fake_module *module,
     char *out = module->capabilities;
     const size_t size = sizeof(module->capabilities);
     module->advertised++;
-    out[0] = '\0';
+    module->capabilities[0] = '\0';
     for (size_t i = 0; i < pywatt_capabilities_endpoint_count(capabilities); i++) {
         append_pair(out, size, pywatt_endpoint_path(pywatt_capabilities_endpoint(capabilities, i)),
                     NULL);
