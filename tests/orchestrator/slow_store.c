@@ -33,6 +33,8 @@ struct slow_store {
     size_t count;
     size_t submitted;
     bool slow;
+    bool blocked;
+    unsigned inside; /* threads that wait in submit */
     bool closing;
     bool has_order; /* the thread is to end `order` with `status` */
     struct kept order;
@@ -112,6 +114,12 @@ static void slow_submit(struct pw_store *base, const struct pw_store_change *cha
     const struct kept kept = {.change = change, .done = done, .user = user};
     pthread_mutex_lock(&store->mutex);
     store->submitted++;
+    store->inside++;
+    pthread_cond_broadcast(&store->cond);
+    while (store->blocked) {
+        pthread_cond_wait(&store->cond, &store->mutex);
+    }
+    store->inside--;
     const bool keeps = store->slow && store->count < KEPT_MAX;
     if (keeps) {
         store->kept[store->count++] = kept;
@@ -123,20 +131,49 @@ static void slow_submit(struct pw_store *base, const struct pw_store_change *cha
     }
 }
 
-bool slow_store_await(struct pw_store *base, size_t count)
+void slow_store_set_blocked(struct pw_store *base, bool blocked)
 {
     struct slow_store *store = from_base(base);
+    pthread_mutex_lock(&store->mutex);
+    store->blocked = blocked;
+    pthread_cond_broadcast(&store->cond);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static bool await(struct slow_store *store, bool (*holds_locked)(const struct slow_store *, size_t),
+                  size_t count)
+{
     const int64_t deadline_ns = pw_test_deadline_ns(PATIENCE_MS);
     const struct timespec deadline = {.tv_sec = deadline_ns / 1000000000,
                                       .tv_nsec = deadline_ns % 1000000000};
     int result = 0;
     pthread_mutex_lock(&store->mutex);
-    while (store->count < count && result == 0) {
+    while (!holds_locked(store, count) && result == 0) {
         result = pthread_cond_timedwait(&store->cond, &store->mutex, &deadline);
     }
-    const bool there = store->count >= count;
+    const bool holds = holds_locked(store, count);
     pthread_mutex_unlock(&store->mutex);
-    return there;
+    return holds;
+}
+
+static bool keeps_locked(const struct slow_store *store, size_t count)
+{
+    return store->count >= count;
+}
+
+static bool blocks_locked(const struct slow_store *store, size_t count)
+{
+    return store->blocked && store->inside >= count;
+}
+
+bool slow_store_await(struct pw_store *store, size_t count)
+{
+    return await(from_base(store), keeps_locked, count);
+}
+
+bool slow_store_await_blocked(struct pw_store *store)
+{
+    return await(from_base(store), blocks_locked, 1);
 }
 
 void slow_store_end(struct pw_store *base, size_t index, enum pywatt_status status)

@@ -16,6 +16,13 @@
 struct pw_store *slow_store_open(bool slow);
 void slow_store_set_slow(struct pw_store *store, bool slow);
 
+/*
+ * While it is blocked submit does not return, which a store must not do: it is how a test holds a
+ * worker up. slow_store_await_blocked waits until somebody is in there.
+ */
+void slow_store_set_blocked(struct pw_store *store, bool blocked);
+bool slow_store_await_blocked(struct pw_store *store);
+
 /* Waits until so many changes are kept. False if they don't come. */
 bool slow_store_await(struct pw_store *store, size_t count);
 

@@ -219,6 +219,82 @@ static void a_name_that_another_orchestrator_holds_is_taken(void **state)
     world_stop(&world);
 }
 
+struct stored {
+    unsigned count;
+    struct pywatt_uuid id;
+    char name[32];
+    bool has_capabilities;
+    uint8_t token_hash[PW_TOKEN_HASH_SIZE];
+    uint64_t generation;
+    uint64_t lease_ms;
+};
+
+static bool show(void *user, const struct pw_store_record *record)
+{
+    struct stored *stored = user;
+    stored->count++;
+    stored->id = record->id;
+    snprintf(stored->name, sizeof(stored->name), "%s", pywatt_module_info_name(record->info->info));
+    stored->has_capabilities = record->capabilities != NULL;
+    memcpy(stored->token_hash, record->token_hash, sizeof(stored->token_hash));
+    stored->generation = record->generation;
+    stored->lease_ms = record->lease_ms;
+    return true;
+}
+
+/* There is one record, and it says this. */
+static void check_stored(struct world *world, const struct identity *who, const char *name,
+                         bool has_capabilities)
+{
+    struct stored stored = {.count = 0};
+    uint8_t hash[PW_TOKEN_HASH_SIZE];
+    uint64_t revision;
+    assert_int_equal(pw_store_list(world->store, show, &stored, &revision, NULL), PYWATT_OK);
+    assert_int_equal(stored.count, 1);
+    assert_true(pywatt_uuid_equal(&stored.id, &who->id));
+    assert_string_equal(stored.name, name);
+    assert_int_equal(stored.has_capabilities, has_capabilities);
+    assert_int_equal(pw_token_hash(pw_str_from(who->token), hash), PYWATT_OK);
+    assert_memory_equal(stored.token_hash, hash, sizeof(hash));
+    assert_int_equal(stored.generation, who->generation);
+    assert_int_equal(stored.lease_ms, who->lease_ms);
+}
+
+static void the_store_has_what_a_restart_needs(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct peer heir;
+    struct identity who;
+    begin(&world, false);
+    world_peer(&world, &peer, "json");
+    world_peer(&world, &heir, "json");
+    assert_int_equal(peer_register_with(&peer, "a", NULL, NULL, "500000", &who), PYWATT_OK);
+    check_stored(&world, &who, "a", false);
+    assert_int_equal(peer_advertise(&peer, &who, "/x"), PYWATT_OK);
+    check_stored(&world, &who, "a", true);
+    assert_int_equal(peer_register_with(&peer, "b", &who.id, who.token, "400000", &who), PYWATT_OK);
+    check_stored(&world, &who, "b", true);
+    assert_int_equal(peer_advertise(&peer, &who, "/y"), PYWATT_OK);
+    check_stored(&world, &who, "b", true);
+    peer_close(&peer);
+    world_await_liveness(&world, 0, &who.id, PYWATT_SUSPECT);
+    assert_int_equal(peer_register(&heir, "b", &who), PYWATT_OK);
+    check_stored(&world, &who, "b", true);
+    /* Beats do not go there. */
+    const size_t submitted = slow_store_submitted(world.store);
+    assert_int_equal(peer_beat(&heir, &who, PYWATT_UNHEALTHY), PYWATT_OK);
+    assert_int_equal(slow_store_submitted(world.store), submitted);
+    assert_int_equal(peer_unregister(&heir, &who), PYWATT_OK);
+    struct stored stored = {.count = 0};
+    uint64_t revision;
+    assert_int_equal(pw_store_list(world.store, show, &stored, &revision, NULL), PYWATT_OK);
+    assert_int_equal(stored.count, 0);
+    peer_close(&heir);
+    world_stop(&world);
+}
+
 /* ---- Changes that touch the same ---- */
 
 static void the_second_registration_of_a_name_waits_for_the_first(void **state)
@@ -444,7 +520,10 @@ static void check_peer_that_goes(bool over_tcp)
     struct world world;
     struct peer peer;
     struct identity who;
-    begin(&world, false);
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    world.hooks.reply_timeout_ms = 3600000;
+    world_start(&world);
     assert_true(peer_open(&peer, over_tcp ? world.url : world.memory_url, "protobuf"));
     assert_int_equal(peer_register(&peer, "here", &who), PYWATT_OK);
     slow_store_set_slow(world.store, true);
@@ -456,23 +535,22 @@ static void check_peer_that_goes(bool over_tcp)
     assert_true(slow_store_await(world.store, 5));
     /* One is ready, behind others that are not. */
     slow_store_end(world.store, 3, PYWATT_OK);
-    world_await(&world, 1, PYWATT_EVENT_REGISTERED, NULL);
+    size_t at = world_await(&world, 1, PYWATT_EVENT_REGISTERED, NULL) + 1;
     peer_close(&peer);
     /* What hangs on the connection is suspect at once, and what comes later, too. */
     world_await_liveness(&world, 0, &who.id, PYWATT_SUSPECT);
     if (!over_tcp) {
         world_await_connections(&world, 0);
     }
-    for (int i = 0; i < 4; i++) {
-        slow_store_end(world.store, 0, PYWATT_OK);
-    }
-    world_await_connections(&world, 0);
-    size_t at = 0;
-    for (int i = 0; i < 5; i++) {
+    for (size_t left = 4; left > 0; left--) {
+        /* The oldest one last: until then the connection may have replies to send. */
+        slow_store_end(world.store, left - 1, PYWATT_OK);
         at = world_await(&world, at, PYWATT_EVENT_REGISTERED, NULL) + 1;
         const struct pywatt_uuid id = world_event(&world, at - 1).id;
         world_await_liveness(&world, at, &id, PYWATT_SUSPECT);
     }
+    world_await_connections(&world, 0);
+    assert_int_equal(world_stats(&world).modules, 6);
     world_stop(&world);
 }
 
@@ -539,6 +617,7 @@ int main(void)
         cmocka_unit_test(other_connections_do_not_wait),
         cmocka_unit_test(what_the_store_does_not_take_changes_nothing),
         cmocka_unit_test(a_name_that_another_orchestrator_holds_is_taken),
+        cmocka_unit_test(the_store_has_what_a_restart_needs),
         cmocka_unit_test(the_second_registration_of_a_name_waits_for_the_first),
         cmocka_unit_test(many_that_wait_for_one_name_come_each_in_its_turn),
         cmocka_unit_test(changes_of_one_module_follow_each_other),

@@ -88,6 +88,7 @@ static void check_granted(struct world *world, struct peer *peer, const struct i
             assert_string_equal(second->token, first->token);
         } else {
             assert_string_not_equal(second->token, first->token);
+            assert_string_not_equal(second->token, wrong_token);
             assert_int_equal(peer_beat(peer, first, PYWATT_HEALTHY), PYWATT_INVALID_TOKEN);
         }
     }
