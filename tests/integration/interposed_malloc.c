@@ -4,11 +4,10 @@
  * kin are defined here, in the program, so what shared libraries allocate (cJSON, protobuf-c, the C
  * library) can be made to fail, too. Not with sanitizers or Valgrind, which define them themselves.
  *
- * Any thread allocates; the state is atomic or thread-local.
+ * Any thread allocates; the state is atomic.
  */
-#include "malloc_fail.h"
+#include "malloc_fail_counter.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -25,88 +24,7 @@ void *calloc(size_t n, size_t size);
 void *realloc(void *old, size_t size);
 void free(void *memory);
 
-enum mode {
-    OFF,
-    THIS_THREAD,
-    ANY_THREAD,
-    ANY_THREAD_AND_AFTER
-};
-
-static atomic_int mode;
-static atomic_ulong target;
-static atomic_ulong counted;
-static atomic_bool fired;
 static atomic_long live;
-static _Thread_local bool armed_here;
-static _Thread_local unsigned paused;
-
-static void arm(enum mode how, unsigned long n)
-{
-    atomic_store(&mode, OFF);
-    atomic_store(&target, n);
-    atomic_store(&counted, 0);
-    atomic_store(&fired, false);
-    armed_here = how == THIS_THREAD;
-    atomic_store(&mode, (int)how);
-}
-
-void pw_malloc_fail_at(unsigned long n)
-{
-    arm(THIS_THREAD, n);
-}
-
-void pw_malloc_fail_at_any_thread(unsigned long n)
-{
-    arm(ANY_THREAD, n);
-}
-
-void pw_malloc_fail_from(unsigned long n)
-{
-    arm(ANY_THREAD_AND_AFTER, n);
-}
-
-bool pw_malloc_fail_disarm(void)
-{
-    atomic_store(&mode, OFF);
-    armed_here = false;
-    return atomic_load(&fired);
-}
-
-bool pw_malloc_fail_fired(void)
-{
-    return atomic_load(&fired);
-}
-
-unsigned long pw_malloc_fail_count(void)
-{
-    return atomic_load(&counted);
-}
-
-void pw_malloc_fail_pause(void)
-{
-    paused++;
-}
-
-void pw_malloc_fail_resume(void)
-{
-    paused--;
-}
-
-static bool must_fail(void)
-{
-    const int how = atomic_load(&mode);
-    if (how == OFF || paused != 0 || (how == THIS_THREAD && !armed_here)) {
-        return false;
-    }
-    const unsigned long n = atomic_fetch_add(&counted, 1) + 1;
-    const unsigned long at = atomic_load(&target);
-    if (n != at && !(how == ANY_THREAD_AND_AFTER && n > at)) {
-        return false;
-    }
-    atomic_store(&fired, true);
-    errno = ENOMEM;
-    return true;
-}
 
 static void *count(void *memory)
 {
@@ -123,17 +41,17 @@ long pw_live_allocations(void)
 
 void *malloc(size_t size)
 {
-    return must_fail() ? NULL : count(__libc_malloc(size));
+    return pw_malloc_must_fail() ? NULL : count(__libc_malloc(size));
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return must_fail() ? NULL : count(__libc_calloc(n, size));
+    return pw_malloc_must_fail() ? NULL : count(__libc_calloc(n, size));
 }
 
 void *realloc(void *old, size_t size)
 {
-    if (must_fail()) {
+    if (pw_malloc_must_fail()) {
         return NULL;
     }
     void *memory = __libc_realloc(old, size);

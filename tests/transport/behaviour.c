@@ -40,7 +40,7 @@ static struct pw_listener *listen_at_place(void **state)
 {
     const struct place *const place = *state;
     if (place->needs_v6 && !net_has_v6()) {
-        skip();
+        skip(); /* this machine has no IPv6 */
     }
     return net_listen(place->url);
 }

@@ -68,7 +68,7 @@ static void a_queue_that_is_full_refuses(void **state)
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_cur < 9000) {
-        skip();
+        skip(); /* both ends of a full queue do not fit into the limit of descriptors */
     }
     enum {
         BACKLOG = 4096

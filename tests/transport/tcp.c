@@ -351,7 +351,7 @@ static void never_connects_to_itself(void **state)
         ROUNDS = 40000
     };
     if (pw_test_slow_factor() > 4) {
-        skip();
+        skip(); /* tens of thousands of attempts take minutes under these tools */
     }
     uint16_t port;
     const int silent = net_silent_port(&port);
