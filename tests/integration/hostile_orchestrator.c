@@ -82,11 +82,13 @@ static bool answer(void *user, unsigned connection, unsigned index, const struct
     return goes_on;
 }
 
+/* And no connection is left that it was about to end: a request on one would be lost. */
 static void make_peace(struct enemy *enemy)
 {
     pthread_mutex_lock(&enemy->mutex);
     enemy->is_honest = true;
     pthread_mutex_unlock(&enemy->mutex);
+    raw_server_await_hang_ups(enemy->server);
 }
 
 static void make_war(struct enemy *enemy, const uint8_t *bytes, size_t len, bool hangs_up)

@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -19,6 +20,7 @@
 enum {
     CONNECTIONS_MAX = 64,
     CHUNK = 65536,
+    PATIENCE_MS = 20000,
     MAX_PAYLOAD = 1 << 24
 };
 
@@ -39,6 +41,7 @@ struct raw_server {
     int end_fd;
     pthread_t thread;
     unsigned accepted;
+    atomic_uint ending; /* connections that the handler has done with, and that are still there */
     struct connection connections[CONNECTIONS_MAX];
 };
 
@@ -52,13 +55,16 @@ void raw_put_frame(struct pw_buffer *out, uint8_t format_code, const void *paylo
     }
 }
 
-static void hang_up(struct connection *connection)
+static void hang_up(struct raw_server *server, struct connection *connection)
 {
     if (connection->conn != NULL) {
         pw_conn_destroy(connection->conn);
         pw_buffer_destroy(&connection->in);
         pw_buffer_destroy(&connection->out);
         connection->conn = NULL;
+        if (connection->ending) {
+            atomic_fetch_sub(&server->ending, 1);
+        }
     }
 }
 
@@ -104,6 +110,9 @@ static void serve(struct raw_server *server, struct connection *connection)
                                                  &frame, &size) == PW_FRAME_WHOLE) {
         connection->ending = !server->handler(server->user, connection->number,
                                               connection->frames++, &frame, &connection->out);
+        if (connection->ending) {
+            atomic_fetch_add(&server->ending, 1);
+        }
         pw_buffer_consume(&connection->in, size);
     }
 }
@@ -154,7 +163,7 @@ static void *run(void *arg)
             const bool stands = receive(connection);
             serve(server, connection);
             if (!send_out(connection) || !stands) {
-                hang_up(connection);
+                hang_up(server, connection);
             }
         }
     }
@@ -183,11 +192,24 @@ void raw_server_end(struct raw_server *server)
     assert_int_equal(write(server->end_fd, &one, sizeof(one)), sizeof(one));
     pthread_join(server->thread, NULL);
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
-        hang_up(&server->connections[i]);
+        hang_up(server, &server->connections[i]);
     }
     pw_listener_destroy(server->listener);
     close(server->end_fd);
     free(server);
+}
+
+static bool none_is_ending(void *user)
+{
+    const struct raw_server *server = user;
+    return atomic_load(&server->ending) == 0;
+}
+
+void raw_server_await_hang_ups(struct raw_server *server)
+{
+    if (!pw_test_wait_until(none_is_ending, server, PATIENCE_MS)) {
+        fail_msg("the server cannot end a connection");
+    }
 }
 
 const char *raw_server_url(const struct raw_server *server)

@@ -15,8 +15,9 @@
 struct raw_server;
 
 /*
- * Decides what is sent back, by appending it to `out`; false: the connection ends after that. On the
- * server's thread. `connection` counts from 0, `index` the frames of that connection from 0.
+ * Decides what is sent back, by appending it to `out`; false: the connection ends after that, a moment
+ * after the peer has got it. On the server's thread. `connection` counts from 0, `index` the frames of
+ * that connection from 0.
  */
 typedef bool (*raw_handler)(void *user, unsigned connection, unsigned index,
                             const struct pw_frame *request, struct pw_buffer *out);
@@ -24,6 +25,12 @@ typedef bool (*raw_handler)(void *user, unsigned connection, unsigned index,
 /* At a place of its own of this scheme. Asserts: main thread. */
 struct raw_server *raw_server_start(const char *scheme, raw_handler handler, void *user);
 void raw_server_end(struct raw_server *server);
+
+/*
+ * Returns when no connection stands any more that a handler has ended: what a client sends from now on
+ * goes to another one. Before that, it may be lost with the connection. Asserts: main thread.
+ */
+void raw_server_await_hang_ups(struct raw_server *server);
 
 const char *raw_server_url(const struct raw_server *server);
 
