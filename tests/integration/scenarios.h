@@ -30,6 +30,7 @@ struct stage {
 struct scenario {
     const char *name;
     enum pywatt_status (*run)(struct stage *stage);
+    bool allocates; /* in the calling thread, for sure; in some thread all of them do */
 };
 
 /* All of them. */
