@@ -153,8 +153,42 @@ bool pw_test_wait_until(bool (*predicate)(void *user), void *user, unsigned time
     }
 }
 
-/* Entries of a folder of /proc/self, without the two dots. */
-static size_t count_entries(const char *path)
+static bool counts_always(const char *entry)
+{
+    (void)entry;
+    return true;
+}
+
+/*
+ * A thread that was joined, or has run to its end, stays in /proc/self/task for a moment: the kernel
+ * wakes whoever joins it before that. What it marks first is that the thread is exiting, with a flag
+ * of proc(5)'s "flags".
+ */
+static bool is_running(const char *thread)
+{
+    enum {
+        PF_EXITING = 4
+    };
+    char path[PATH_MAX];
+    char stat[512];
+    snprintf(path, sizeof(path), "/proc/self/task/%s/stat", thread);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return false; /* gone meanwhile */
+    }
+    const size_t len = fread(stat, 1, sizeof(stat) - 1, file);
+    fclose(file);
+    stat[len] = '\0';
+    const char *behind_name = strrchr(stat, ')');
+    unsigned flags = PF_EXITING;
+    if (behind_name != NULL) {
+        sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
+    }
+    return (flags & PF_EXITING) == 0;
+}
+
+/* Entries of a folder of /proc/self that count, without the two dots. */
+static size_t count_entries(const char *path, bool (*counts)(const char *entry))
 {
     DIR *dir = opendir(path);
     if (dir == NULL) {
@@ -163,7 +197,7 @@ static size_t count_entries(const char *path)
     }
     size_t n = 0;
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        n += entry->d_name[0] != '.';
+        n += entry->d_name[0] != '.' && counts(entry->d_name);
     }
     closedir(dir);
     return n;
@@ -172,12 +206,12 @@ static size_t count_entries(const char *path)
 size_t pw_test_open_fds(void)
 {
     /* The folder itself was open while it was read. */
-    return count_entries("/proc/self/fd") - 1;
+    return count_entries("/proc/self/fd", counts_always) - 1;
 }
 
 size_t pw_test_threads(void)
 {
-    return count_entries("/proc/self/task");
+    return count_entries("/proc/self/task", is_running);
 }
 
 static char temp_dirs[16][64];

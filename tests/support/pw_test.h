@@ -59,8 +59,8 @@ bool pw_test_wait_until(bool (*predicate)(void *user), void *user, unsigned time
 size_t pw_test_open_fds(void);
 
 /*
- * Number of threads of the process: a stopped library has none left. A thread that was joined may
- * stay in this count for a moment, so compare it through pw_test_wait_until.
+ * Number of threads of the process: a stopped library has none left. One that was joined is not
+ * counted; one that was detached may be for a moment, so compare through pw_test_wait_until.
  */
 size_t pw_test_threads(void);
 

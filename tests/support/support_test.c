@@ -150,6 +150,18 @@ static void counts_open_descriptors(void **state)
     assert_int_equal(pw_test_open_fds(), before);
 }
 
+static void counts_no_thread_that_was_joined(void **state)
+{
+    (void)state;
+    /* Some tools start a thread of their own beside the first one. */
+    assert_true(allocates_in_another_thread());
+    const size_t before = pw_test_threads();
+    for (int i = 0; i < 1000; i++) {
+        assert_true(allocates_in_another_thread());
+        assert_int_equal(pw_test_threads(), before);
+    }
+}
+
 static void gives_an_empty_folder(void **state)
 {
     (void)state;
@@ -213,6 +225,7 @@ int main(void)
         cmocka_unit_test(leaves_other_threads_alone_unless_told),
         cmocka_unit_test(waits_until_a_condition_holds),
         cmocka_unit_test(counts_open_descriptors),
+        cmocka_unit_test(counts_no_thread_that_was_joined),
         cmocka_unit_test(gives_an_empty_folder),
         cmocka_unit_test(the_watchdog_names_the_case_that_hangs),
     };
