@@ -57,11 +57,17 @@ static void release_resources(struct pywatt_client *client)
     pw_heartbeat_close(&client->heartbeat);
 }
 
-static void drop_locked_and_unlock(struct pywatt_client *client)
+struct pywatt_client *pw_client_acquire(struct pywatt_client *client)
 {
-    const bool last = --client->references == 0;
-    pw_mutex_unlock(&client->lock);
-    if (last) {
+    atomic_fetch_add_explicit(&client->references, 1, memory_order_relaxed);
+    return client;
+}
+
+void pw_client_release(struct pywatt_client *client)
+{
+    PW_HINT_RELEASE(&client->references);
+    if (atomic_fetch_sub_explicit(&client->references, 1, memory_order_acq_rel) == 1) {
+        PW_HINT_ACQUIRE(&client->references);
         destroy(client);
     }
 }
@@ -78,7 +84,8 @@ static void depart_locked_and_unlock(struct pywatt_client *client)
             pw_mutex_lock(&client->lock);
         }
     }
-    drop_locked_and_unlock(client);
+    pw_mutex_unlock(&client->lock);
+    pw_client_release(client);
 }
 
 bool pw_client_enter(struct pywatt_client *client)
@@ -87,7 +94,7 @@ bool pw_client_enter(struct pywatt_client *client)
     const bool open = !client->closed;
     if (open) {
         client->users++;
-        client->references++;
+        pw_client_acquire(client);
     }
     pw_mutex_unlock(&client->lock);
     return open;
@@ -98,20 +105,6 @@ void pw_client_leave(struct pywatt_client *client)
     pw_mutex_lock(&client->lock);
     client->users--;
     depart_locked_and_unlock(client);
-}
-
-struct pywatt_client *pw_client_acquire(struct pywatt_client *client)
-{
-    pw_mutex_lock(&client->lock);
-    client->references++;
-    pw_mutex_unlock(&client->lock);
-    return client;
-}
-
-void pw_client_release(struct pywatt_client *client)
-{
-    pw_mutex_lock(&client->lock);
-    drop_locked_and_unlock(client);
 }
 
 /* ---- Threads -------------------------------------------------------------------------------- */
@@ -143,16 +136,15 @@ static enum pywatt_status start_thread_locked(struct pywatt_client *client,
     }
     thread->client = client;
     thread->role = role;
-    client->references++;
     client->live_threads++;
+    pw_client_acquire(client);
     const enum pywatt_status status = pw_thread_start(&thread->id, name, thread_main, thread);
+    thread->started = status == PYWATT_OK;
     if (status != PYWATT_OK) {
-        client->references--;
         client->live_threads--;
-        return status;
+        pw_client_release(client); /* not the last: the caller has one */
     }
-    thread->started = true;
-    return PYWATT_OK;
+    return status;
 }
 
 enum pywatt_status pw_client_start_threads(struct pywatt_client *client, struct pywatt_error *error)
@@ -291,7 +283,8 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
     if (client == NULL) {
         return pw_error_no_memory(error);
     }
-    client->references = 1;
+    atomic_init(&client->references, 1);
+    PW_HINT_ATOMIC(client->references);
     client->clock = &pw_clock_monotonic;
     PW_HINT_ATOMIC(client->threads_ready);
     PW_HINT_ATOMIC(client->counters);
@@ -322,7 +315,7 @@ void pywatt_client_close(struct pywatt_client *client)
     }
     client->closed = true;
     client->users++;
-    client->references++;
+    pw_client_acquire(client);
     pw_mutex_unlock(&client->lock);
 
     pw_recovery_close(&client->recovery);

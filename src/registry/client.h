@@ -55,12 +55,12 @@ struct pywatt_client {
     struct pw_recovery recovery;
     struct pw_heartbeat heartbeat;
     struct pw_counters counters;
+    atomic_uint references;
     atomic_bool threads_ready; /* all of them are started */
 
     struct pw_mutex lock;
     struct pw_cond quiet; /* users or live_threads fell to zero */
     /* Guarded by lock. */
-    unsigned references;
     unsigned users;        /* calls inside */
     unsigned live_threads; /* threads that have not done their work yet */
     bool closed;
