@@ -95,6 +95,24 @@ static enum pywatt_status check_token(struct pw_str token, bool may_be_empty,
     return PYWATT_OK;
 }
 
+static enum pywatt_status check_batch(const struct pw_request *request, struct pywatt_error *error)
+{
+    if (request->beat_count == 0 || request->beat_count > PW_BATCH_MAX) {
+        return lacks(error, "the batch is empty or has too many beats");
+    }
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        const struct pw_batched_beat *beat = &request->beats[i];
+        const enum pywatt_status status = check_token(beat->token, false, error);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+        if (!is_health(beat->health)) {
+            return lacks(error, "the health is none of the three");
+        }
+    }
+    return PYWATT_OK;
+}
+
 static enum pywatt_status check_request(const struct pw_request *request,
                                         struct pywatt_error *error)
 {
@@ -118,6 +136,7 @@ static enum pywatt_status check_request(const struct pw_request *request,
             return lacks(error, "the capabilities are missing");
         }
         break;
+    case PW_OP_HEARTBEAT_BATCH: return check_batch(request, error);
     default: return lacks(error, "the operation is unknown");
     }
     return check_token(request->token, false, error);
@@ -135,7 +154,7 @@ static enum pywatt_status check_registration(const struct pywatt_registration *r
 static enum pywatt_status check_response(const struct pw_response *response,
                                          struct pywatt_error *error)
 {
-    if ((unsigned)response->operation >= PW_OPERATION_COUNT) {
+    if ((unsigned)response->operation > PW_OP_HEARTBEAT_BATCH) {
         return lacks(error, "the operation is unknown");
     }
     if (response->operation == PW_OP_HEARTBEAT && !is_health(response->health)) {
@@ -157,11 +176,22 @@ static enum pywatt_status check_response(const struct pw_response *response,
 
 /* ---- Checked wrappers --------------------------------------------------------------------- */
 
+static enum pywatt_status check_batches(const struct pw_codec_ops *codec,
+                                        struct pywatt_error *error)
+{
+    return codec->batches ? PYWATT_OK
+                          : pw_error_set(error, PYWATT_UNSUPPORTED,
+                                         "the codec %s has no batches of heartbeats", codec->name);
+}
+
 enum pywatt_status pw_codec_encode_request(const struct pw_codec_ops *codec,
                                            const struct pw_request *request, struct pw_buffer *out,
                                            struct pywatt_error *error)
 {
-    const enum pywatt_status status = check_request(request, error);
+    enum pywatt_status status = check_request(request, error);
+    if (status == PYWATT_OK && request->operation == PW_OP_HEARTBEAT_BATCH) {
+        status = check_batches(codec, error);
+    }
     return status == PYWATT_OK ? codec->encode_request(request, out, error) : status;
 }
 
@@ -169,7 +199,10 @@ enum pywatt_status pw_codec_encode_response(const struct pw_codec_ops *codec,
                                             const struct pw_response *response,
                                             struct pw_buffer *out, struct pywatt_error *error)
 {
-    const enum pywatt_status status = check_response(response, error);
+    enum pywatt_status status = check_response(response, error);
+    if (status == PYWATT_OK && response->operation == PW_OP_HEARTBEAT_BATCH) {
+        status = check_batches(codec, error);
+    }
     return status == PYWATT_OK ? codec->encode_response(response, out, error) : status;
 }
 

@@ -52,6 +52,9 @@ struct pw_codec_ops {
      */
     bool replies_in_order;
 
+    /* True if it has PW_OP_HEARTBEAT_BATCH; else that is PYWATT_UNSUPPORTED. */
+    bool batches;
+
     /*
      * Appends the message to `out`. On failure `out` is as it was. PYWATT_OK; PYWATT_LIMIT (out's
      * limit); PYWATT_NO_MEMORY; PYWATT_INVALID_ARGUMENT (a message that lacks what its operation

@@ -132,6 +132,10 @@ static void put_failure(struct pw_json_out *out, const struct pw_response *respo
     }
     PW_JSON_PUT_KEY(out, "error_code");
     pw_json_put_text(out, pw_str_from(code));
+    if (response->retry_after_ms != 0) {
+        PW_JSON_PUT_KEY(out, "retry_after_ms");
+        pw_json_put_number(out, response->retry_after_ms);
+    }
 }
 
 static void put_beat_reply(struct pw_json_out *out, const struct pw_response *response)

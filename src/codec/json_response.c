@@ -15,6 +15,7 @@ enum field {
     SUCCESS,
     ERROR,
     ERROR_CODE,
+    RETRY_AFTER_MS,
     STATUS,
     CONTEXT,
     MODULE,
@@ -22,10 +23,15 @@ enum field {
 };
 
 static const struct pw_str keys[FIELDS] = {
-    [CONTENT] = PW_JSON_KEY("content"),       [RESPONSE_TYPE] = PW_JSON_KEY("response_type"),
-    [REQUEST_ID] = PW_JSON_KEY("request_id"), [SUCCESS] = PW_JSON_KEY("success"),
-    [ERROR] = PW_JSON_KEY("error"),           [ERROR_CODE] = PW_JSON_KEY("error_code"),
-    [STATUS] = PW_JSON_KEY("status"),         [CONTEXT] = PW_JSON_KEY("context"),
+    [CONTENT] = PW_JSON_KEY("content"),
+    [RESPONSE_TYPE] = PW_JSON_KEY("response_type"),
+    [REQUEST_ID] = PW_JSON_KEY("request_id"),
+    [SUCCESS] = PW_JSON_KEY("success"),
+    [ERROR] = PW_JSON_KEY("error"),
+    [ERROR_CODE] = PW_JSON_KEY("error_code"),
+    [RETRY_AFTER_MS] = PW_JSON_KEY("retry_after_ms"),
+    [STATUS] = PW_JSON_KEY("status"),
+    [CONTEXT] = PW_JSON_KEY("context"),
     [MODULE] = PW_JSON_KEY("module"),
 };
 
@@ -74,6 +80,15 @@ static enum pywatt_status read_failure(const struct pw_json_doc *doc,
     }
     if (status != PYWATT_OK) {
         return status;
+    }
+    if (fields[RETRY_AFTER_MS] != PW_JSON_ABSENT) {
+        uint64_t retry_after_ms = 0;
+        status = pw_json_whole(doc, in, "retry_after_ms", fields[RETRY_AFTER_MS], UINT32_MAX, true,
+                               &retry_after_ms);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+        message->retry_after_ms = (uint32_t)retry_after_ms;
     }
     if (fields[ERROR_CODE] == PW_JSON_ABSENT) {
         message->status = pw_status_from_error_text(message->error);

@@ -21,7 +21,8 @@ enum kind {
     ID,
     NUMBER,
     MESSAGE,
-    OPERATION /* a message that is scanned later */
+    OPERATION, /* a message that is scanned later */
+    ITEMS      /* messages that are scanned later, one by one */
 };
 
 struct field {
@@ -38,6 +39,7 @@ struct pw_proto_message {
 
 #define HEALTH_MAX 3
 #define STATUS_MAX INT32_MAX
+#define FEATURES_MAX 32
 
 /* A map of the model as a field. */
 #define MAP(name) (name), MESSAGE, PYWATT_MAP_ITEMS_MAX, 0, &pair
@@ -90,12 +92,24 @@ static const struct pw_proto_message capabilities_request = {{
     [5] = {MAP("additional")},
 }};
 
+const struct pw_proto_message pw_proto_batched_beat = {{
+    [1] = {"module_id", ID, 1, 0, NULL},
+    [2] = {"token", TEXT, 1, 0, NULL},
+    [3] = {"health", NUMBER, 1, HEALTH_MAX, NULL},
+    [4] = {"generation", NUMBER, 1, UINT64_MAX, NULL},
+}};
+
+static const struct pw_proto_message heartbeat_batch_request = {{
+    [1] = {"beats", ITEMS, PW_BATCH_MAX, 0, NULL},
+}};
+
 const struct pw_proto_message pw_proto_request = {{
     [1] = {"request_id", ID, 1, 0, NULL},
     [2] = {"heartbeat", OPERATION, 1, 0, &heartbeat_request},
     [3] = {"registration", OPERATION, 1, 0, &register_request},
     [4] = {"unregistration", OPERATION, 1, 0, &unregister_request},
     [5] = {"capabilities", OPERATION, 1, 0, &capabilities_request},
+    [6] = {"heartbeat_batch", OPERATION, 1, 0, &heartbeat_batch_request},
 }};
 
 static const struct pw_proto_message heartbeat_reply = {{
@@ -113,6 +127,18 @@ static const struct pw_proto_message register_reply = {{
     [7] = {MAP("additional_data")},
 }};
 
+const struct pw_proto_message pw_proto_beat_exception = {{
+    [1] = {"index", NUMBER, 1, PW_BATCH_MAX - 1, NULL},
+    [2] = {"status", NUMBER, 1, STATUS_MAX, NULL},
+    [3] = {"error", TEXT, 1, 0, NULL},
+    [4] = {"health", NUMBER, 1, HEALTH_MAX, NULL},
+}};
+
+static const struct pw_proto_message heartbeat_batch_reply = {{
+    [1] = {"beats", NUMBER, 1, PW_BATCH_MAX, NULL},
+    [2] = {"exceptions", ITEMS, PW_BATCH_MAX, 0, NULL},
+}};
+
 const struct pw_proto_message pw_proto_response = {{
     [1] = {"request_id", ID, 1, 0, NULL},
     [2] = {"status", NUMBER, 1, STATUS_MAX, NULL},
@@ -121,6 +147,9 @@ const struct pw_proto_message pw_proto_response = {{
     [5] = {"registration", OPERATION, 1, 0, &register_reply},
     [6] = {"unregistration", OPERATION, 1, 0, &nothing},
     [7] = {"capabilities", OPERATION, 1, 0, &nothing},
+    [8] = {"heartbeat_batch", OPERATION, 1, 0, &heartbeat_batch_reply},
+    [9] = {"retry_after_ms", NUMBER, 1, UINT32_MAX, NULL},
+    [10] = {"features", TEXT, FEATURES_MAX, 0, NULL},
 }};
 
 /* ---- Errors ------------------------------------------------------------------------------- */
@@ -144,6 +173,14 @@ static enum pywatt_status wrong_message(const struct pw_proto_scan *scan, const 
                ? pw_error_set(scan->error, PYWATT_SERIALIZATION, "the message %s", what)
                : pw_error_set(scan->error, PYWATT_SERIALIZATION, "%s %s",
                               scan->labels[scan->depth - 1], what);
+}
+
+enum pywatt_status pw_proto_check_elements(const struct pw_proto_scan *scan)
+{
+    return scan->elements <= scan->limits->max_elements
+               ? PYWATT_OK
+               : pw_error_set(scan->error, PYWATT_LIMIT, "the message has more than %u elements",
+                              scan->limits->max_elements);
 }
 
 /* ---- The scan ----------------------------------------------------------------------------- */
@@ -196,6 +233,7 @@ static enum pywatt_status scan_value(struct pw_proto_scan *scan, const struct fi
         }
         return status;
     case OPERATION:
+    case ITEMS:
     case UNKNOWN:
     default: return PYWATT_OK;
     }
@@ -229,9 +267,10 @@ static enum pywatt_status scan_message(struct pw_proto_scan *scan,
     fields->present = 0;
     while (wire.at < wire.end) {
         struct pw_wire_field found = {.number = 0};
-        if (++scan->elements > scan->limits->max_elements) {
-            return pw_error_set(scan->error, PYWATT_LIMIT, "the message has more than %u elements",
-                                scan->limits->max_elements);
+        scan->elements++;
+        enum pywatt_status status = pw_proto_check_elements(scan);
+        if (status != PYWATT_OK) {
+            return status;
         }
         if (!pw_wire_next(&wire, &found)) {
             return wrong_message(scan, "is malformed or cut off");
@@ -239,7 +278,7 @@ static enum pywatt_status scan_message(struct pw_proto_scan *scan,
         if (found.number >= PW_PROTO_NUMBERS || message->fields[found.number].kind == UNKNOWN) {
             continue;
         }
-        const enum pywatt_status status =
+        status =
             scan_field(scan, &message->fields[found.number], &found, times[found.number]++, fields);
         if (status != PYWATT_OK) {
             return status;
@@ -271,6 +310,19 @@ enum pywatt_status pw_proto_scan_operation(struct pw_proto_scan *scan,
     const enum pywatt_status status = open_message(scan, &outer->fields[number]);
     return status == PYWATT_OK ? scan_message(scan, outer->fields[number].message, body, fields)
                                : status;
+}
+
+enum pywatt_status pw_proto_scan_item(struct pw_proto_scan *scan,
+                                      const struct pw_proto_message *item, const char *label,
+                                      struct pw_span body, struct pw_proto_fields *fields)
+{
+    const struct field field = {.label = label};
+    enum pywatt_status status = open_message(scan, &field);
+    if (status == PYWATT_OK) {
+        status = scan_message(scan, item, body, fields);
+        scan->depth--;
+    }
+    return status;
 }
 
 /* ---- Pairs -------------------------------------------------------------------------------- */

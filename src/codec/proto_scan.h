@@ -15,7 +15,7 @@
 #include "codec/codec.h"
 
 /* One more than the highest field number of the schema. */
-#define PW_PROTO_NUMBERS 8
+#define PW_PROTO_NUMBERS 11
 
 /* Messages stand in each other this deep at most. */
 #define PW_PROTO_DEPTH 4
@@ -76,6 +76,21 @@ enum pywatt_status pw_proto_scan_outer(struct pw_proto_scan *scan,
 enum pywatt_status pw_proto_scan_operation(struct pw_proto_scan *scan,
                                            const struct pw_proto_message *outer, unsigned number,
                                            struct pw_span body, struct pw_proto_fields *fields);
+
+/* PYWATT_LIMIT if more elements were counted than the limit. For readers that count some themselves. */
+enum pywatt_status pw_proto_check_elements(const struct pw_proto_scan *scan);
+
+/*
+ * Scans one item of a repeated message of the operation that is open, and fills *fields. PYWATT_OK,
+ * PYWATT_SERIALIZATION, PYWATT_LIMIT.
+ */
+enum pywatt_status pw_proto_scan_item(struct pw_proto_scan *scan,
+                                      const struct pw_proto_message *item, const char *label,
+                                      struct pw_span body, struct pw_proto_fields *fields);
+
+/* The items of the two batch messages. */
+extern const struct pw_proto_message pw_proto_batched_beat;
+extern const struct pw_proto_message pw_proto_beat_exception;
 
 /* "<message>.<name> <what>" for a field of the message that is open. Returns `status`. */
 enum pywatt_status pw_proto_wrong(const struct pw_proto_scan *scan, const char *name,

@@ -10,8 +10,15 @@
 #define PW_CODEC_PROTOBUF_CODEC_H
 
 #include "codec/codec.h"
+#include "codec/proto_scan.h"
 
 extern const struct pw_codec_ops pw_codec_protobuf;
+
+/* The ops that write. */
+enum pywatt_status pw_protobuf_encode_request(const struct pw_request *request,
+                                              struct pw_buffer *out, struct pywatt_error *error);
+enum pywatt_status pw_protobuf_encode_response(const struct pw_response *response,
+                                               struct pw_buffer *out, struct pywatt_error *error);
 
 /*
  * Parts that go through protobuf-c. `body` has passed the scan. Errors name the field.
@@ -33,6 +40,25 @@ enum pywatt_status pw_protobuf_write_request(const struct pw_request *request,
 enum pywatt_status pw_protobuf_write_registered(const struct pw_response *response,
                                                 struct pw_buffer *out, struct pywatt_error *error);
 
+/*
+ * A batch of beats: `body` and `fields` are what the scan found of it. Reading takes an array from
+ * the arena; writing needs as much room as *_len says. Statuses as above.
+ */
+enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_span body,
+                                          struct pw_arena *arena, struct pw_request *message);
+enum pywatt_status pw_protobuf_read_batch_reply(struct pw_proto_scan *scan,
+                                                const struct pw_proto_fields *fields,
+                                                struct pw_span body, struct pw_arena *arena,
+                                                struct pw_response *message);
+size_t pw_protobuf_batch_len(const struct pw_request *request);
+uint8_t *pw_protobuf_put_batch(uint8_t *at, const struct pw_request *request);
+size_t pw_protobuf_batch_reply_len(const struct pw_response *response);
+uint8_t *pw_protobuf_put_batch_reply(uint8_t *at, const struct pw_response *response);
+
+/* Why an arena gave nothing, in words: PYWATT_LIMIT or PYWATT_NO_MEMORY. */
+enum pywatt_status pw_protobuf_arena_error(const struct pw_arena *arena,
+                                           struct pywatt_error *error);
+
 /* "the message does not fit", or the other statuses of a buffer, in words. Returns `status`. */
 enum pywatt_status pw_protobuf_buffer_error(enum pywatt_status status, const struct pw_buffer *out,
                                             struct pywatt_error *error);
@@ -53,6 +79,12 @@ static inline bool pw_protobuf_to_health(uint64_t number, enum pywatt_health *ou
     }
     *out = (enum pywatt_health)(number - 1);
     return true;
+}
+
+/* The wire's numbers of statuses are those of the enum. */
+static inline enum pywatt_status pw_protobuf_to_status(uint64_t number)
+{
+    return number <= PYWATT_UNAVAILABLE ? (enum pywatt_status)number : PYWATT_REJECTED;
 }
 
 #endif

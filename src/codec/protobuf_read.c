@@ -34,8 +34,7 @@ static ProtobufCAllocator allocator_of(struct pw_arena *arena)
     return (ProtobufCAllocator){.alloc = allocate, .free = release, .allocator_data = arena};
 }
 
-/* Why a message that has passed the scan could not be unpacked. */
-static enum pywatt_status not_unpacked(const struct pw_arena *arena, struct pywatt_error *error)
+enum pywatt_status pw_protobuf_arena_error(const struct pw_arena *arena, struct pywatt_error *error)
 {
     if (arena->exhausted) {
         return pw_error_set(error, PYWATT_LIMIT,
@@ -226,7 +225,7 @@ enum pywatt_status pw_protobuf_read_register(struct pw_span body, struct pw_aren
     const Pywatt__V1__RegisterRequest *from =
         pywatt__v1__register_request__unpack(&allocator, body.len, body.data);
     if (from == NULL) {
-        return not_unpacked(arena, error);
+        return pw_protobuf_arena_error(arena, error);
     }
     const enum pywatt_status status =
         check_text(from->token, PYWATT_TOKEN_MAX, true, "registration.token", error);
@@ -305,7 +304,7 @@ enum pywatt_status pw_protobuf_read_capabilities(struct pw_span body, struct pw_
     const Pywatt__V1__CapabilitiesRequest *from =
         pywatt__v1__capabilities_request__unpack(&allocator, body.len, body.data);
     if (from == NULL) {
-        return not_unpacked(arena, error);
+        return pw_protobuf_arena_error(arena, error);
     }
     struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
     if (capabilities == NULL) {
@@ -362,7 +361,7 @@ enum pywatt_status pw_protobuf_read_registered(struct pw_span body, struct pw_ar
     const Pywatt__V1__RegisterReply *from =
         pywatt__v1__register_reply__unpack(&allocator, body.len, body.data);
     if (from == NULL) {
-        return not_unpacked(arena, error);
+        return pw_protobuf_arena_error(arena, error);
     }
     struct pywatt_registration *registration = pw_registration_new();
     if (registration == NULL) {

@@ -229,6 +229,7 @@ enum pywatt_status pw_protobuf_write_registered(const struct pw_response *respon
     Pywatt__V1__ModuleInfo info;
     Pywatt__V1__RegisterReply body;
     Pywatt__V1__Response message;
+    char *features[] = {borrow(pw_feature_name(PW_FEATURE_HEARTBEAT_BATCH))};
     pw_arena_init_with(&arena, BUDGET_BYTES, storage, sizeof(storage));
     pywatt__v1__register_reply__init(&body);
     pywatt__v1__response__init(&message);
@@ -239,6 +240,10 @@ enum pywatt_status pw_protobuf_write_registered(const struct pw_response *respon
         }
         message.reply_case = PYWATT__V1__RESPONSE__REPLY_REGISTRATION;
         message.registration = &body;
+        if ((response->features & PW_FEATURE_HEARTBEAT_BATCH) != 0) {
+            message.features = features;
+            message.n_features = 1;
+        }
         status = pack(&message.base, out, error);
     } else {
         status = not_built(&arena, error);

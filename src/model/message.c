@@ -11,9 +11,20 @@ const char *pw_operation_name(enum pw_operation operation)
         [PW_OP_UNREGISTER] = "unregister",
         [PW_OP_HEARTBEAT] = "heartbeat",
         [PW_OP_CAPABILITIES] = "capabilities",
+        [PW_OP_HEARTBEAT_BATCH] = "heartbeat batch",
     };
-    _Static_assert(sizeof(names) / sizeof(names[0]) == PW_OPERATION_COUNT, "each has its name");
-    return (unsigned)operation < PW_OPERATION_COUNT ? names[operation] : "unknown";
+    return (unsigned)operation < sizeof(names) / sizeof(names[0]) ? names[operation] : "unknown";
+}
+
+const char *pw_feature_name(enum pw_feature feature)
+{
+    return feature == PW_FEATURE_HEARTBEAT_BATCH ? "heartbeat_batch" : "unknown";
+}
+
+unsigned pw_feature_by_name(struct pw_str name)
+{
+    const enum pw_feature known = PW_FEATURE_HEARTBEAT_BATCH;
+    return pw_str_equal(name, pw_str_from(pw_feature_name(known))) ? (unsigned)known : 0;
 }
 
 /* The map that a message keeps, made when it is first needed; empty. */

@@ -24,12 +24,46 @@ enum pw_operation {
     PW_OP_REGISTER = 0,
     PW_OP_UNREGISTER = 1,
     PW_OP_HEARTBEAT = 2,
-    PW_OP_CAPABILITIES = 3
+    PW_OP_CAPABILITIES = 3,
+    /* Beats of many modules in one message: only codecs that say so have it. */
+    PW_OP_HEARTBEAT_BATCH = 4
 };
+/* The operations that every codec has. */
 #define PW_OPERATION_COUNT 4
 
-/* "register", "unregister", "heartbeat", "capabilities". Static. */
+/* "register", "unregister", "heartbeat", "capabilities", "heartbeat batch". Static. */
 const char *pw_operation_name(enum pw_operation operation);
+
+/* Beats in one message. */
+#define PW_BATCH_MAX 1024
+
+/* One beat among many: it carries no details. */
+struct pw_batched_beat {
+    struct pywatt_uuid module_id;
+    struct pw_str token;
+    uint64_t generation; /* as in a heartbeat */
+    enum pywatt_health health;
+};
+
+/* A beat of a batch to whose sender there is something to say. */
+struct pw_beat_exception {
+    uint32_t index; /* of the beat in its batch, from 0 */
+    /* PYWATT_OK: the beat was taken, and `health` is not what it reported. */
+    enum pywatt_status status;
+    enum pywatt_health health;
+    struct pw_str error; /* empty if PYWATT_OK */
+};
+
+/* What an orchestrator can do beyond the four operations, as it says itself: a set of bits. */
+enum pw_feature {
+    PW_FEATURE_HEARTBEAT_BATCH = 1 << 0
+};
+
+/* "heartbeat_batch": the name of one feature on the wire. Static. */
+const char *pw_feature_name(enum pw_feature feature);
+
+/* The feature of that name; 0 if it is none that is known here. */
+unsigned pw_feature_by_name(struct pw_str name);
 
 struct pw_request {
     enum pw_operation operation;
@@ -48,6 +82,9 @@ struct pw_request {
     struct pywatt_module_info *info;
     /* capabilities */
     struct pywatt_capabilities *capabilities;
+    /* heartbeat batch: 1 to PW_BATCH_MAX; decoded ones stand in the arena */
+    const struct pw_batched_beat *beats;
+    uint32_t beat_count;
     /* Memory of `details`, kept between decodings. Private to pw_request_*. */
     struct pywatt_string_map *details_storage;
 };
@@ -63,11 +100,22 @@ struct pw_response {
      */
     enum pywatt_status status;
     struct pw_str error;
+    /* How long to wait before the request is sent again; 0 if the peer does not say. */
+    uint32_t retry_after_ms;
+    /* enum pw_feature, told with the first reply on a connection; 0 in all others. */
+    unsigned features;
     /* heartbeat: the orchestrator's view; always set, also when success is false. */
     enum pywatt_health health;
     struct pywatt_string_map *context; /* NULL if there is none */
     /* register, on success: one reference. */
     struct pywatt_registration *registration;
+    /*
+     * heartbeat batch, on success: how many beats were looked at, and those of them that did not
+     * just go well, by rising index; decoded ones stand in the arena.
+     */
+    uint32_t beat_count;
+    uint32_t exception_count;
+    const struct pw_beat_exception *exceptions;
     /* Private to pw_response_*. */
     struct pywatt_string_map *context_storage;
 };

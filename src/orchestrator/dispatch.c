@@ -257,6 +257,7 @@ static bool fill_task(struct pw_session *session, struct pw_task *task, struct p
         }
         return task->capabilities != NULL;
     case PW_OP_REGISTER:
+    case PW_OP_HEARTBEAT_BATCH:
     case PW_OP_HEARTBEAT: break;
     }
     const struct pywatt_uuid *id = pywatt_module_info_id(request->info);
@@ -304,6 +305,10 @@ static void serve_request(struct pw_session *session, const struct pw_codec_ops 
     pw_count(&session->worker->counters.requests, 1);
     if (request->operation == PW_OP_HEARTBEAT) {
         serve_beat(session, codec, request);
+    } else if (request->operation == PW_OP_HEARTBEAT_BATCH) {
+        const struct answer answer = answer_to(codec, request);
+        refuse(session, &answer, PYWATT_UNSUPPORTED, "This orchestrator takes no batches",
+               PYWATT_HEALTHY);
     } else {
         serve_task(session, codec, request);
         pw_request_reset(request);

@@ -45,6 +45,7 @@ static void run_done(struct pw_job *job)
         break;
     case PW_OP_UNREGISTER:
     case PW_OP_CAPABILITIES: operation->done.plain(operation->user, status, error); break;
+    case PW_OP_HEARTBEAT_BATCH: break; /* never asked for alone */
     }
     free_operation(operation);
 }

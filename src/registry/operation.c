@@ -202,6 +202,7 @@ static void take_effect(struct pw_errand *errand, struct pywatt_registration *re
         break;
     case PW_OP_CAPABILITIES: pw_handle_set_told(module, errand->told); break;
     case PW_OP_UNREGISTER:
+    case PW_OP_HEARTBEAT_BATCH:
     case PW_OP_HEARTBEAT: break;
     }
     atomic_store_explicit(&module->success_epoch, pw_channel_epoch(module->client->channel),

@@ -14,6 +14,7 @@
 
 #define REQUEST_ID "6f1d3c1e-52a7-4d0b-9b60-0c6f5a1d2e34"
 #define MODULE_ID "a3b8f042-1e16-4f0d-8f1c-7d2f6c5b4a90"
+#define TEN "0123456789"
 
 static struct pywatt_uuid uuid(const char *text)
 {
@@ -139,6 +140,23 @@ static void capabilities_full(struct pw_request *request)
     ok(pywatt_capabilities_set_capability(capabilities, "text", "\"\\u20ac\\u007F\\/\""));
 }
 
+static void batch(struct pw_request *request)
+{
+    /* A usual token, one of other characters, and one whose length takes two bytes. */
+    static const char long_token[] = TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN;
+    static struct pw_batched_beat beats[3];
+    begin_request(request, PW_OP_HEARTBEAT_BATCH);
+    request->token = (struct pw_str){NULL, 0};
+    request->module_id = (struct pywatt_uuid){{0}};
+    beats[0] = (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL("tok"), 0, PYWATT_HEALTHY};
+    beats[1] = (struct pw_batched_beat){uuid(REQUEST_ID), PW_STR_LITERAL("t\xc3\xb6k"), 300,
+                                        PYWATT_UNHEALTHY};
+    beats[2] =
+        (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL(long_token), 1, PYWATT_DEGRADED};
+    request->beats = beats;
+    request->beat_count = 3;
+}
+
 const struct pw_sample_request pw_sample_requests[] = {
     {"heartbeat", heartbeat},
     {"heartbeat-details", heartbeat_details},
@@ -149,6 +167,7 @@ const struct pw_sample_request pw_sample_requests[] = {
     {"capabilities", capabilities_plain},
     {"capabilities-empty", capabilities_empty},
     {"capabilities-full", capabilities_full},
+    {"batch", batch},
     {NULL, NULL},
 };
 
@@ -255,6 +274,31 @@ static void register_reply_failed(struct pw_response *response)
     fail_response(response, PYWATT_NAME_TAKEN, "Module name 'a' is already taken");
 }
 
+static void batch_reply(struct pw_response *response)
+{
+    begin_response(response, PW_OP_HEARTBEAT_BATCH);
+    response->beat_count = 3;
+}
+
+static void batch_reply_exceptions(struct pw_response *response)
+{
+    static const struct pw_beat_exception exceptions[] = {
+        {0, PYWATT_OK, PYWATT_DEGRADED, {NULL, 0}},
+        {2, PYWATT_INVALID_TOKEN, PYWATT_HEALTHY, {"Invalid token", 13}},
+        {200, PYWATT_MODULE_NOT_FOUND, PYWATT_UNHEALTHY, {NULL, 0}},
+    };
+    begin_response(response, PW_OP_HEARTBEAT_BATCH);
+    response->beat_count = 201;
+    response->exception_count = 3;
+    response->exceptions = exceptions;
+}
+
+static void batch_reply_failed(struct pw_response *response)
+{
+    begin_response(response, PW_OP_HEARTBEAT_BATCH);
+    fail_response(response, PYWATT_LIMIT, "too many");
+}
+
 const struct pw_sample_response pw_sample_responses[] = {
     {"heartbeat", beat_reply},
     {"heartbeat-context", beat_reply_context},
@@ -266,6 +310,9 @@ const struct pw_sample_response pw_sample_responses[] = {
     {"register", register_reply},
     {"register-full", register_reply_full},
     {"register-failed", register_reply_failed},
+    {"batch", batch_reply},
+    {"batch-exceptions", batch_reply_exceptions},
+    {"batch-failed", batch_reply_failed},
     {NULL, NULL},
 };
 
@@ -301,6 +348,35 @@ static bool same_id(bool has_a, const struct pywatt_uuid *a, bool has_b,
     return has_a == has_b && (!has_a || pywatt_uuid_equal(a, b));
 }
 
+bool pw_sample_fits(const struct pw_codec_ops *codec, const char *name)
+{
+    return name != NULL && (codec->batches || strncmp(name, "batch", 5) != 0);
+}
+
+static bool same_beats(const struct pw_request *a, const struct pw_request *b)
+{
+    bool same = a->beat_count == b->beat_count;
+    for (uint32_t i = 0; same && i < a->beat_count; i++) {
+        same = pywatt_uuid_equal(&a->beats[i].module_id, &b->beats[i].module_id) &&
+               pw_str_equal(a->beats[i].token, b->beats[i].token) &&
+               a->beats[i].generation == b->beats[i].generation &&
+               a->beats[i].health == b->beats[i].health;
+    }
+    return same;
+}
+
+static bool same_exceptions(const struct pw_response *a, const struct pw_response *b)
+{
+    bool same = a->beat_count == b->beat_count && a->exception_count == b->exception_count;
+    for (uint32_t i = 0; same && i < a->exception_count; i++) {
+        same = a->exceptions[i].index == b->exceptions[i].index &&
+               a->exceptions[i].status == b->exceptions[i].status &&
+               a->exceptions[i].health == b->exceptions[i].health &&
+               pw_str_equal(a->exceptions[i].error, b->exceptions[i].error);
+    }
+    return same;
+}
+
 bool pw_same_request(const struct pw_request *a, const struct pw_request *b)
 {
     if (a->operation != b->operation || !pw_str_equal(a->token, b->token) ||
@@ -309,6 +385,9 @@ bool pw_same_request(const struct pw_request *a, const struct pw_request *b)
     }
     if (a->operation == PW_OP_REGISTER) {
         return pywatt_module_info_equal(a->info, b->info);
+    }
+    if (!same_beats(a, b)) {
+        return false;
     }
     return pywatt_uuid_equal(&a->module_id, &b->module_id) && a->health == b->health &&
            a->generation == b->generation && pywatt_string_map_equal(a->details, b->details) &&
@@ -334,6 +413,8 @@ bool pw_same_response(const struct pw_response *a, const struct pw_response *b)
 {
     return a->operation == b->operation && a->success == b->success && a->status == b->status &&
            a->health == b->health && pw_str_equal(a->error, b->error) &&
+           a->retry_after_ms == b->retry_after_ms && a->features == b->features &&
+           same_exceptions(a, b) &&
            same_id(a->has_request_id, &a->request_id, b->has_request_id, &b->request_id) &&
            pywatt_string_map_equal(a->context, b->context) &&
            same_registration(a->registration, b->registration);

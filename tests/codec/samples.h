@@ -21,9 +21,12 @@ struct pw_sample_response {
     void (*fill)(struct pw_response *response);
 };
 
-/* Ended by one without a name. */
+/* Ended by one without a name; those that only some codecs have come last. */
 extern const struct pw_sample_request pw_sample_requests[];
 extern const struct pw_sample_response pw_sample_responses[];
+
+/* Whether there is a sample left, and the codec has such a message. */
+bool pw_sample_fits(const struct pw_codec_ops *codec, const char *name);
 
 /* By name; the test fails if there is none. */
 void pw_sample_request(const char *name, struct pw_request *request);

@@ -298,7 +298,7 @@ static void refuses_deeply_nested_protobuf(void **state)
             at[3] = (uint8_t)(len >> 14);
             len += 4;
         }
-        if (field != 6 && field != 7) { /* in those two, nothing is looked at */
+        if (field < 6 || field > 8) { /* in those, nothing is looked at */
             expect_refused(pw_codec_by_name("protobuf"), pw_copy_bytes(at, len), wide());
         }
     }

@@ -139,7 +139,8 @@ static void comes_back_from_every_truncated_request(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_request *at = pw_sample_requests; at->name != NULL; at++) {
+        for (const struct pw_sample_request *at = pw_sample_requests;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_span whole = pw_sample_request_bytes(*codec, at->name);
             cut_everywhere(*codec, whole, read_as_request);
             pw_free_bytes(whole);
@@ -151,7 +152,8 @@ static void comes_back_from_every_truncated_reply(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_response *at = pw_sample_responses; at->name != NULL; at++) {
+        for (const struct pw_sample_response *at = pw_sample_responses;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_span whole = pw_sample_response_bytes(*codec, at->name);
             cut_everywhere(*codec, whole, read_as_response);
             pw_free_bytes(whole);
@@ -163,7 +165,8 @@ static void comes_back_from_every_changed_byte_of_a_request(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_request *at = pw_sample_requests; at->name != NULL; at++) {
+        for (const struct pw_sample_request *at = pw_sample_requests;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_span whole = pw_sample_request_bytes(*codec, at->name);
             change_everywhere(*codec, whole, read_as_request);
             pw_free_bytes(whole);
@@ -175,7 +178,8 @@ static void comes_back_from_every_changed_byte_of_a_reply(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_response *at = pw_sample_responses; at->name != NULL; at++) {
+        for (const struct pw_sample_response *at = pw_sample_responses;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_span whole = pw_sample_response_bytes(*codec, at->name);
             change_everywhere(*codec, whole, read_as_response);
             pw_free_bytes(whole);
@@ -189,13 +193,15 @@ static void comes_back_from_messages_of_another_kind(void **state)
     (void)state;
     for (const struct pw_codec_ops *const *from = pw_codec_all(); *from != NULL; from++) {
         for (const struct pw_codec_ops *const *to = pw_codec_all(); *to != NULL; to++) {
-            for (const struct pw_sample_request *at = pw_sample_requests; at->name; at++) {
+            for (const struct pw_sample_request *at = pw_sample_requests;
+                 pw_sample_fits(*from, at->name); at++) {
                 struct pw_span whole = pw_sample_request_bytes(*from, at->name);
                 read_as_response(*to, whole, whole);
                 read_as_request(*to, whole, whole);
                 pw_free_bytes(whole);
             }
-            for (const struct pw_sample_response *at = pw_sample_responses; at->name; at++) {
+            for (const struct pw_sample_response *at = pw_sample_responses;
+                 pw_sample_fits(*from, at->name); at++) {
                 struct pw_span whole = pw_sample_response_bytes(*from, at->name);
                 read_as_request(*to, whole, whole);
                 read_as_response(*to, whole, whole);

@@ -86,7 +86,8 @@ static void writes_and_reads_every_golden_request(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_request *at = pw_sample_requests; at->name != NULL; at++) {
+        for (const struct pw_sample_request *at = pw_sample_requests;
+             pw_sample_fits(*codec, at->name); at++) {
             check_request(*codec, at->name);
         }
     }
@@ -96,7 +97,8 @@ static void writes_and_reads_every_golden_reply(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_response *at = pw_sample_responses; at->name != NULL; at++) {
+        for (const struct pw_sample_response *at = pw_sample_responses;
+             pw_sample_fits(*codec, at->name); at++) {
             check_response(*codec, at->name);
         }
     }
@@ -106,14 +108,16 @@ static void writes_and_reads_every_golden_reply(void **state)
 static void has_a_sample_for_every_golden_file(void **state)
 {
     (void)state;
-    size_t samples = 0;
-    for (const struct pw_sample_request *at = pw_sample_requests; at->name != NULL; at++) {
-        samples++;
-    }
-    for (const struct pw_sample_response *at = pw_sample_responses; at->name != NULL; at++) {
-        samples++;
-    }
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
+        size_t samples = 0;
+        for (const struct pw_sample_request *at = pw_sample_requests;
+             pw_sample_fits(*codec, at->name); at++) {
+            samples++;
+        }
+        for (const struct pw_sample_response *at = pw_sample_responses;
+             pw_sample_fits(*codec, at->name); at++) {
+            samples++;
+        }
         char path[512];
         size_t files = 0;
         snprintf(path, sizeof(path), "%s/corpus/golden/%s", PW_TESTS_DIR, (*codec)->name);

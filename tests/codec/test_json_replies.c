@@ -333,7 +333,8 @@ static void finds_the_same_id_as_reading_does(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_response *at = pw_sample_responses; at->name != NULL; at++) {
+        for (const struct pw_sample_response *at = pw_sample_responses;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_span bytes = pw_sample_response_bytes(*codec, at->name);
             struct pywatt_uuid id = {{0}};
             bool has_id = false;

@@ -204,7 +204,8 @@ static void says_so_whichever_allocation_fails_for_a_request(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_request *at = pw_sample_requests; at->name != NULL; at++) {
+        for (const struct pw_sample_request *at = pw_sample_requests;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_request request;
             pw_request_init(&request);
             at->fill(&request);
@@ -229,7 +230,8 @@ static void says_so_whichever_allocation_fails_for_a_reply(void **state)
 {
     (void)state;
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
-        for (const struct pw_sample_response *at = pw_sample_responses; at->name != NULL; at++) {
+        for (const struct pw_sample_response *at = pw_sample_responses;
+             pw_sample_fits(*codec, at->name); at++) {
             struct pw_response response;
             pw_response_init(&response);
             at->fill(&response);

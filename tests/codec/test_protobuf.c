@@ -55,6 +55,20 @@ static void check_beat(const Pywatt__V1__HeartbeatRequest *beat, const struct pw
     }
 }
 
+static void check_batch(const Pywatt__V1__HeartbeatBatchRequest *batch,
+                        const struct pw_request *request)
+{
+    assert_int_equal(batch->n_beats, request->beat_count);
+    for (size_t i = 0; i < batch->n_beats; i++) {
+        const Pywatt__V1__BatchedHeartbeat *beat = batch->beats[i];
+        assert_int_equal(beat->module_id.len, 16);
+        assert_memory_equal(beat->module_id.data, request->beats[i].module_id.bytes, 16);
+        assert_true(same_text(request->beats[i].token, beat->token));
+        assert_int_equal(beat->health, request->beats[i].health + 1);
+        assert_true(beat->generation == request->beats[i].generation);
+    }
+}
+
 /* Unpacks what we wrote, checks it, packs it again: the same bytes. */
 static void writes_the_bytes_that_protobuf_c_writes(void **state)
 {
@@ -94,7 +108,7 @@ static void writes_the_bytes_that_protobuf_c_writes(void **state)
 static void reads_what_protobuf_c_reads(void **state)
 {
     (void)state;
-    static const char *const names[] = {"heartbeat", "heartbeat-full", "unregister"};
+    static const char *const names[] = {"heartbeat", "heartbeat-full", "unregister", "batch"};
     const unsigned step = pw_test_slow_factor() == 1 ? 1 : 17;
     size_t accepted = 0;
     for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
@@ -115,6 +129,10 @@ static void reads_what_protobuf_c_reads(void **state)
                     assert_int_equal(message->operation_case,
                                      PYWATT__V1__REQUEST__OPERATION_HEARTBEAT);
                     check_beat(message->heartbeat, &reader.request);
+                } else if (reader.request.operation == PW_OP_HEARTBEAT_BATCH) {
+                    assert_int_equal(message->operation_case,
+                                     PYWATT__V1__REQUEST__OPERATION_HEARTBEAT_BATCH);
+                    check_batch(message->heartbeat_batch, &reader.request);
                 } else if (reader.request.operation == PW_OP_UNREGISTER) {
                     assert_int_equal(message->operation_case,
                                      PYWATT__V1__REQUEST__OPERATION_UNREGISTRATION);
@@ -312,7 +330,7 @@ static void does_not_recognise_a_message_without_one_operation(void **state)
     (void)state;
     assert_int_equal(read_whole(TEXT_OF("\x0a\x10" ID)), PYWATT_UNSUPPORTED);
     assert_false(reader.recognised);
-    assert_int_equal(read_whole(TEXT_OF("\x32\x00")), PYWATT_UNSUPPORTED); /* of the future */
+    assert_int_equal(read_whole(TEXT_OF("\x3a\x00")), PYWATT_UNSUPPORTED); /* of the future */
     assert_false(reader.recognised);
     assert_int_equal(read_whole(TEXT_OF("\x12\x00\x22\x00")), PYWATT_SERIALIZATION);
     assert_false(reader.recognised);

@@ -304,6 +304,7 @@ static enum pywatt_status run_blocking(struct place *place, struct pywatt_module
         pywatt_capabilities_free(capabilities);
         break;
     }
+    case PW_OP_HEARTBEAT_BATCH: break;
     }
     return status;
 }
@@ -336,6 +337,7 @@ static enum pywatt_status submit(struct place *place, struct pywatt_module *modu
         pywatt_capabilities_free(capabilities);
         break;
     }
+    case PW_OP_HEARTBEAT_BATCH: break;
     }
     return status;
 }

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * protobuf_batch.c - beats of many modules in one message, and the reply that names only those to
+ * which there is something to say. Written by hand, read into an array in the arena. No state; any
+ * thread.
+ *
+ * Beats as this codec writes them are recognised by their bytes; all others go through the strict
+ * scan, which also says what is wrong with them. What is accepted is the same either way.
+ */
+#include "base/error.h"
+#include "base/utf8.h"
+#include "codec/proto_numbers.h"
+#include "codec/proto_scan.h"
+#include "codec/proto_wire.h"
+#include "codec/protobuf_codec.h"
+
+#include <stdio.h>
+
+#define ID_BYTES sizeof(struct pywatt_uuid)
+
+#define TAG(number, type) ((uint8_t)((number) << 3 | (type)))
+
+/* Tags and lengths around the least that a beat may hold: id, a token of one byte, health. */
+#define SHORTEST_BEAT (2 + 2 + ID_BYTES + 3 + 2)
+
+/* ---- Reading a request -------------------------------------------------------------------- */
+
+static enum pywatt_status wrong_beat(const struct pw_proto_scan *scan, uint32_t index,
+                                     const char *field, enum pywatt_status status, const char *what)
+{
+    return pw_error_set(scan->error, status, "heartbeat_batch.beats[%u].%s %s", index, field, what);
+}
+
+/* A beat as put_beat writes it; false: it may still be one. */
+static bool read_usual_beat(struct pw_span body, struct pw_batched_beat *beat)
+{
+    const uint8_t *at = body.data;
+    if (body.len < 2 + ID_BYTES + 2 || at[0] != TAG(PW_PB_MODULE_ID, PW_WIRE_BYTES) ||
+        at[1] != ID_BYTES || at[2 + ID_BYTES] != TAG(PW_PB_TOKEN, PW_WIRE_BYTES)) {
+        return false;
+    }
+    const size_t token_len = at[3 + ID_BYTES];
+    const size_t token_end = 4 + ID_BYTES + token_len;
+    if (token_len == 0 || token_len >= 0x80 || token_len > PYWATT_TOKEN_MAX ||
+        body.len < token_end + 2 || at[token_end] != TAG(PW_PB_HEALTH, PW_WIRE_VARINT)) {
+        return false;
+    }
+    memcpy(beat->module_id.bytes, at + 2, ID_BYTES);
+    beat->token = (struct pw_str){(const char *)at + 4 + ID_BYTES, token_len};
+    beat->generation = 0;
+    if (!pw_protobuf_to_health(at[token_end + 1], &beat->health)) {
+        return false;
+    }
+    struct pw_wire rest = {at + token_end + 2, at + body.len};
+    if (rest.at < rest.end && (*rest.at++ != TAG(PW_PB_GENERATION, PW_WIRE_VARINT) ||
+                               !pw_wire_varint(&rest, &beat->generation))) {
+        return false;
+    }
+    return rest.at == rest.end && pw_utf8_valid(beat->token);
+}
+
+static enum pywatt_status read_any_beat(struct pw_proto_scan *scan, uint32_t index,
+                                        struct pw_span body, struct pw_batched_beat *beat)
+{
+    struct pw_proto_fields fields;
+    char label[32];
+    snprintf(label, sizeof(label), "beats[%u]", index);
+    const enum pywatt_status status =
+        pw_proto_scan_item(scan, &pw_proto_batched_beat, label, body, &fields);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    if (!pw_proto_has(&fields, PW_PB_MODULE_ID)) {
+        return wrong_beat(scan, index, "module_id", PYWATT_SERIALIZATION, "is missing");
+    }
+    memcpy(beat->module_id.bytes, fields.spans[PW_PB_MODULE_ID].data, ID_BYTES);
+    beat->token = pw_proto_text(&fields, PW_PB_TOKEN);
+    beat->generation = pw_proto_number(&fields, PW_PB_GENERATION);
+    if (beat->token.len == 0) {
+        return wrong_beat(scan, index, "token", PYWATT_SERIALIZATION, "is missing");
+    }
+    if (beat->token.len > PYWATT_TOKEN_MAX) {
+        return wrong_beat(scan, index, "token", PYWATT_LIMIT, "is too long");
+    }
+    if (!pw_protobuf_to_health(pw_proto_number(&fields, PW_PB_HEALTH), &beat->health)) {
+        return wrong_beat(scan, index, "health", PYWATT_SERIALIZATION, "is missing");
+    }
+    return PYWATT_OK;
+}
+
+/* Takes the next item of the repeated field `number` out of a body that has passed the scan. */
+static bool next_item(struct pw_wire *wire, unsigned number, struct pw_span *item)
+{
+    struct pw_wire_field field = {.number = 0};
+    while (wire->at < wire->end && pw_wire_next(wire, &field)) {
+        if (field.number == number) {
+            *item = field.bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How many fields a usual beat has, for the limit on elements. */
+static uint32_t elements_of(const struct pw_batched_beat *beat)
+{
+    return beat->generation == 0 ? 3 : 4;
+}
+
+enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_span body,
+                                          struct pw_arena *arena, struct pw_request *message)
+{
+    const size_t fit = body.len / SHORTEST_BEAT + 1;
+    const size_t most = fit < PW_BATCH_MAX ? fit : PW_BATCH_MAX;
+    struct pw_batched_beat *beats = pw_arena_alloc(arena, most * sizeof(*beats));
+    if (beats == NULL) {
+        return pw_protobuf_arena_error(arena, scan->error);
+    }
+    struct pw_wire wire = pw_wire_of(body);
+    struct pw_span item;
+    uint32_t count = 0;
+    while (next_item(&wire, PW_PB_BATCH_BEATS, &item)) {
+        if (count == most) {
+            /* One at least of those that are left is too short to be a beat. */
+            return wrong_beat(scan, count, "module_id", PYWATT_SERIALIZATION, "is missing");
+        }
+        if (read_usual_beat(item, &beats[count])) {
+            scan->elements += elements_of(&beats[count]);
+        } else {
+            const enum pywatt_status status = read_any_beat(scan, count, item, &beats[count]);
+            if (status != PYWATT_OK) {
+                return status;
+            }
+        }
+        count++;
+    }
+    if (count == 0) {
+        return pw_proto_wrong(scan, "beats", PYWATT_SERIALIZATION, "are missing");
+    }
+    message->beats = beats;
+    message->beat_count = count;
+    return pw_proto_check_elements(scan);
+}
+
+/* ---- Reading a reply ---------------------------------------------------------------------- */
+
+static enum pywatt_status read_exception(struct pw_proto_scan *scan, struct pw_span body,
+                                         int64_t last_index, uint32_t beat_count,
+                                         struct pw_beat_exception *exception)
+{
+    struct pw_proto_fields fields;
+    const enum pywatt_status status =
+        pw_proto_scan_item(scan, &pw_proto_beat_exception, "exceptions", body, &fields);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    exception->index = (uint32_t)pw_proto_number(&fields, PW_PB_EXCEPTION_INDEX);
+    exception->status = pw_protobuf_to_status(pw_proto_number(&fields, PW_PB_EXCEPTION_STATUS));
+    exception->error = (struct pw_str){NULL, 0};
+    if (exception->status != PYWATT_OK) {
+        exception->error = pw_proto_text(&fields, PW_PB_EXCEPTION_ERROR);
+    }
+    if ((int64_t)exception->index <= last_index || exception->index >= beat_count) {
+        return pw_proto_wrong(scan, "exceptions", PYWATT_SERIALIZATION,
+                              "name beats that were not sent, or not by rising index");
+    }
+    if (!pw_protobuf_to_health(pw_proto_number(&fields, PW_PB_EXCEPTION_HEALTH),
+                               &exception->health)) {
+        return pw_proto_wrong(scan, "exceptions.health", PYWATT_SERIALIZATION, "is missing");
+    }
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_protobuf_read_batch_reply(struct pw_proto_scan *scan,
+                                                const struct pw_proto_fields *fields,
+                                                struct pw_span body, struct pw_arena *arena,
+                                                struct pw_response *message)
+{
+    message->beat_count = (uint32_t)pw_proto_number(fields, PW_PB_BATCH_REPLY_BEATS);
+    if (!message->success || !pw_proto_has(fields, PW_PB_BATCH_REPLY_EXCEPTIONS)) {
+        return PYWATT_OK;
+    }
+    struct pw_beat_exception *exceptions =
+        pw_arena_calloc(arena, message->beat_count, sizeof(*exceptions));
+    if (exceptions == NULL && message->beat_count > 0) {
+        return pw_protobuf_arena_error(arena, scan->error);
+    }
+    struct pw_wire wire = pw_wire_of(body);
+    struct pw_span item;
+    int64_t last_index = -1;
+    while (next_item(&wire, PW_PB_BATCH_REPLY_EXCEPTIONS, &item)) {
+        /* Their indexes rise and stay below beat_count, so there is room for each that passes. */
+        struct pw_beat_exception exception;
+        const enum pywatt_status status =
+            read_exception(scan, item, last_index, message->beat_count, &exception);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+        last_index = exception.index;
+        exceptions[message->exception_count++] = exception;
+    }
+    message->exceptions = exceptions;
+    return PYWATT_OK;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+static size_t beat_len(const struct pw_batched_beat *beat)
+{
+    return pw_wire_bytes_len(ID_BYTES) + pw_wire_bytes_len(beat->token.len) + 2 +
+           (beat->generation == 0 ? 0 : 1 + pw_wire_varint_len(beat->generation));
+}
+
+size_t pw_protobuf_batch_len(const struct pw_request *request)
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        total += pw_wire_bytes_len(beat_len(&request->beats[i]));
+    }
+    return total;
+}
+
+uint8_t *pw_protobuf_put_batch(uint8_t *at, const struct pw_request *request)
+{
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        const struct pw_batched_beat *beat = &request->beats[i];
+        at = pw_wire_put_length(at, PW_PB_BATCH_BEATS, beat_len(beat));
+        at = pw_wire_put_bytes(at, PW_PB_MODULE_ID, beat->module_id.bytes, ID_BYTES);
+        at = pw_wire_put_bytes(at, PW_PB_TOKEN, beat->token.data, beat->token.len);
+        at = pw_wire_put_number(at, PW_PB_HEALTH, pw_protobuf_from_health(beat->health));
+        if (beat->generation != 0) {
+            at = pw_wire_put_number(at, PW_PB_GENERATION, beat->generation);
+        }
+    }
+    return at;
+}
+
+static size_t number_len(uint64_t number)
+{
+    return number == 0 ? 0 : 1 + pw_wire_varint_len(number);
+}
+
+static uint8_t *put_number(uint8_t *at, unsigned field, uint64_t number)
+{
+    return number == 0 ? at : pw_wire_put_number(at, field, number);
+}
+
+static size_t exception_len(const struct pw_beat_exception *exception)
+{
+    return number_len(exception->index) + number_len(exception->status) +
+           (exception->error.len == 0 ? 0 : pw_wire_bytes_len(exception->error.len)) + 2;
+}
+
+size_t pw_protobuf_batch_reply_len(const struct pw_response *response)
+{
+    size_t total = number_len(response->beat_count);
+    for (uint32_t i = 0; i < response->exception_count; i++) {
+        total += pw_wire_bytes_len(exception_len(&response->exceptions[i]));
+    }
+    return total;
+}
+
+uint8_t *pw_protobuf_put_batch_reply(uint8_t *at, const struct pw_response *response)
+{
+    at = put_number(at, PW_PB_BATCH_REPLY_BEATS, response->beat_count);
+    for (uint32_t i = 0; i < response->exception_count; i++) {
+        const struct pw_beat_exception *exception = &response->exceptions[i];
+        at = pw_wire_put_length(at, PW_PB_BATCH_REPLY_EXCEPTIONS, exception_len(exception));
+        at = put_number(at, PW_PB_EXCEPTION_INDEX, exception->index);
+        at = put_number(at, PW_PB_EXCEPTION_STATUS, exception->status);
+        if (exception->error.len != 0) {
+            at = pw_wire_put_bytes(at, PW_PB_EXCEPTION_ERROR, exception->error.data,
+                                   exception->error.len);
+        }
+        at = pw_wire_put_number(at, PW_PB_EXCEPTION_HEALTH,
+                                pw_protobuf_from_health(exception->health));
+    }
+    return at;
+}
