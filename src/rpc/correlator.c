@@ -379,18 +379,18 @@ void pw_correlator_flush_locked(struct pw_correlator *c)
 
 /*
  * If nobody reads, and somebody should, wakes one who can: a sleeping caller, else the pump. He
- * finds the role free, or that somebody was faster.
+ * finds the role free, or that somebody was faster. True if that is for the pump to do.
  */
-static void hand_over_locked(struct pw_correlator *c)
+static bool hand_over_locked(struct pw_correlator *c)
 {
     if (c->reader || c->status != PYWATT_OK) {
-        return;
+        return false;
     }
     if (!pw_list_empty(&c->parked)) {
         pw_cond_signal(&PW_CONTAINER_OF(c->parked.next, struct pw_call, parked)->cond);
-    } else if (!pw_list_empty(&c->posts) || c->stream.blocked) {
-        c->wake_wanted = true;
+        return false;
     }
+    return !pw_list_empty(&c->posts) || c->stream.blocked;
 }
 
 static void report_failure(const struct pw_correlator *c)
@@ -411,9 +411,8 @@ static void tell_post(const struct pw_correlator *c, struct pw_post *post)
     post->done(post, PYWATT_TIMEOUT, NULL, &error);
 }
 
-void pw_correlator_leave(struct pw_correlator *c)
+static void unlock_and_tell(struct pw_correlator *c)
 {
-    hand_over_locked(c);
     const bool wake = c->wake_wanted;
     const bool report = c->report_failure;
     c->wake_wanted = false;
@@ -433,6 +432,18 @@ void pw_correlator_leave(struct pw_correlator *c)
     if (wake && c->wake_pump != NULL) {
         c->wake_pump(c->wake_user);
     }
+}
+
+void pw_correlator_leave(struct pw_correlator *c)
+{
+    c->wake_wanted |= hand_over_locked(c);
+    unlock_and_tell(c);
+}
+
+void pw_correlator_leave_to_pump(struct pw_correlator *c)
+{
+    (void)hand_over_locked(c);
+    unlock_and_tell(c);
 }
 
 void pw_correlator_get_info(struct pw_correlator *c, struct pw_correlator_info *out)

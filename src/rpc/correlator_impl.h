@@ -115,6 +115,13 @@ struct pw_correlator {
  */
 void pw_correlator_leave(struct pw_correlator *c);
 
+/*
+ * The same where the pump looks for itself before it sleeps: in what it calls, and after a post, of
+ * which it hears if that is the earliest. Woken to read as well, it would never sleep while a reply
+ * is overdue.
+ */
+void pw_correlator_leave_to_pump(struct pw_correlator *c);
+
 /* The first error sticks; everything under way is completed with it. The text follows the URL. */
 void pw_correlator_fail_locked(struct pw_correlator *c, enum pywatt_status status,
                                const char *format, ...) PYWATT_PRINTF(3, 4);

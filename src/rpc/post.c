@@ -69,7 +69,7 @@ enum pywatt_status pw_correlator_post(struct pw_correlator *c, struct pw_request
         post->operation = request->operation;
         pw_mutex_lock(&c->lock);
         status = post_locked(c, post, pw_buffer_span(&frame.buffer), error);
-        pw_correlator_leave(c);
+        pw_correlator_leave_to_pump(c);
     }
     pw_request_frame_free(&frame);
     return status;
@@ -79,7 +79,7 @@ void pw_correlator_flush(struct pw_correlator *c)
 {
     pw_mutex_lock(&c->lock);
     pw_correlator_flush_locked(c);
-    pw_correlator_leave(c);
+    pw_correlator_leave_to_pump(c);
 }
 
 /* ---- The pump ------------------------------------------------------------------------------ */
@@ -107,7 +107,7 @@ bool pw_correlator_pump_begin(struct pw_correlator *c, struct pollfd *poll_fd)
         pw_correlator_begin_read_locked(c);
         *poll_fd = (struct pollfd){.fd = c->stream.poll_fd, .events = POLLIN};
     }
-    pw_correlator_leave(c);
+    pw_correlator_leave_to_pump(c);
     return needed;
 }
 
@@ -115,7 +115,7 @@ void pw_correlator_pump_end(struct pw_correlator *c, short revents)
 {
     pw_correlator_end_read_and_lock(c, revents != 0);
     pw_correlator_flush_locked(c);
-    pw_correlator_leave(c);
+    pw_correlator_leave_to_pump(c);
 }
 
 uint64_t pw_correlator_pump_deadline(struct pw_correlator *c)
@@ -143,5 +143,5 @@ void pw_correlator_pump_expire(struct pw_correlator *c)
         pw_correlator_gave_up_locked(c);
     }
     pw_correlator_flush_locked(c);
-    pw_correlator_leave(c);
+    pw_correlator_leave_to_pump(c);
 }
