@@ -209,6 +209,22 @@ pywatt_capabilities_set_capability(struct pywatt_capabilities *capabilities, con
                                    const char *json_text);
 
 /*
+ * Makes capabilities of `len` bytes of JSON, of the form in which they stand in a request:
+ *
+ *   {"endpoints": [{"path": "/x", "methods": ["GET"], "auth": "Bearer", "metadata": {"k": "v"}}],
+ *    "message_types": ["resize"], "additional_capabilities": {"gpu": true}}
+ *
+ * Every part may be missing or null; one that is not known is refused, so that a misspelt one is not
+ * lost in silence. Additional capabilities are stored as pywatt_capabilities_set_capability does. On
+ * success *out is the caller's. PYWATT_OK; PYWATT_INVALID_ARGUMENT (NULL); PYWATT_SERIALIZATION (not
+ * JSON, or not of this form); PYWATT_LIMIT (a bound above, or more than fits into a request);
+ * PYWATT_NO_MEMORY. `error`, which may be NULL, says which field it is, or at which byte.
+ */
+PYWATT_API enum pywatt_status pywatt_capabilities_parse(const char *json_text, size_t len,
+                                                        struct pywatt_capabilities **out,
+                                                        struct pywatt_error *error);
+
+/*
  * What was added, in the order of adding. What they return is borrowed from `capabilities`, and NULL
  * when there is no such index.
  */

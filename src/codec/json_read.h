@@ -25,6 +25,13 @@ enum pywatt_status pw_json_read_registration(const struct pw_json_doc *doc,
                                              const struct pw_json_place *in, const char *name,
                                              uint32_t token, struct pywatt_registration **out);
 
+/*
+ * The same of the root, as a person writes it: any part may be absent, and a member that is not known
+ * is an error, so that a misspelt one is not lost in silence.
+ */
+enum pywatt_status pw_json_read_written_capabilities(const struct pw_json_doc *doc,
+                                                     struct pywatt_capabilities **out);
+
 /* A map of an object of the model, and how it is filled. */
 struct pw_json_map {
     enum pywatt_status (*set)(void *target, struct pw_str key, struct pw_str value);

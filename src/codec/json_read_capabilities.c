@@ -183,8 +183,10 @@ static enum pywatt_status fill_capabilities(const struct pw_json_doc *doc,
                                             const uint32_t fields[CAPABILITIES_FIELDS],
                                             struct pywatt_capabilities *capabilities)
 {
-    enum pywatt_status status =
-        read_array(doc, here, "endpoints", fields[ENDPOINTS], read_endpoint, capabilities);
+    enum pywatt_status status = PYWATT_OK;
+    if (fields[ENDPOINTS] != PW_JSON_ABSENT) {
+        status = read_array(doc, here, "endpoints", fields[ENDPOINTS], read_endpoint, capabilities);
+    }
     if (status == PYWATT_OK && fields[MESSAGE_TYPES] != PW_JSON_ABSENT) {
         status = read_array(doc, here, "message_types", fields[MESSAGE_TYPES], read_message_type,
                             capabilities);
@@ -196,6 +198,25 @@ static enum pywatt_status fill_capabilities(const struct pw_json_doc *doc,
     return status;
 }
 
+/* `here` is the object, NULL for the root. */
+static enum pywatt_status make_capabilities(const struct pw_json_doc *doc,
+                                            const struct pw_json_place *here,
+                                            const uint32_t fields[CAPABILITIES_FIELDS],
+                                            struct pywatt_capabilities **out)
+{
+    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+    if (capabilities == NULL) {
+        return pw_error_no_memory(doc->error);
+    }
+    const enum pywatt_status status = fill_capabilities(doc, here, fields, capabilities);
+    if (status != PYWATT_OK) {
+        pywatt_capabilities_free(capabilities);
+        return status;
+    }
+    *out = capabilities;
+    return PYWATT_OK;
+}
+
 enum pywatt_status pw_json_read_capabilities(const struct pw_json_doc *doc,
                                              const struct pw_json_place *in, const char *name,
                                              uint32_t token, struct pywatt_capabilities **out)
@@ -204,18 +225,64 @@ enum pywatt_status pw_json_read_capabilities(const struct pw_json_doc *doc,
     if (status != PYWATT_OK) {
         return status;
     }
-    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
-    if (capabilities == NULL) {
-        return pw_error_no_memory(doc->error);
-    }
     const struct pw_json_place here = {.in = in, .name = name};
     uint32_t fields[CAPABILITIES_FIELDS];
     pw_json_find(doc, token, capabilities_keys, CAPABILITIES_FIELDS, fields);
-    status = fill_capabilities(doc, &here, fields, capabilities);
-    if (status != PYWATT_OK) {
-        pywatt_capabilities_free(capabilities);
-        return status;
+    status = pw_json_expect(doc, &here, "endpoints", fields[ENDPOINTS], PW_JSON_ARRAY);
+    return status == PYWATT_OK ? make_capabilities(doc, &here, fields, out) : status;
+}
+
+/* ---- As a person writes them -------------------------------------------------------------- */
+
+static bool is_one_of(const struct pw_json_doc *doc, const struct pw_json_token *key,
+                      const struct pw_str *keys, size_t count)
+{
+    const struct pw_str raw = pw_json_raw(doc->text, key);
+    size_t i = 0;
+    while (i < count && !pw_json_key_is(raw, key->escaped, keys[i])) {
+        i++;
     }
-    *out = capabilities;
+    return i < count;
+}
+
+static enum pywatt_status expect_members(const struct pw_json_doc *doc,
+                                         const struct pw_json_place *here, uint32_t object,
+                                         const struct pw_str *keys, size_t count, const char *what)
+{
+    const uint32_t end = doc->tokens[object].next;
+    for (uint32_t key = object + 1; key < end; key = doc->tokens[key + 1].next) {
+        if (!is_one_of(doc, &doc->tokens[key], keys, count)) {
+            return pw_json_wrong(doc, here, NULL, PYWATT_SERIALIZATION, what);
+        }
+    }
     return PYWATT_OK;
+}
+
+static enum pywatt_status expect_endpoint_members(const struct pw_json_doc *doc,
+                                                  const struct pw_json_place *item, uint32_t token,
+                                                  void *nothing)
+{
+    (void)nothing;
+    enum pywatt_status status = pw_json_expect(doc, item, NULL, token, PW_JSON_OBJECT);
+    if (status == PYWATT_OK) {
+        status = expect_members(doc, item, token, endpoint_keys, ENDPOINT_FIELDS,
+                                "has more than path, methods, auth and metadata");
+    }
+    return status;
+}
+
+enum pywatt_status pw_json_read_written_capabilities(const struct pw_json_doc *doc,
+                                                     struct pywatt_capabilities **out)
+{
+    static const struct pw_json_place root = {.name = "the object"};
+    uint32_t fields[CAPABILITIES_FIELDS];
+    enum pywatt_status status =
+        expect_members(doc, &root, 0, capabilities_keys, CAPABILITIES_FIELDS,
+                       "has more than endpoints, message_types and additional_capabilities");
+    pw_json_find(doc, 0, capabilities_keys, CAPABILITIES_FIELDS, fields);
+    if (status == PYWATT_OK && fields[ENDPOINTS] != PW_JSON_ABSENT) {
+        status =
+            read_array(doc, NULL, "endpoints", fields[ENDPOINTS], expect_endpoint_members, NULL);
+    }
+    return status == PYWATT_OK ? make_capabilities(doc, NULL, fields, out) : status;
 }

@@ -342,6 +342,32 @@ static void says_so_whichever_allocation_fails_for_a_large_registration(void **s
     pw_response_clear(&response);
 }
 
+static void says_so_whichever_allocation_fails_for_a_text_of_capabilities(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"endpoints\":[{\"path\":\"/x\",\"methods\":[\"GET\"],\"metadata\":{\"\\u006b\":\"v\"}}],"
+        "\"message_types\":[\"a\"],\"additional_capabilities\":{\"gpu\":[true]}}";
+    unsigned long n = 1;
+    for (;; n++) {
+        struct pywatt_capabilities *made = NULL;
+        struct pywatt_error error = {.status = PYWATT_OK};
+        pw_malloc_fail_at(n);
+        const enum pywatt_status status =
+            pywatt_capabilities_parse(text, sizeof(text) - 1, &made, &error);
+        const bool fired = pw_malloc_fail_disarm();
+        pywatt_capabilities_free(made);
+        if (!fired) {
+            assert_int_equal(status, PYWATT_OK);
+            break;
+        }
+        assert_int_equal(status, PYWATT_NO_MEMORY);
+        assert_int_equal(error.status, PYWATT_NO_MEMORY);
+        assert_null(made);
+    }
+    assert_in_range(n, 8, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -353,6 +379,7 @@ int main(void)
         cmocka_unit_test(says_so_whichever_allocation_fails_for_a_large_advertisement),
         cmocka_unit_test(says_so_whichever_allocation_fails_for_many_message_types),
         cmocka_unit_test(says_so_whichever_allocation_fails_for_a_large_registration),
+        cmocka_unit_test(says_so_whichever_allocation_fails_for_a_text_of_capabilities),
     };
     return PW_TEST_RUN_WITH(cases, hook_cjson, unhook_cjson);
 }

@@ -4,6 +4,7 @@
 
 import json
 import os
+import socket
 import stat
 import struct
 
@@ -124,6 +125,30 @@ class Commands(Case):
                           told["additional_capabilities"]), (2, 1, 1))
         with open(file, encoding="utf-8") as input_file:
             self.ctl("advertise", "--state", state, "--file", "-", stdin=input_file)
+
+    def advertised(self, text):
+        """What `advertise --file` sends of a file with this text."""
+        got = []
+
+        def record(connection):
+            (size,) = struct.unpack(">I", connection.recv(4, socket.MSG_WAITALL))
+            got.append(connection.recv(1 + size, socket.MSG_WAITALL))
+            connection.close()
+        peer = Peer(record)
+        self.addCleanup(peer.close)
+        file = self.path("can.json")
+        with open(file, "w", encoding="utf-8") as out:
+            out.write(text)
+        self.ctl("advertise", "--id", UNKNOWN_ID, "--token", "t", "--endpoint", peer.url, "--file",
+                 file, code=3)
+        return got[0].decode()
+
+    def test_values_in_a_file_arrive_as_they_are_spelled(self):
+        for value in ("1.50", "1e400", "-0", "12345678901234567890.123456789", '"a\\u0000b"',
+                      '"\\u0041"', '{"a":1,"a":2}', "[[],{}]"):
+            with self.subTest(value=value):
+                sent = self.advertised('{"additional_capabilities": {"k": %s, "l": null}}' % value)
+                self.assertIn('"additional_capabilities":{"k":%s,"l":null}' % value, sent)
 
     def test_help_version_and_the_help_of_each_command(self):
         self.assertIn("register", self.ctl("help").text())
@@ -318,7 +343,12 @@ class ExitCodes(Case):
                      '{"endpoints": [{"path": "/x", "methods": ["GET"], "metadata": {"a": 1}}]}',
                      '{"endpoints": [{"path": "/x", "methods": ["GET"], "other": 1}]}',
                      '{"message_types": "x"}', '{"message_types": [1]}',
-                     '{"additional_capabilities": []}'):
+                     '{"additional_capabilities": []}',
+                     '{"additional_capabilities": {"a": 1, "a": 2}}', '{"a\\u0000": 1}',
+                     '{"message_types": ["a\\u0000b"]}', '{"message_types": [], "message_types": []}',
+                     '{"endpoints": [{"path": "/a\\u0000b", "methods": ["GET"]}]}',
+                     '{"message_types": ["x"]}\0', '{"message_types": ["\\ud800"]}', "\ufeff{}",
+                     json.dumps({"message_types": [str(i) for i in range(257)]})):
             with self.subTest(text=text):
                 with open(file, "w", encoding="utf-8") as out:
                     out.write(text)

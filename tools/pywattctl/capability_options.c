@@ -21,7 +21,8 @@ const struct tool_option ctl_capability_options_table[] = {
     {NULL, 0, NULL, NULL},
 };
 
-int ctl_capability_refused(const char *where, const char *value, enum pywatt_status status)
+/* What a setter of the model said about the value of an option. Returns 0 or an exit code. */
+static int refused(const char *where, const char *value, enum pywatt_status status)
 {
     switch (status) {
     case PYWATT_OK: return 0;
@@ -62,7 +63,7 @@ static int add_http(struct pywatt_capabilities *capabilities, const char *value)
         status = pywatt_capabilities_add_http_endpoint(capabilities, path, methods, count);
     }
     free(copy);
-    return ctl_capability_refused("--http", value, status);
+    return refused("--http", value, status);
 }
 
 static int add_capability(struct pywatt_capabilities *capabilities, const char *text)
@@ -81,7 +82,7 @@ static int add_capability(struct pywatt_capabilities *capabilities, const char *
                                 "(a text needs its quotes: '\"text\"')",
                                 text);
     }
-    return ctl_capability_refused("--capability", text, status);
+    return refused("--capability", text, status);
 }
 
 int ctl_capability_options_set(struct pywatt_capabilities **capabilities, int key,
@@ -96,8 +97,8 @@ int ctl_capability_options_set(struct pywatt_capabilities **capabilities, int ke
     switch (key) {
     case KEY_HTTP: return add_http(*capabilities, value);
     case KEY_MESSAGE_TYPE:
-        return ctl_capability_refused("--message-type", value,
-                                      pywatt_capabilities_add_message_type(*capabilities, value));
+        return refused("--message-type", value,
+                       pywatt_capabilities_add_message_type(*capabilities, value));
     case KEY_CAPABILITY: return add_capability(*capabilities, value);
     default: return ctl_capability_file(*capabilities, value);
     }

@@ -20,9 +20,6 @@ int ctl_capability_options_set(struct pywatt_capabilities **capabilities, int ke
 /* Adds what the JSON file at `path` holds. Returns 0 or an exit code. */
 int ctl_capability_file(struct pywatt_capabilities *capabilities, const char *path);
 
-/* What a setter of the model said about the value of an option or of a file's field. */
-int ctl_capability_refused(const char *where, const char *value, enum pywatt_status status);
-
 /* Adds how many capabilities of each kind there are. */
 void ctl_record_capabilities(struct ctl_record *record,
                              const struct pywatt_capabilities *capabilities);
