@@ -43,20 +43,27 @@ size_t pw_utf8_sequence_len(const uint8_t *at, size_t left)
     return 0;
 }
 
+/* Eight bytes of 1 to 127: one that is 0 borrows, one of 128 and more has the bit. */
+static bool is_plain(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return ((word | (word - EIGHT_ONES)) & EIGHT_HIGH_BITS) == 0;
+}
+
 bool pw_utf8_valid(struct pw_str text)
 {
     const uint8_t *p = (const uint8_t *)text.data;
     size_t left = text.len;
     while (left > 0) {
         if (left >= 8) {
-            uint64_t word;
-            memcpy(&word, p, 8);
-            /* A byte that is 0 borrows, and one of 128 and more has the bit: both are caught. */
-            if (((word | (word - EIGHT_ONES)) & EIGHT_HIGH_BITS) == 0) {
+            if (is_plain(p)) {
                 p += 8;
                 left -= 8;
                 continue;
             }
+        } else if (text.len >= 8 && is_plain(p + left - 8)) {
+            return true; /* the last eight, of which some were looked at before */
         }
         size_t len = in_range(*p, 0x01, 0x7f) ? 1 : 0;
         if (*p >= 0x80) {

@@ -99,17 +99,13 @@ const struct pw_proto_message pw_proto_batched_beat = {{
     [4] = {"generation", NUMBER, 1, UINT64_MAX, NULL},
 }};
 
-static const struct pw_proto_message heartbeat_batch_request = {{
-    [1] = {"beats", ITEMS, PW_BATCH_MAX, 0, NULL},
-}};
-
 const struct pw_proto_message pw_proto_request = {{
     [1] = {"request_id", ID, 1, 0, NULL},
     [2] = {"heartbeat", OPERATION, 1, 0, &heartbeat_request},
     [3] = {"registration", OPERATION, 1, 0, &register_request},
     [4] = {"unregistration", OPERATION, 1, 0, &unregister_request},
     [5] = {"capabilities", OPERATION, 1, 0, &capabilities_request},
-    [6] = {"heartbeat_batch", OPERATION, 1, 0, &heartbeat_batch_request},
+    [6] = {"heartbeat_batch", OPERATION, 1, 0, NULL},
 }};
 
 static const struct pw_proto_message heartbeat_reply = {{

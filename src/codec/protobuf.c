@@ -92,15 +92,12 @@ static enum pywatt_status read_heartbeat(const struct pw_proto_scan *scan,
                            : read_map(scan, "details", body, PW_PB_DETAILS, details);
 }
 
-static enum pywatt_status read_request(struct pw_proto_scan *scan,
+static enum pywatt_status read_request(const struct pw_proto_scan *scan,
                                        const struct pw_proto_fields *fields, struct pw_span body,
                                        struct pw_arena *arena, struct pw_request *message)
 {
     if (message->operation == PW_OP_REGISTER) {
         return pw_protobuf_read_register(body, arena, message, scan->error);
-    }
-    if (message->operation == PW_OP_HEARTBEAT_BATCH) {
-        return pw_protobuf_read_batch(scan, body, arena, message);
     }
     const enum pywatt_status status = read_module_and_token(scan, fields, message);
     if (status != PYWATT_OK || message->operation == PW_OP_UNREGISTER) {
@@ -136,6 +133,9 @@ static enum pywatt_status decode_request(struct pw_span payload,
     message->operation = pw_pb_operations[number - PW_PB_FIRST_OPERATION];
     message->has_request_id = read_id(&outer, PW_PB_REQUEST_ID, &message->request_id);
     const struct pw_span body = outer.spans[number];
+    if (message->operation == PW_OP_HEARTBEAT_BATCH) {
+        return pw_protobuf_read_batch(&scan, body, arena, message); /* scans as it reads */
+    }
     status = pw_proto_scan_operation(&scan, &pw_proto_request, number, body, &fields);
     return status == PYWATT_OK ? read_request(&scan, &fields, body, arena, message) : status;
 }

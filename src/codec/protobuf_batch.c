@@ -63,8 +63,8 @@ static enum pywatt_status read_any_beat(struct pw_proto_scan *scan, uint32_t ind
                                         struct pw_span body, struct pw_batched_beat *beat)
 {
     struct pw_proto_fields fields;
-    char label[32];
-    snprintf(label, sizeof(label), "beats[%u]", index);
+    char label[48];
+    snprintf(label, sizeof(label), "heartbeat_batch.beats[%u]", index);
     const enum pywatt_status status =
         pw_proto_scan_item(scan, &pw_proto_batched_beat, label, body, &fields);
     if (status != PYWATT_OK) {
@@ -88,7 +88,7 @@ static enum pywatt_status read_any_beat(struct pw_proto_scan *scan, uint32_t ind
     return PYWATT_OK;
 }
 
-/* Takes the next item of the repeated field `number` out of a body that has passed the scan. */
+/* The next item of the repeated field `number` of a body that has passed the scan. */
 static bool next_item(struct pw_wire *wire, unsigned number, struct pw_span *item)
 {
     struct pw_wire_field field = {.number = 0};
@@ -107,6 +107,42 @@ static uint32_t elements_of(const struct pw_batched_beat *beat)
     return beat->generation == 0 ? 3 : 4;
 }
 
+static enum pywatt_status read_beat(struct pw_proto_scan *scan, uint32_t index, struct pw_span body,
+                                    struct pw_batched_beat *beat)
+{
+    if (read_usual_beat(body, beat)) {
+        scan->elements += elements_of(beat);
+        return PYWATT_OK;
+    }
+    return read_any_beat(scan, index, body, beat);
+}
+
+/* The next beat of the batch into *item; false at the end of it, or if *status says what is wrong. */
+static bool next_beat(struct pw_proto_scan *scan, struct pw_wire *wire, struct pw_span *item,
+                      enum pywatt_status *status)
+{
+    while (wire->at < wire->end) {
+        struct pw_wire_field field = {.number = 0};
+        scan->elements++;
+        if (!pw_wire_next(wire, &field)) {
+            *status = pw_error_set(scan->error, PYWATT_SERIALIZATION,
+                                   "heartbeat_batch is malformed or cut off");
+            return false;
+        }
+        if (field.number != PW_PB_BATCH_BEATS) {
+            continue; /* of the future */
+        }
+        if (field.type != PW_WIRE_BYTES) {
+            *status = pw_error_set(scan->error, PYWATT_SERIALIZATION,
+                                   "heartbeat_batch.beats is of the wrong type");
+            return false;
+        }
+        *item = field.bytes;
+        return true;
+    }
+    return false;
+}
+
 enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_span body,
                                           struct pw_arena *arena, struct pw_request *message)
 {
@@ -119,27 +155,30 @@ enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_
     struct pw_wire wire = pw_wire_of(body);
     struct pw_span item;
     uint32_t count = 0;
-    while (next_item(&wire, PW_PB_BATCH_BEATS, &item)) {
+    enum pywatt_status status = PYWATT_OK;
+    while (status == PYWATT_OK && next_beat(scan, &wire, &item, &status)) {
+        if (count == PW_BATCH_MAX) {
+            return pw_error_set(scan->error, PYWATT_LIMIT, "heartbeat_batch.beats are too many");
+        }
         if (count == most) {
             /* One at least of those that are left is too short to be a beat. */
             return wrong_beat(scan, count, "module_id", PYWATT_SERIALIZATION, "is missing");
         }
-        if (read_usual_beat(item, &beats[count])) {
-            scan->elements += elements_of(&beats[count]);
-        } else {
-            const enum pywatt_status status = read_any_beat(scan, count, item, &beats[count]);
-            if (status != PYWATT_OK) {
-                return status;
-            }
-        }
+        status = read_beat(scan, count, item, &beats[count]);
         count++;
     }
-    if (count == 0) {
-        return pw_proto_wrong(scan, "beats", PYWATT_SERIALIZATION, "are missing");
+    if (status == PYWATT_OK && count == 0) {
+        status =
+            pw_error_set(scan->error, PYWATT_SERIALIZATION, "heartbeat_batch.beats are missing");
     }
-    message->beats = beats;
-    message->beat_count = count;
-    return pw_proto_check_elements(scan);
+    if (status == PYWATT_OK) {
+        status = pw_proto_check_elements(scan);
+    }
+    if (status == PYWATT_OK) {
+        message->beats = beats;
+        message->beat_count = count;
+    }
+    return status;
 }
 
 /* ---- Reading a reply ---------------------------------------------------------------------- */
