@@ -3,12 +3,14 @@
  * buffer.c - the growing byte queue. No lock of its own: one thread at a time.
  *
  * What was consumed leaves a gap in front, which is closed only when room is needed behind: then
- * the bytes move to the front if they are fewer than the gap (so each byte moves a bounded number of
- * times), or if the block may not grow any more.
+ * the bytes move to the front if they are fewer than the gap, or else the block grows, so that each
+ * byte moves a bounded number of times. A block that holds nearly its limit while it is consumed gets
+ * a quarter more, else all of it would move for each few bytes.
  */
 #include "base/buffer.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,14 +37,23 @@ static void close_gap(struct pw_buffer *buffer)
     buffer->end = held;
 }
 
+/* What the block may grow to at most. */
+static size_t most_capacity(const struct pw_buffer *buffer)
+{
+    const bool is_full = buffer->start > 0 && buffer->capacity >= buffer->limit;
+    const size_t more = is_full ? buffer->limit / 4 : 0;
+    return more < SIZE_MAX - buffer->limit ? buffer->limit + more : SIZE_MAX;
+}
+
 static size_t next_capacity(const struct pw_buffer *buffer, size_t needed)
 {
+    const size_t most = most_capacity(buffer);
     size_t capacity = buffer->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : buffer->capacity;
-    while (capacity < needed && capacity <= buffer->limit / 2) {
+    while (capacity < needed && capacity <= most / 2) {
         capacity *= 2;
     }
-    if (capacity < needed || capacity > buffer->limit) {
-        capacity = buffer->limit;
+    if (capacity < needed || capacity > most) {
+        capacity = most;
     }
     return capacity;
 }

@@ -19,7 +19,7 @@ struct pw_buffer {
     size_t start; /* first byte not consumed */
     size_t end;   /* one past the last byte */
     size_t capacity;
-    size_t limit; /* bytes held at once, at most */
+    size_t limit; /* bytes held at once, at most; the block may be a quarter larger */
 };
 
 void pw_buffer_init(struct pw_buffer *buffer, size_t limit);
@@ -30,15 +30,15 @@ static inline size_t pw_buffer_len(const struct pw_buffer *buffer)
     return buffer->end - buffer->start;
 }
 
+/* The bytes that it holds; NULL as long as it has no memory. */
 static inline const uint8_t *pw_buffer_bytes(const struct pw_buffer *buffer)
 {
-    return buffer->data + buffer->start;
+    return buffer->data == NULL ? NULL : buffer->data + buffer->start;
 }
 
 static inline struct pw_span pw_buffer_span(const struct pw_buffer *buffer)
 {
-    return (struct pw_span){buffer->data == NULL ? NULL : buffer->data + buffer->start,
-                            pw_buffer_len(buffer)};
+    return (struct pw_span){pw_buffer_bytes(buffer), pw_buffer_len(buffer)};
 }
 
 /*
