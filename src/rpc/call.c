@@ -184,9 +184,24 @@ static void look_if_idle_locked(struct pw_correlator *c, uint64_t now_ns)
     c->last_used_ns = now_ns;
 }
 
+/*
+ * While a thread waits for its call it cannot take the room that is kept for its posts, nor post in
+ * its turn: it would wait for itself. Later it is to offer them again.
+ */
+static void give_up_own_turn_locked(struct pw_correlator *c)
+{
+    if ((c->post_reserved || pw_list_linked(&c->posts_turn)) &&
+        pthread_equal(c->refused_by, pthread_self())) {
+        pw_list_remove(&c->posts_turn);
+        c->post_reserved = false;
+        c->wake_wanted = true;
+    }
+}
+
 static void run_call(struct pw_correlator *c, struct pw_call *call)
 {
     pw_mutex_lock(&c->lock);
+    give_up_own_turn_locked(c);
     const uint64_t now_ns = pw_clock_now_ns(c->clock);
     look_if_idle_locked(c, now_ns);
     if (c->status != PYWATT_OK) {

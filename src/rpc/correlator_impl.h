@@ -93,6 +93,7 @@ struct pw_correlator {
     struct pw_list ended;      /* posts to be told that they failed, after the lock */
     struct pw_list posts_turn; /* in `waiting` after a post was refused */
     size_t refused_len;        /* the size of that post's frame */
+    pthread_t refused_by;      /* whose post that was, while there is a turn or room for it */
     bool post_reserved;        /* its turn has come: room is kept until the pump has looked */
     bool wake_wanted;          /* the pump is to be woken after the lock */
     bool report_failure;       /* a log line is to be written after the lock */

@@ -33,6 +33,7 @@ static bool may_post_locked(struct pw_correlator *c, size_t len)
         return true;
     }
     c->refused_len = len;
+    c->refused_by = pthread_self();
     if (c->wake_pump != NULL && !pw_list_linked(&c->posts_turn)) {
         pw_list_append(&c->waiting, &c->posts_turn);
     }

@@ -316,6 +316,70 @@ static void a_peer_that_answers_one_at_a_time_gets_the_beats_of_all(void **state
     close_place(&place);
 }
 
+struct caller {
+    struct pywatt_module *module;
+    struct pywatt_capabilities *capabilities;
+    atomic_bool calls;
+    atomic_uint asked;
+    struct box begun;
+    struct box ended;
+};
+
+static enum pywatt_health provide_after_a_call(void *user, struct pywatt_string_map *details)
+{
+    struct caller *caller = user;
+    (void)details;
+    if (atomic_load(&caller->calls)) {
+        box_put(&caller->begun, PYWATT_OK, PYWATT_HEALTHY, "", NULL, false);
+        box_put(&caller->ended,
+                pywatt_advertise_capabilities(caller->module, caller->capabilities, NULL),
+                PYWATT_HEALTHY, "", NULL, false);
+    }
+    atomic_fetch_add(&caller->asked, 1);
+    return PYWATT_DEGRADED;
+}
+
+static bool was_asked_twice(void *user)
+{
+    return atomic_load(&((struct caller *)user)->asked) >= 2;
+}
+
+/*
+ * One beat is under way, and one of the other loop was refused, which gets the next room. When that
+ * loop's provider is asked again, the thread whose room it is waits in the provider's call.
+ */
+static void a_provider_may_call_a_peer_that_answers_one_at_a_time(void **state)
+{
+    (void)state;
+    struct pw_fake *fake = pw_fake_start();
+    pw_fake_omit_request_ids(fake);
+    struct place place = {.fake = fake, .client = open_client(fake, "json", NULL)};
+    place.module = register_named(place.client, "alpha");
+    struct caller caller = {.module = register_named(place.client, "beta"),
+                            .capabilities = new_capabilities()};
+    box_init(&caller.begun);
+    box_init(&caller.ended);
+    pw_fake_hold(fake, PW_OP_HEARTBEAT);
+    start(place.module, 1);
+    assert_true(pw_fake_wait(fake, PW_OP_HEARTBEAT, 1));
+    assert_int_equal(
+        pywatt_start_heartbeat_loop(caller.module, 5, provide_after_a_call, &caller, NULL, NULL),
+        PYWATT_OK);
+    assert_true(pw_test_wait_until(was_asked_twice, &caller, 10000));
+    atomic_store(&caller.calls, true);
+    assert_true(box_wait(&caller.begun, 1));
+    pw_fake_release(fake);
+    assert_true(box_wait(&caller.ended, 1));
+    atomic_store(&caller.calls, false);
+    assert_true(pw_fake_wait_health(fake, pywatt_module_id(caller.module), PYWATT_DEGRADED));
+    pywatt_module_free(caller.module);
+    assert_int_equal(caller.ended.told[0].status, PYWATT_OK);
+    close_place(&place);
+    pywatt_capabilities_free(caller.capabilities);
+    box_destroy(&caller.begun);
+    box_destroy(&caller.ended);
+}
+
 static void small_frames(struct pywatt_client_options *options)
 {
     options->max_frame_bytes = 1024;
@@ -589,6 +653,7 @@ int main(void)
         cmocka_unit_test(taking_the_watcher_away_waits_until_it_has_returned),
         cmocka_unit_test(an_unanswered_beat_holds_the_next_ones_back_and_then_fails),
         cmocka_unit_test(a_peer_that_answers_one_at_a_time_gets_the_beats_of_all),
+        cmocka_unit_test(a_provider_may_call_a_peer_that_answers_one_at_a_time),
         cmocka_unit_test(details_that_fit_no_frame_are_a_failure_that_is_told),
         cmocka_unit_test(beats_go_on_when_the_orchestrator_is_back),
         cmocka_unit_test(a_loop_connects_by_itself_in_the_first_place),

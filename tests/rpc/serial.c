@@ -315,6 +315,41 @@ static void room_kept_for_a_post_is_given_up_when_the_pump_has_looked(void **sta
     rig_end(&rig);
 }
 
+/* The pump's own thread: a provider is asked there, and may call. */
+static void *be_refused_and_call(void *arg)
+{
+    struct caller *caller = arg;
+    struct posted posted;
+    struct rig rig = {.correlator = caller->correlator};
+    if (posted_post(&posted, &rig, 100, LONG_MS) == PYWATT_LIMIT) {
+        caller_run(caller);
+    }
+    return NULL;
+}
+
+static void room_kept_for_a_post_does_not_stand_in_its_own_threads_way(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    struct caller callers[2];
+    struct taken taken;
+    start_callers(&rig, callers, 1);
+    assert_true(peer_take(&rig.peer, &taken));
+    caller_init(&callers[1], &rig, 1, LONG_MS);
+    assert_int_equal(pthread_create(&callers[1].thread, NULL, be_refused_and_call, &callers[1]), 0);
+    assert_true(rig_wait_waiting(&rig, 1));
+    peer_put_reply_without_id(&rig.peer, &taken);
+    peer_send(&rig.peer);
+    peer_answer(&rig.peer, 1);
+    caller_join(&callers[0]);
+    caller_join(&callers[1]);
+    assert_own_reply(&callers[0]);
+    assert_own_reply(&callers[1]);
+    assert_true(atomic_load(&rig.wakes) > 0); /* what was refused is to be offered again */
+    rig_end(&rig);
+}
+
 static void an_unreadable_reply_to_a_post_ends_the_connection(void **state)
 {
     (void)state;
@@ -373,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_sleeper_gets_its_turn_while_it_sleeps),
         cmocka_unit_test(callers_do_not_starve_posts),
         cmocka_unit_test(room_kept_for_a_post_is_given_up_when_the_pump_has_looked),
+        cmocka_unit_test(room_kept_for_a_post_does_not_stand_in_its_own_threads_way),
         cmocka_unit_test(an_unreadable_reply_to_a_post_ends_the_connection),
         cmocka_unit_test(an_overdue_post_ends_the_connection),
     };
