@@ -4,7 +4,9 @@
  *
  * The budget counts what was handed out. The heap holds at most twice as much: a block is left for
  * the next one only for an allocation that is larger than what is wasted in it, and no block is
- * larger than what the budget still allows.
+ * larger than what the budget still allows. After a reset the same blocks are used again in the same
+ * order, so that a message like the last one finds room for each of its allocations; a block that is
+ * passed over as too small is freed, so there are never more of them than one message may take.
  */
 #include "base/arena.h"
 
@@ -28,6 +30,7 @@ static uint8_t *block_bytes(struct pw_arena_block *block)
 
 static void use_block(struct pw_arena *arena, struct pw_arena_block *block)
 {
+    arena->current = block;
     arena->at = block_bytes(block);
     arena->end = block_bytes(block) + block->size;
 }
@@ -50,30 +53,21 @@ void pw_arena_init_with(struct pw_arena *arena, size_t budget, void *storage, si
     }
 }
 
-/* Frees all blocks but the oldest, which is returned. */
-static struct pw_arena_block *free_newer(struct pw_arena *arena)
-{
-    struct pw_arena_block *block = arena->blocks;
-    while (block != NULL && block->next != NULL) {
-        struct pw_arena_block *next = block->next;
-        free(block);
-        block = next;
-    }
-    return block;
-}
-
 void pw_arena_destroy(struct pw_arena *arena)
 {
-    struct pw_arena_block *oldest = free_newer(arena);
-    if (oldest != NULL && !oldest->borrowed) {
-        free(oldest);
+    struct pw_arena_block *block = arena->blocks;
+    while (block != NULL) {
+        struct pw_arena_block *next = block->next;
+        if (!block->borrowed) {
+            free(block);
+        }
+        block = next;
     }
     pw_arena_init(arena, arena->budget);
 }
 
 void pw_arena_reset(struct pw_arena *arena)
 {
-    arena->blocks = free_newer(arena);
     if (arena->blocks != NULL) {
         use_block(arena, arena->blocks);
     }
@@ -81,12 +75,28 @@ void pw_arena_reset(struct pw_arena *arena)
     arena->exhausted = false;
 }
 
+/* Goes on to a block that an earlier message has left, if one has room for `needed` bytes. */
+static bool reuse_block(struct pw_arena *arena, size_t needed)
+{
+    struct pw_arena_block *const current = arena->current;
+    while (current != NULL && current->next != NULL) {
+        struct pw_arena_block *next = current->next;
+        if (next->size >= needed) {
+            use_block(arena, next);
+            return true;
+        }
+        current->next = next->next;
+        free(next);
+    }
+    return false;
+}
+
 /* A new block with room for `needed` bytes, which the budget allows; each time twice the last. */
 static bool add_block(struct pw_arena *arena, size_t needed)
 {
     size_t size = FIRST_BLOCK_BYTES;
-    if (arena->blocks != NULL && arena->blocks->size > size / 2) {
-        size = arena->blocks->size * 2;
+    if (arena->current != NULL && arena->current->size > size / 2) {
+        size = arena->current->size * 2;
     }
     const size_t left = arena->budget - arena->used;
     if (size > left) {
@@ -102,10 +112,14 @@ static bool add_block(struct pw_arena *arena, size_t needed)
     if (block == NULL) {
         return false;
     }
-    block->next = arena->blocks;
+    block->next = NULL;
     block->size = size;
     block->borrowed = false;
-    arena->blocks = block;
+    if (arena->current == NULL) {
+        arena->blocks = block;
+    } else {
+        arena->current->next = block;
+    }
     use_block(arena, block);
     return true;
 }
@@ -123,7 +137,8 @@ void *pw_arena_alloc(struct pw_arena *arena, size_t size)
         return NULL;
     }
     const size_t needed = (asked + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (needed > (size_t)(arena->end - arena->at) && !add_block(arena, needed)) {
+    if (needed > (size_t)(arena->end - arena->at) && !reuse_block(arena, needed) &&
+        !add_block(arena, needed)) {
         return NULL;
     }
     void *result = arena->at;

@@ -3,7 +3,7 @@
  * arena.h - memory that is given back all at once, with a budget. No lock of its own.
  *
  * Decoders allocate from it: a message cannot take more than the budget, and a steady flow of
- * messages allocates nothing, as the first block is kept over a reset.
+ * messages allocates nothing, as all blocks are kept over a reset.
  */
 #ifndef PW_BASE_ARENA_H
 #define PW_BASE_ARENA_H
@@ -16,7 +16,8 @@
 struct pw_arena_block;
 
 struct pw_arena {
-    struct pw_arena_block *blocks; /* newest first; the last one is kept by reset */
+    struct pw_arena_block *blocks; /* in the order of their use */
+    struct pw_arena_block *current;
     uint8_t *at;
     uint8_t *end;
     size_t used;
@@ -34,7 +35,7 @@ void pw_arena_init(struct pw_arena *arena, size_t budget);
 void pw_arena_init_with(struct pw_arena *arena, size_t budget, void *storage, size_t size);
 void pw_arena_destroy(struct pw_arena *arena);
 
-/* Everything allocated is gone; the first block or the caller's storage is kept. */
+/* Everything allocated is gone; the memory stays, for the next ones. */
 void pw_arena_reset(struct pw_arena *arena);
 
 /* Aligned for any type, not zeroed; NULL when the budget or the memory is out. */

@@ -218,6 +218,37 @@ static void keeps_its_first_block_over_a_reset(void **state)
     pw_arena_destroy(&arena);
 }
 
+/* A message: allocations of all sizes, some of them large. */
+static void allocate_a_message(struct pw_arena *arena, size_t most)
+{
+    uint32_t random = 7;
+    while (arena->used < most) {
+        random = random * 1664525u + 1013904223u;
+        const size_t size = random >> 24 == 0 ? most / 20 : (random >> 8) % 300;
+        assert_non_null(pw_arena_alloc(arena, size));
+    }
+}
+
+static void a_second_message_of_the_same_size_allocates_nothing(void **state)
+{
+    (void)state;
+    for (size_t most = 1000; most <= 800000; most *= 3) {
+        struct pw_arena arena;
+        pw_arena_init(&arena, 1 << 20);
+        allocate_a_message(&arena, most);
+        pw_malloc_fail_at(COUNT_ONLY);
+        for (int i = 0; i < 3; i++) {
+            pw_arena_reset(&arena);
+            allocate_a_message(&arena, most);
+            pw_arena_reset(&arena);
+            allocate_a_message(&arena, 500);
+        }
+        pw_malloc_fail_disarm();
+        assert_int_equal(pw_malloc_fail_count(), 0);
+        pw_arena_destroy(&arena);
+    }
+}
+
 static void fills_a_block_to_its_end(void **state)
 {
     (void)state;
@@ -296,6 +327,7 @@ int main(void)
         cmocka_unit_test(uses_no_byte_behind_the_callers_storage),
         cmocka_unit_test(does_without_storage_that_is_too_small),
         cmocka_unit_test(keeps_its_first_block_over_a_reset),
+        cmocka_unit_test(a_second_message_of_the_same_size_allocates_nothing),
         cmocka_unit_test(fills_a_block_to_its_end),
         cmocka_unit_test(takes_no_more_from_the_heap_than_its_budget_allows),
         cmocka_unit_test(takes_few_blocks_for_many_allocations),
