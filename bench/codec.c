@@ -3,8 +3,6 @@
  * codec: nanoseconds to encode and to decode each message in each codec, and how long it is. Every
  * message is decoded once and encoded again before it is measured, and must give the same bytes.
  * One thread.
- *
- * Usage: bench_codec [--quick]
  */
 #include "codec/codec.h"
 #include "base/arena.h"
@@ -13,21 +11,14 @@
 #include "model/registration.h"
 #include "support/check.h"
 #include "support/clock.h"
-#include "support/table.h"
+#include "support/progress.h"
+#include "support/results.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TOKEN "Zm9yIG1lYXN1cmluZyBvbmx5LCBubyBzZWNyZXQgYXQ"
-
-/* Runs of which the median counts, and how long each is. */
-struct amounts {
-    int runs;
-    uint64_t run_ns;
-};
-
-#define RUNS_MAX 9
 
 /* One message in one codec, and what encoding and decoding it needs. */
 struct subject {
@@ -90,63 +81,57 @@ static void check_round_trip(struct subject *subject)
     pw_buffer_destroy(&again);
 }
 
-static int compare(const void *a, const void *b)
+/* Nanoseconds for one call of `work`. */
+static double measure(struct subject *subject, void (*work)(struct subject *), uint64_t run_ns)
 {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* Nanoseconds for one call of `work`: the median of some runs. */
-static double measure(struct subject *subject, void (*work)(struct subject *),
-                      const struct amounts *amounts)
-{
-    double results[RUNS_MAX];
     const unsigned batch = 64;
+    uint64_t calls = 0;
+    uint64_t took = 0;
+    uint64_t began = bench_now_ns();
 
-    for (int run = 0; run < amounts->runs; run++) {
-        uint64_t calls = 0;
-        uint64_t took = 0;
-        uint64_t began = bench_now_ns();
-        do {
-            for (unsigned i = 0; i < batch; i++) {
-                work(subject);
-            }
-            calls += batch;
-            took = bench_now_ns() - began;
-        } while (took < amounts->run_ns);
-        results[run] = (double)took / (double)calls;
-    }
-    qsort(results, (size_t)amounts->runs, sizeof(results[0]), compare);
-    return results[amounts->runs / 2];
+    do {
+        for (unsigned i = 0; i < batch; i++) {
+            work(subject);
+        }
+        calls += batch;
+        took = bench_now_ns() - began;
+    } while (took < run_ns);
+    return (double)took / (double)calls;
 }
 
-static void run(const struct pw_codec_ops *codec, const struct pw_request *request,
-                const struct pw_response *response, const struct amounts *amounts,
-                struct bench_table *table)
+static void run(const struct bench_settings *settings, struct bench_results *results,
+                struct subject *subject)
 {
-    struct subject subject = {.codec = codec, .request = request, .response = response};
+    const uint64_t run_ns = bench_amount(settings, 50 * BENCH_NS_PER_MS, 1);
+    const bool asks = subject->request != NULL;
+    const char *operation =
+        pw_operation_name(asks ? subject->request->operation : subject->response->operation);
+    char metric[96];
 
-    pw_buffer_init(&subject.bytes, pw_codec_default_limits.max_bytes);
-    pw_arena_init(&subject.arena, PW_CODEC_ARENA_BUDGET);
-    pw_request_init(&subject.decoded_request);
-    pw_response_init(&subject.decoded_response);
-    check_round_trip(&subject);
-    encode(&subject);
+    pw_buffer_init(&subject->bytes, pw_codec_default_limits.max_bytes);
+    pw_arena_init(&subject->arena, PW_CODEC_ARENA_BUDGET);
+    pw_request_init(&subject->decoded_request);
+    pw_response_init(&subject->decoded_response);
+    check_round_trip(subject);
+    encode(subject);
 
-    bench_table_cell(table, "%s", codec->name);
-    bench_table_cell(table, "%s",
-                     pw_operation_name(request != NULL ? request->operation : response->operation));
-    bench_table_cell(table, "%s", request != NULL ? "request" : "reply");
-    bench_table_cell(table, "%zu", pw_buffer_len(&subject.bytes));
-    bench_table_cell(table, "%.0f", measure(&subject, encode, amounts));
-    bench_table_cell(table, "%.0f", measure(&subject, decode, amounts));
+    int len = snprintf(metric, sizeof(metric), "%s %s %s", subject->codec->name, operation,
+                       asks ? "request" : "reply");
+    char *rest = metric + len;
+    size_t room = sizeof(metric) - (size_t)len;
+    snprintf(rest, room, ", size");
+    bench_results_add(results, metric, "bytes", (double)pw_buffer_len(&subject->bytes));
+    for (unsigned i = 0; i < settings->runs; i++) {
+        snprintf(rest, room, ", encode");
+        bench_results_add(results, metric, "ns", measure(subject, encode, run_ns));
+        snprintf(rest, room, ", decode");
+        bench_results_add(results, metric, "ns", measure(subject, decode, run_ns));
+    }
 
-    pw_request_clear(&subject.decoded_request);
-    pw_response_clear(&subject.decoded_response);
-    pw_arena_destroy(&subject.arena);
-    pw_buffer_destroy(&subject.bytes);
+    pw_request_clear(&subject->decoded_request);
+    pw_response_clear(&subject->decoded_response);
+    pw_arena_destroy(&subject->arena);
+    pw_buffer_destroy(&subject->bytes);
 }
 
 /* ---- The messages --------------------------------------------------------------------------- */
@@ -229,26 +214,22 @@ static void free_parts(struct messages *messages)
 
 int main(int argc, char **argv)
 {
-    static const char *const headings[] = {"codec", "message",   "",
-                                           "bytes", "encode ns", "decode ns"};
-    struct amounts amounts = {RUNS_MAX, 50 * BENCH_NS_PER_MS};
-    struct bench_table *table = bench_table_new(headings, 6, 3);
+    struct bench_settings settings;
     struct messages messages;
+    unsigned done = 0;
 
-    if (argc == 2 && strcmp(argv[1], "--quick") == 0) {
-        amounts = (struct amounts){1, 1};
-    } else if (argc != 1) {
-        fprintf(stderr, "Usage: bench_codec [--quick]\n");
-        return 2;
-    }
+    bench_settings_parse(&settings, "codec", "Times the codecs, message by message.", argc, argv);
+    struct bench_results *results = bench_results_new(&settings);
     make_messages(&messages);
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
         for (int i = 0; i < PW_OPERATION_COUNT; i++) {
-            run(*codec, &messages.requests[i], NULL, &amounts, table);
-            run(*codec, NULL, &messages.responses[i], &amounts, table);
+            struct subject request = {.codec = *codec, .request = &messages.requests[i]};
+            struct subject response = {.codec = *codec, .response = &messages.responses[i]};
+            bench_progress(&settings, done++, 3 * PW_OPERATION_COUNT, (*codec)->name);
+            run(&settings, results, &request);
+            run(&settings, results, &response);
         }
     }
     free_parts(&messages);
-    bench_table_print(table);
-    return 0;
+    return bench_results_finish(results);
 }

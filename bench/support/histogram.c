@@ -58,9 +58,11 @@ void bench_histogram_merge(struct bench_histogram *into, const struct bench_hist
     }
 }
 
-uint64_t bench_histogram_at(const struct bench_histogram *histogram, unsigned per_mille)
+uint64_t bench_histogram_at(const struct bench_histogram *histogram, unsigned per_million)
 {
-    uint64_t wanted = (histogram->count * per_mille + 999) / 1000;
+    /* Split, so that the product stays in range whatever the count. */
+    uint64_t whole = histogram->count / 1000000 * per_million;
+    uint64_t wanted = whole + (histogram->count % 1000000 * per_million + 999999) / 1000000;
     uint64_t seen = 0;
 
     for (unsigned i = 0; i < BENCH_HISTOGRAM_BUCKETS; i++) {
@@ -70,4 +72,28 @@ uint64_t bench_histogram_at(const struct bench_histogram *histogram, unsigned pe
         }
     }
     return 0;
+}
+
+struct bench_histogram *bench_histogram_corrected(const struct bench_histogram *histogram,
+                                                  uint64_t expected)
+{
+    struct bench_histogram *corrected = bench_histogram_new();
+
+    bench_histogram_merge(corrected, histogram);
+    if (expected == 0) {
+        return corrected;
+    }
+    for (unsigned i = 0; i < BENCH_HISTOGRAM_BUCKETS; i++) {
+        uint64_t count = histogram->buckets[i];
+        if (count == 0) {
+            continue;
+        }
+        uint64_t value = top_of(i) < histogram->max ? top_of(i) : histogram->max;
+        while (value >= 2 * expected) {
+            value -= expected;
+            corrected->buckets[bucket_of(value)] += count;
+            corrected->count += count;
+        }
+    }
+    return corrected;
 }

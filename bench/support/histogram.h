@@ -25,10 +25,23 @@ void bench_histogram_add(struct bench_histogram *histogram, uint64_t value);
 void bench_histogram_merge(struct bench_histogram *into, const struct bench_histogram *from);
 
 /*
- * The smallest value that is not less than `per_mille` thousandths of all: 500 is the median, 990
- * the 99th percentile, 1000 the largest value. Too large by at most one part of its power of two; 0
- * if there are none.
+ * The smallest value that is not less than `per_million` millionths of all: 500000 is the median,
+ * 999900 the 99.99th percentile, 1000000 the largest value. Too large by at most one part of its
+ * power of two; 0 if there are none.
  */
-uint64_t bench_histogram_at(const struct bench_histogram *histogram, unsigned per_mille);
+uint64_t bench_histogram_at(const struct bench_histogram *histogram, unsigned per_million);
+
+/*
+ * A new histogram in which no value hides those that it kept from being taken (coordinated
+ * omission): somebody who does one thing after the other, every `expected` apart, does nothing
+ * while one takes `value` long; so to each value come value - expected, value - 2 * expected, ...
+ * down to `expected`, as in the published HdrHistogram method. The caller frees it.
+ */
+struct bench_histogram *bench_histogram_corrected(const struct bench_histogram *histogram,
+                                                  uint64_t expected);
+
+#define BENCH_P50 500000u
+#define BENCH_P99 990000u
+#define BENCH_P9999 999900u
 
 #endif

@@ -10,6 +10,15 @@
 struct pywatt_orchestrator *bench_start_orchestrator(const char *scheme, uint32_t workers,
                                                      char url[BENCH_URL_SIZE])
 {
+    const struct bench_orchestrator_options wanted = {.workers = workers};
+
+    return bench_start_orchestrator_with(scheme, &wanted, url);
+}
+
+struct pywatt_orchestrator *
+bench_start_orchestrator_with(const char *scheme, const struct bench_orchestrator_options *with,
+                              char url[BENCH_URL_SIZE])
+{
     struct pywatt_orchestrator_options options;
     struct pywatt_orchestrator *orchestrator = NULL;
     struct pywatt_error error = {PYWATT_OK, ""};
@@ -23,7 +32,11 @@ struct pywatt_orchestrator *bench_start_orchestrator(const char *scheme, uint32_
         snprintf(wanted, sizeof(wanted), "memory:bench");
     }
     pywatt_orchestrator_options_init(&options);
-    options.workers = workers;
+    options.workers = with->workers;
+    options.lease_ms = with->lease_ms != 0 ? with->lease_ms : options.lease_ms;
+    options.max_modules = with->max_modules != 0 ? with->max_modules : options.max_modules;
+    options.on_event = with->on_event;
+    options.event_user = with->event_user;
     bench_check_ok(pywatt_orchestrator_new(&options, &orchestrator, &error), &error);
     bench_check_ok(pywatt_orchestrator_listen(orchestrator, wanted, url, BENCH_URL_SIZE, &error),
                    &error);

@@ -21,6 +21,19 @@
  */
 struct pywatt_orchestrator *bench_start_orchestrator(const char *scheme, uint32_t workers,
                                                      char url[BENCH_URL_SIZE]);
+
+/* The same with more options; 0 and NULL take the defaults. */
+struct bench_orchestrator_options {
+    uint32_t workers;
+    uint32_t lease_ms;
+    uint32_t max_modules;
+    pywatt_event_fn on_event;
+    void *event_user;
+};
+
+struct pywatt_orchestrator *
+bench_start_orchestrator_with(const char *scheme, const struct bench_orchestrator_options *with,
+                              char url[BENCH_URL_SIZE]);
 void bench_stop_orchestrator(struct pywatt_orchestrator *orchestrator);
 
 struct pywatt_client *bench_open_client(const char *url, const char *codec);

@@ -15,6 +15,9 @@ PW_TEST_PACKAGES=(
     g++ clang clang-format libcmocka-dev valgrind gcovr shellcheck python3 git
 )
 
+# What measurements compare with, and draw with; they go on without.
+PW_BENCH_PACKAGES=(redis-server redis-tools etcd-server nats-server libnats-dev gnuplot-nox)
+
 # pw_install_packages PACKAGE...: installs those that are missing. Says what it does, and does
 # nothing, without a network, if all are there.
 pw_install_packages() {
@@ -40,4 +43,30 @@ pw_install_packages() {
     "${as_root[@]}" apt-get update -q </dev/null || return
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null
+}
+
+# pw_try_packages PACKAGE...: the same one by one, for packages that can be done without, among them
+# servers. None of these is started, now or when the machine starts.
+pw_try_packages() {
+    local package policy=/usr/sbin/policy-rc.d made='' service
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] && continue
+        if ((EUID != 0)); then
+            echo "Missing, and done without: $package (installed if this runs as root)"
+            continue
+        fi
+        # Packages ask this program before they start a service; where there is none, they do start it.
+        if [[ ! -e $policy ]]; then
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+            made=$policy
+        fi
+        pw_install_packages "$package" || echo "Cannot be had, and done without: $package"
+        for service in redis-server etcd nats-server; do
+            if [[ ${package%-server} == "${service%-server}" ]] && command -v systemctl >/dev/null; then
+                systemctl disable "$service" >/dev/null 2>&1 || true
+            fi
+        done
+    done
+    [[ -z $made ]] || rm -f "$made"
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * driver.h - a million modules for an orchestrator, at the price of an id and a token each: one
+ * connection onto which requests are written in batches, two of them under way at once, and from
+ * which every reply is read and checked. Needs the codecs, so its users link pywatt_internal. One
+ * thread at a time.
+ */
+#ifndef BENCH_DRIVER_H
+#define BENCH_DRIVER_H
+
+#include "support/shuffle.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Requests in a batch, unless the caller says less. */
+#define BENCH_DRIVER_BATCH 128u
+
+struct bench_driver;
+
+/* `url` is a tcp:// URL of the loopback; there is room for `capacity` modules. */
+struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity);
+
+/* Registers `count` more modules, each called "m-" and its number, from 0 on. */
+void bench_driver_register(struct bench_driver *driver, size_t count);
+
+/*
+ * One beat for each of the `count` modules whose numbers stand in `order`, `batch` in a batch. If
+ * `sent_ns` is not NULL, sent_ns[n] gets the moment just before module n's beat was written.
+ */
+void bench_driver_beat(struct bench_driver *driver, const uint32_t *order, size_t count,
+                       unsigned batch, uint64_t *sent_ns);
+
+size_t bench_driver_count(const struct bench_driver *driver);
+void bench_driver_close(struct bench_driver *driver);
+
+#endif

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""scripts/bench --quick: everything runs, every answer is right, and the report says what it should. A
+peer that this machine does not have is named in it. No time is looked at."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+from support import OPTIONS, PATIENCE_S, ROOT, Case, main, program  # noqa: E402
+
+KEYS = {"subject", "metric", "value", "unit", "peer", "peer_value", "ratio", "bar", "bar_met", "runs"}
+SUBJECTS = ["codec", "round-trip", "pipelined", "threads", "loop", "fleet", "scale", "registration",
+            "expiry"]
+# Bars on what --quick has too little of.
+NOT_IN_QUICK = {"cost of a beat, 1000000 modules"}
+
+
+def has(name):
+    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") is not None
+
+
+def bars():
+    """(subject, metric, peer) of each line of the table of bars."""
+    text = (ROOT / "bench/support/bars.c").read_text()
+    return [(s, m, None if p == "NULL" else p.strip('"')) for s, m, p in
+            re.findall(r'^ *\{"([^"]+)", "([^"]+)", (NULL|"[^"]+"),', text, re.MULTILINE)]
+
+
+def children(pid):
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True,
+                          check=False)
+    return [int(line) for line in done.stdout.split()]
+
+
+def runs(pid):
+    """False once it is gone, or is only waited for by nobody."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Quick(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.done = subprocess.run(
+            [ROOT / "scripts/bench", "--quick", "--build", OPTIONS.build], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False)
+        cls.out = pathlib.Path(OPTIONS.build) / "bench-out"
+        cls.report = []
+        if cls.done.returncode == 0:
+            cls.report = json.loads((cls.out / "report.json").read_text())
+
+    def test_ends_well_and_shows_no_bar_where_there_is_no_terminal(self):
+        self.assertEqual(self.done.returncode, 0, self.done.stdout + self.done.stderr)
+        self.assertEqual(self.done.stderr, "")
+
+    def test_every_subject_is_in_the_report(self):
+        self.assertEqual(list(dict.fromkeys(r["subject"] for r in self.report)), SUBJECTS)
+        for result in self.report:
+            self.assertLessEqual(KEYS, set(result), result)
+            if "skipped" not in result:
+                self.assertGreaterEqual(len(result["runs"]), 1, result)
+                self.assertIsInstance(result["value"], (int, float))
+
+    def test_every_bar_has_a_result(self):
+        found = {(r["subject"], r["metric"], r["peer"]) for r in self.report if r["bar"]}
+        wanted = {bar for bar in bars() if bar[1] not in NOT_IN_QUICK and bar[0] in SUBJECTS}
+        self.assertGreater(len(wanted), 10)
+        self.assertEqual(wanted - found, set())
+
+    def test_peers_are_measured_or_named_as_skipped(self):
+        of_round_trip = [r for r in self.report if r["subject"] == "round-trip"]
+        for server, words in (("redis-server", "redis"), ("etcd", "etcd"), ("nats-server", "nats")):
+            results = [r for r in of_round_trip if (r["peer"] or "").startswith(words)]
+            self.assertEqual(len(results), 1, words)
+            if "skipped" in results[0]:
+                self.assertTrue(results[0]["skipped"])
+            else:
+                self.assertTrue(has(server))
+                self.assertGreater(results[0]["peer_value"], 0)
+
+    def test_the_table_has_a_row_for_each_result(self):
+        rows = [line for line in (self.out / "report.md").read_text().split("\n")
+                if line.startswith("| ")]
+        self.assertEqual(len(rows), len(self.report) + 1)
+
+    def test_plots_are_drawn(self):
+        for name in ("latency", "batch", "scale", "lateness") if has("gnuplot") else ():
+            for kind in ("svg", "png"):
+                self.assertGreater((self.out / "plots" / f"{name}.{kind}").stat().st_size, 1000)
+
+
+class Ends(Case):
+    def test_a_peer_does_not_outlive_its_measurement(self):
+        if not has("redis-server"):
+            self.skipTest("redis-server is not installed")
+        bench = self.start(program("bench", "bench_threads"), "--runs", "1000")
+        deadline = time.monotonic() + PATIENCE_S
+        while not children(bench.child.pid):
+            self.assertLess(time.monotonic(), deadline, bench.story())
+        servers = children(bench.child.pid)
+        bench.child.kill()
+        bench.child.wait()
+        while any(runs(pid) for pid in servers):
+            self.assertLess(time.monotonic(), deadline, servers)
+
+    def test_an_unknown_subject_is_refused(self):
+        done = self.run_to_end(ROOT / "scripts/bench", "--quick", "swimming")
+        self.assert_ends(done, 2)
+        self.assertIn("swimming", done.text("stderr"))
+
+
+if __name__ == "__main__":
+    main()
