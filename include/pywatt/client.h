@@ -53,7 +53,8 @@ struct pywatt_client_options {
     const char *codec;
     /*
      * The deadline of a whole operation: queueing, resolving, connecting, sending, receiving.
-     * Default 30000. 0 is refused.
+     * Default 30000. 0 is refused. When it passes twice in a row without a byte from the
+     * orchestrator the connection is given up, and the client goes to the next endpoint.
      */
     uint32_t timeout_ms;
     /* Default PYWATT_RECONNECT_EXPONENTIAL, 200, 30000. */

@@ -134,12 +134,14 @@ static void withdraw_locked(struct pw_correlator *c, struct pw_call *call,
                             enum pywatt_status status)
 {
     pw_correlator_complete_locked(c, call, status);
+    if (status == PYWATT_TIMEOUT) {
+        pw_correlator_count_timeout(c);
+    }
     if (call->started) {
         pw_correlator_take_locked(c, &call->entry);
-        pw_correlator_gave_up_locked(c);
+        pw_correlator_gave_up_locked(c, &call->entry, status);
     } else {
         pw_list_remove(&call->turn);
-        atomic_fetch_add_explicit(&c->counters->timeouts, 1, memory_order_relaxed);
     }
 }
 

@@ -13,6 +13,11 @@
  * without having brought a single reply counts as a failed attempt, so that a peer which accepts
  * and hangs up is tried under the reconnect policy, too.
  *
+ * Who falls silent. A connection is given up when a reply is overdue and not a byte has come since
+ * its request was started, for the second time in a row, the second request being younger than the
+ * first time: one slow reply does not cost the connection, a peer that hangs does, and then the next
+ * endpoint is tried first.
+ *
  * Peers that echo no request id are served one request at a time, see rpc/correlator.h: what goes
  * beyond that waits (calls) or is refused with PYWATT_LIMIT (posts). So is, on every connection,
  * the first request until it is answered, as only the answer tells which kind of peer it is.
@@ -132,6 +137,8 @@ struct pw_post {
     struct pw_list by_deadline;
     uint64_t id;
     uint64_t deadline_ns;
+    uint64_t heard; /* how often something had come from the peer when it was started */
+    bool doubted;   /* and that a request before it had timed out in silence */
     enum pw_operation operation;
     enum pywatt_status status;
 };

@@ -166,8 +166,10 @@ static void bury_current_locked(struct pw_channel *channel)
 {
     struct pw_correlator *dead = channel->current;
     channel->current = NULL;
-    if (pw_correlator_barren(dead)) {
+    if (pw_correlator_barren(dead) || pw_correlator_hung(dead)) {
         channel->endpoint = (channel->endpoint + 1) % channel->endpoint_count;
+    }
+    if (pw_correlator_barren(dead)) {
         note_failure_locked(channel, pw_correlator_failed_at_ns(dead), pw_correlator_error(dead));
     } else {
         pw_backoff_reset(&channel->backoff);

@@ -138,6 +138,8 @@ enum pywatt_status pw_correlator_start_locked(struct pw_correlator *c, struct pw
     const enum pywatt_status inserted = pw_map_insert(&c->pending, &entry->by_id, entry->id);
     assert(inserted == PYWATT_OK);
     (void)inserted;
+    entry->heard = c->heard;
+    entry->doubted = c->doubted;
     c->sole = entry;
     atomic_fetch_add_explicit(&c->counters->requests_sent, 1, memory_order_relaxed);
     return PYWATT_OK;
@@ -172,13 +174,21 @@ void pw_correlator_end_post_locked(struct pw_correlator *c, struct pw_post *post
     pw_list_append(&c->ended, &post->by_deadline);
 }
 
-void pw_correlator_gave_up_locked(struct pw_correlator *c)
+void pw_correlator_gave_up_locked(struct pw_correlator *c, const struct pw_post *entry,
+                                  enum pywatt_status status)
 {
-    atomic_fetch_add_explicit(&c->counters->timeouts, 1, memory_order_relaxed);
+    const bool silence = status == PYWATT_TIMEOUT && entry->heard == c->heard;
     if (c->peer != PW_PEER_PIPELINED) {
+        c->hung = silence;
         pw_correlator_fail_locked(c, PYWATT_CHANNEL,
                                   "closed after a reply was overdue, as this peer does not say "
                                   "which request a reply belongs to");
+    } else if (silence && entry->doubted) {
+        c->hung = true;
+        pw_correlator_fail_locked(c, PYWATT_CHANNEL,
+                                  "closed after replies were overdue and nothing came meanwhile");
+    } else if (silence) {
+        c->doubted = true;
     }
 }
 
@@ -307,6 +317,11 @@ uint64_t pw_correlator_failed_at_ns(const struct pw_correlator *c)
 bool pw_correlator_barren(const struct pw_correlator *c)
 {
     return c->barren;
+}
+
+bool pw_correlator_hung(const struct pw_correlator *c)
+{
+    return c->hung;
 }
 
 /* ---- The writer's role --------------------------------------------------------------------- */

@@ -75,6 +75,9 @@ const struct pywatt_error *pw_correlator_error(const struct pw_correlator *corre
 uint64_t pw_correlator_failed_at_ns(const struct pw_correlator *correlator);
 bool pw_correlator_barren(const struct pw_correlator *correlator);
 
+/* Only after it has failed: whether that was because the peer had fallen silent. */
+bool pw_correlator_hung(const struct pw_correlator *correlator);
+
 /* Makes it fail, unless it has already. Runs `done` of posted requests. */
 void pw_correlator_fail(struct pw_correlator *correlator, enum pywatt_status status,
                         const char *text);

@@ -80,9 +80,12 @@ struct pw_correlator {
     struct pywatt_error error;
     uint64_t failed_at_ns;
     bool barren;
+    bool hung;
     enum pw_peer peer;
     bool deciding;             /* serial: a reply was matched, and is not decoded yet */
     bool replied;              /* some reply was received */
+    uint64_t heard;            /* how often something was received */
+    bool doubted;              /* since then a request has timed out in silence */
     bool reader;               /* somebody has the reader's role */
     uint64_t last_used_ns;     /* when a call last began */
     struct pw_map pending;     /* number -> pw_post: started, not completed */
@@ -149,8 +152,17 @@ void pw_correlator_complete_locked(struct pw_correlator *c, struct pw_call *call
 void pw_correlator_end_post_locked(struct pw_correlator *c, struct pw_post *post,
                                    enum pywatt_status status);
 
-/* A request was given up: without request ids the order of replies is lost, so the end. */
-void pw_correlator_gave_up_locked(struct pw_correlator *c);
+/*
+ * A request that was taken out has no reply, for the reason `status`. The connection ends if the
+ * order of replies is lost, or if the peer has fallen silent.
+ */
+void pw_correlator_gave_up_locked(struct pw_correlator *c, const struct pw_post *entry,
+                                  enum pywatt_status status);
+
+static inline void pw_correlator_count_timeout(struct pw_correlator *c)
+{
+    atomic_fetch_add_explicit(&c->counters->timeouts, 1, memory_order_relaxed);
+}
 
 /*
  * A serial peer's reply was decoded, or could not be: the next request may go, or the connection

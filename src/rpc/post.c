@@ -141,7 +141,8 @@ void pw_correlator_pump_expire(struct pw_correlator *c)
         }
         pw_correlator_take_locked(c, first);
         pw_correlator_end_post_locked(c, first, PYWATT_TIMEOUT);
-        pw_correlator_gave_up_locked(c);
+        pw_correlator_count_timeout(c);
+        pw_correlator_gave_up_locked(c, first, PYWATT_TIMEOUT);
     }
     pw_correlator_flush_locked(c);
     pw_correlator_leave_to_pump(c);

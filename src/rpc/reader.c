@@ -197,6 +197,8 @@ static void deliver_and_lock(struct pw_correlator *c)
             look_at(c, &batch[i]);
         }
         pw_mutex_lock(&c->lock);
+        c->heard++;
+        c->doubted = false;
         for (size_t i = 0; i < count; i++) {
             settle_locked(c, &batch[i]);
         }
