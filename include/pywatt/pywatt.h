@@ -8,6 +8,7 @@
 
 #include <pywatt/client.h>
 #include <pywatt/heartbeat.h>
+#include <pywatt/histogram.h>
 #include <pywatt/log.h>
 #include <pywatt/model.h>
 #include <pywatt/module.h>
