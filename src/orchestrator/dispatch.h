@@ -5,7 +5,7 @@
 #ifndef PW_ORCHESTRATOR_DISPATCH_H
 #define PW_ORCHESTRATOR_DISPATCH_H
 
-#include "orchestrator/replies.h"
+#include "orchestrator/presence.h"
 #include "orchestrator/session.h"
 #include "transport/frame.h"
 
@@ -15,7 +15,31 @@
  */
 void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame);
 
-/* The session has sent a slot's reply, or closed: frees what belongs to it. */
-void pw_dispatch_free_slot(struct pw_reply_slot *slot);
+/* ---- For pending.c as well ---- */
+
+/* What a reply needs of its request. */
+struct pw_answer {
+    const struct pw_codec_ops *codec;
+    enum pw_operation operation;
+    bool has_request_id;
+    struct pywatt_uuid request_id;
+};
+
+struct pw_answer pw_answer_to(const struct pw_codec_ops *codec, const struct pw_request *request);
+
+/* `text` is borrowed by the response. */
+struct pw_response pw_answer_good(const struct pw_answer *answer);
+struct pw_response pw_answer_bad(const struct pw_answer *answer, enum pywatt_status status,
+                                 const char *text, enum pywatt_health health);
+
+/* Counts a refusal, and replies with it. */
+void pw_dispatch_refuse(struct pw_session *session, const struct pw_answer *answer,
+                        enum pywatt_status status, const char *text, enum pywatt_health health);
+
+#define PW_BEAT_TEXT_SIZE 160
+
+/* Serves a beat, and counts it. The response borrows `text`, where a refusal is put into words. */
+struct pw_response pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
+                                    const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE]);
 
 #endif

@@ -60,15 +60,17 @@ void pw_lease_destroy(struct pw_lease *lease)
     pw_mutex_destroy(&lease->mutex);
 }
 
-uint64_t pw_lease_time_of(struct pw_lease *lease, uint64_t clock_ns)
+static uint64_t without(uint64_t clock_ns, uint64_t stall_ns)
 {
-    const uint64_t stall_ns = atomic_load_explicit(&lease->stall_ns, memory_order_relaxed);
     return clock_ns > stall_ns ? clock_ns - stall_ns : 0;
 }
 
-uint64_t pw_lease_now_ns(struct pw_lease *lease)
+struct pw_moment pw_lease_look(struct pw_lease *lease)
 {
-    return pw_lease_time_of(lease, pw_clock_now_ns(lease->clock));
+    /* Acquire, so that the clock is not read before it. */
+    const uint64_t stall_ns = atomic_load_explicit(&lease->stall_ns, memory_order_acquire);
+    const uint64_t clock_ns = pw_clock_now_ns(lease->clock);
+    return (struct pw_moment){.clock_ns = clock_ns, .lease_ns = without(clock_ns, stall_ns)};
 }
 
 /* ---- Setting timers ---- */
@@ -277,7 +279,8 @@ uint64_t pw_lease_step(struct pw_lease *lease)
 {
     const uint64_t clock_ns = pw_clock_now_ns(lease->clock);
     take_stall_out(lease, clock_ns);
-    const uint64_t now_ns = pw_lease_time_of(lease, clock_ns);
+    const uint64_t now_ns =
+        without(clock_ns, atomic_load_explicit(&lease->stall_ns, memory_order_relaxed));
 
     pw_mutex_lock(&lease->mutex);
     pw_wheel_advance(&lease->wheel, now_ns / PW_NS_PER_MS, &lease->fired);

@@ -78,9 +78,23 @@ void pw_lease_destroy(struct pw_lease *lease);
 enum pywatt_status pw_lease_start(struct pw_lease *lease, const struct pw_lease_hooks *hooks);
 void pw_lease_stop(struct pw_lease *lease);
 
-/* Now, on the clock of the leases; the second form for who has just looked at the clock. */
-uint64_t pw_lease_now_ns(struct pw_lease *lease);
-uint64_t pw_lease_time_of(struct pw_lease *lease, uint64_t clock_ns);
+/* One moment, on the clock itself and on that of the leases. */
+struct pw_moment {
+    uint64_t clock_ns;
+    uint64_t lease_ns;
+};
+
+/*
+ * Now. The time that did not count is looked up before the clock: a stall that is noticed between
+ * the two makes the moment later, which costs nobody a lease, never earlier.
+ */
+struct pw_moment pw_lease_look(struct pw_lease *lease);
+
+/* The same, if only the clock of the leases matters. */
+static inline uint64_t pw_lease_now_ns(struct pw_lease *lease)
+{
+    return pw_lease_look(lease).lease_ns;
+}
 
 /* Visit the module when its lease is over, as its last beat stands. Shard's mutex held. */
 void pw_lease_watch(struct pw_lease *lease, struct pw_module *module);

@@ -80,7 +80,8 @@ void pw_presence_disconnected(struct pw_module_table *table, struct pw_binding *
 static void came_locked(struct pw_module_table *table, struct pw_module *module,
                         struct pw_binding *binding, uint64_t now_ns)
 {
-    module->last_beat_ns = now_ns;
+    /* Another worker may have been quicker with a later one. */
+    module->last_beat_ns = now_ns > module->last_beat_ns ? now_ns : module->last_beat_ns;
     bind_locked(table, module, binding);
     if (module->liveness != PYWATT_ALIVE) {
         const bool was_lost = module->liveness == PYWATT_LOST;

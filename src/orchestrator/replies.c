@@ -4,6 +4,8 @@
  */
 #include "orchestrator/replies.h"
 
+#include "orchestrator/token.h"
+
 void pw_replies_init(struct pw_replies *replies)
 {
     pw_list_init(&replies->slots);
@@ -54,6 +56,6 @@ struct pw_reply_slot *pw_replies_pop_ready(struct pw_replies *replies)
 
 void pw_reply_slot_destroy(struct pw_reply_slot *slot)
 {
-    pw_buffer_destroy(&slot->reply);
-    pw_buffer_destroy(&slot->after);
+    pw_token_wipe_buffer(&slot->reply);
+    pw_token_wipe_buffer(&slot->after);
 }

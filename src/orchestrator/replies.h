@@ -21,6 +21,7 @@
 struct pw_reply_slot {
     struct pw_list link;
     uint64_t opened_ns;
+    size_t request_size; /* what its request holds; the session's */
     bool ready;
     struct pw_buffer reply; /* empty until it is ready */
     struct pw_buffer after; /* replies to later requests, whole */
@@ -60,7 +61,7 @@ uint64_t pw_replies_oldest_ns(const struct pw_replies *replies);
  */
 struct pw_reply_slot *pw_replies_pop_ready(struct pw_replies *replies);
 
-/* Frees the buffers. */
+/* Wipes the buffers, as there are tokens in them, and frees them. */
 void pw_reply_slot_destroy(struct pw_reply_slot *slot);
 
 #endif

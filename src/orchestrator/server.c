@@ -16,9 +16,13 @@
 
 enum {
     ACCEPTS_AT_ONCE = 64,
+    /* Of each listener before a pass: as many as the kernel's queue ever holds. */
+    ACCEPTS_BEFORE_A_PASS = 4096,
     /* Descriptors or memory are out: peers wait in the kernel's queue for so long. */
     ACCEPT_PAUSE_MS = 100
 };
+
+static void deliver_pass(struct pw_worker *worker, struct pw_mail *mail);
 
 void pw_server_init(struct pw_server *server, const struct pw_config *config,
                     struct pw_module_table *table, struct pw_lease *lease,
@@ -30,8 +34,11 @@ void pw_server_init(struct pw_server *server, const struct pw_config *config,
         .lease = lease,
         .registrar = registrar,
         .limits = pw_codec_default_limits,
+        .local_address = {.host = "127.0.0.1"},
     };
     server->limits.max_bytes = config->options.max_frame_bytes;
+    server->pass_mail.deliver = deliver_pass;
+    pw_list_init(&server->pass_mail.link);
     atomic_init(&server->connections, 0);
     atomic_init(&server->connections_accepted, 0);
     atomic_init(&server->connections_refused, 0);
@@ -41,15 +48,26 @@ void pw_server_init(struct pw_server *server, const struct pw_config *config,
     PW_HINT_ATOMIC(server->connections_accepted);
     PW_HINT_ATOMIC(server->connections_refused);
     PW_HINT_ATOMIC(server->log_limit);
+    PW_HINT_ATOMIC(server->own_log_limit);
 }
 
 /* ---- Listening ---- */
 
-/* The port at the end of "tcp://host:port". */
-static uint16_t port_of(const char *url)
+/* Where a peer on this machine finds the first TCP listener. `url` is that of the next listener. */
+static void note_address(struct pw_server *server, const char *url)
 {
-    const char *colon = strrchr(url, ':');
-    return colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+    struct pw_address *address = &server->local_address;
+    struct pw_endpoint bound;
+    if (address->port != 0 || strncmp(url, "tcp:", 4) != 0 ||
+        pw_endpoint_parse(url, true, &bound, NULL) != PYWATT_OK) {
+        return;
+    }
+    address->port = bound.port;
+    if (strcmp(bound.host, "::") == 0 || strcmp(bound.host, "0.0.0.0") == 0 ||
+        bound.host[0] == '\0') {
+        return; /* all addresses: the loopback's is one of them */
+    }
+    snprintf(address->host, sizeof(address->host), "%s", bound.host);
 }
 
 enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, char *bound_url,
@@ -74,9 +92,7 @@ enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, c
     server->listener_count++;
     char bound[PW_ENDPOINT_URL_MAX];
     pw_listener_url(listener->listener, bound, sizeof(bound));
-    if (server->first_tcp_port == 0 && strncmp(bound, "tcp:", 4) == 0) {
-        server->first_tcp_port = port_of(bound);
-    }
+    note_address(server, bound);
     if (bound_url != NULL && bound_size > 0) {
         snprintf(bound_url, bound_size, "%s", bound);
     }
@@ -87,7 +103,11 @@ void pw_server_close_listeners(struct pw_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
         if (server->listeners[i].listener != NULL) {
-            /* Closing its descriptor takes it out of the epoll set. */
+            if (server->worker_count > 0) {
+                /* Closing does not do it while a child that was forked holds the socket. */
+                pw_worker_unwatch(&server->workers[0],
+                                  pw_listener_fd(server->listeners[i].listener));
+            }
             pw_listener_destroy(server->listeners[i].listener);
             server->listeners[i].listener = NULL;
         }
@@ -114,8 +134,9 @@ static void pause_accepting(struct pw_server *server, const struct pywatt_error 
 {
     struct pw_worker *worker = &server->workers[0];
     uint32_t suppressed = 0;
-    if (pw_log_limit_pass(&server->log_limit, 10, worker->now_ns, &suppressed)) {
-        pw_log(PYWATT_LOG_ERROR, "no connection can be taken for now: %s", error->text);
+    if (pw_log_limit_pass(&server->own_log_limit, PW_LOG_LINES, worker->now_ns, &suppressed)) {
+        pw_log(PYWATT_LOG_ERROR, "no connection can be taken for now: %s (%u such lines left out)",
+               error->text, suppressed);
     }
     watch_listeners(server, EPOLL_CTL_MOD, 0);
     pw_wheel_set(&worker->wheel, &worker->accept_timer,
@@ -148,21 +169,21 @@ static void turn_away(struct pw_server *server, struct pw_conn *conn)
 {
     atomic_fetch_add_explicit(&server->connections_refused, 1, memory_order_relaxed);
     uint32_t suppressed = 0;
-    if (pw_log_limit_pass(&server->log_limit, 10, server->workers[0].now_ns, &suppressed)) {
+    if (pw_log_limit_pass(&server->log_limit, PW_LOG_LINES, server->workers[0].now_ns,
+                          &suppressed)) {
         char peer[PW_ENDPOINT_URL_MAX];
         pw_conn_peer_name(conn, peer, sizeof(peer));
         pw_log(PYWATT_LOG_WARNING,
-               "%s: turned away: there are %u connections already, or memory is out", peer,
-               server->config->options.max_connections);
+               "%s: turned away: there are %u connections already, or memory is out (%u such "
+               "lines left out)",
+               peer, server->config->options.max_connections, suppressed);
     }
     pw_conn_destroy(conn);
 }
 
-void pw_server_accept(struct pw_server *server, struct pw_source *source)
+static void accept_some(struct pw_server *server, struct pw_listener *listener, int at_most)
 {
-    struct pw_listener *listener =
-        PW_CONTAINER_OF(source, struct pw_server_listener, source)->listener;
-    for (int i = 0; i < ACCEPTS_AT_ONCE && listener != NULL; i++) {
+    for (int i = 0; i < at_most && listener != NULL; i++) {
         struct pw_conn *conn = NULL;
         struct pywatt_error error = {.text = ""};
         switch (pw_listener_accept(listener, &conn, &error)) {
@@ -175,6 +196,28 @@ void pw_server_accept(struct pw_server *server, struct pw_source *source)
         case PW_IO_AGAIN:
         case PW_IO_EOF: return;
         }
+    }
+}
+
+void pw_server_accept(struct pw_server *server, struct pw_source *source)
+{
+    accept_some(server, PW_CONTAINER_OF(source, struct pw_server_listener, source)->listener,
+                ACCEPTS_AT_ONCE);
+}
+
+/*
+ * Whoever connects is mailed to its worker before the worker is asked for its pass, so the pass
+ * sees it.
+ */
+static void deliver_pass(struct pw_worker *worker, struct pw_mail *mail)
+{
+    struct pw_server *server = worker->server;
+    (void)mail;
+    for (size_t i = 0; i < server->listener_count && !worker->ended; i++) {
+        accept_some(server, server->listeners[i].listener, ACCEPTS_BEFORE_A_PASS);
+    }
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        pw_worker_ask_pass(&server->workers[i]);
     }
 }
 
@@ -251,15 +294,13 @@ void pw_server_destroy(struct pw_server *server)
     for (unsigned i = 0; i < server->worker_count; i++) {
         pw_worker_drain(&server->workers[i]);
     }
-    destroy_workers(server);
     pw_server_close_listeners(server);
+    destroy_workers(server);
 }
 
 unsigned pw_server_ask_pass(struct pw_server *server)
 {
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        pw_worker_ask_pass(&server->workers[i]);
-    }
+    pw_worker_post(&server->workers[0], &server->pass_mail);
     return server->worker_count;
 }
 

@@ -22,6 +22,9 @@
 
 #define PW_LISTENERS_MAX 64
 
+/* So many lines a second at most pass each limit of the log. */
+#define PW_LOG_LINES 10
+
 struct pw_server_listener {
     struct pw_source source;
     struct pw_listener *listener; /* NULL once closed */
@@ -37,11 +40,16 @@ struct pw_server {
     struct pw_worker *workers;
     unsigned worker_count;
     size_t listener_count;
-    uint16_t first_tcp_port; /* 0 if it listens on no TCP port */
+    /*
+     * What peers without an address of the network are told: the first TCP listener, at the
+     * loopback address if it listens at all of them; port 0 if there is none.
+     */
+    struct pw_address local_address;
 
     /* Worker 0's, once started. */
     struct pw_server_listener listeners[PW_LISTENERS_MAX];
     unsigned next_worker;
+    struct pw_mail pass_mail; /* to worker 0; one pass is asked for at a time */
 
     /* Any thread. */
     atomic_uint_fast64_t connections;
@@ -49,6 +57,7 @@ struct pw_server {
     atomic_uint_fast64_t connections_refused;
     atomic_uint counting;          /* workers whose counters can be read: none before the start */
     struct pw_log_limit log_limit; /* of what peers can cause */
+    struct pw_log_limit own_log_limit; /* of our own troubles */
 };
 
 /* All is borrowed. */
@@ -69,7 +78,10 @@ void pw_server_stop(struct pw_server *server);
 /* After the stop, and after the store was closed: what comes late is received here. */
 void pw_server_destroy(struct pw_server *server);
 
-/* Asks all workers for a pass; how many there are. */
+/*
+ * Asks all workers for a pass; how many there are. It begins with worker 0, which accepts whoever
+ * waits to be, so that beats on new connections are seen as well.
+ */
 unsigned pw_server_ask_pass(struct pw_server *server);
 
 /* Adds what is counted here, and by the workers. */

@@ -8,7 +8,7 @@
  */
 #include "orchestrator/session_private.h"
 
-#include "orchestrator/dispatch.h"
+#include "orchestrator/pending.h"
 #include "orchestrator/server.h"
 #include "transport/frame.h"
 
@@ -25,8 +25,11 @@ void pw_session_end(struct pw_session *session, enum pywatt_log_level level, con
     if (pw_session_is_closed(session)) {
         return;
     }
+    /* Errors are our own: what peers can cause does not crowd them out of the log. */
+    struct pw_log_limit *limit =
+        level == PYWATT_LOG_ERROR ? &server->own_log_limit : &server->log_limit;
     if (pw_log_wanted(level) &&
-        pw_log_limit_pass(&server->log_limit, 10, session->worker->now_ns, &suppressed)) {
+        pw_log_limit_pass(limit, PW_LOG_LINES, session->worker->now_ns, &suppressed)) {
         char peer[PW_ENDPOINT_URL_MAX];
         pw_conn_peer_name(session->conn, peer, sizeof(peer));
         pw_log(level, "%s: closed: %s (%u such lines left out)", peer, why, suppressed);
@@ -52,7 +55,7 @@ void pw_session_peer_ended(struct pw_session *session)
                              session->worker->stopping);
 }
 
-/* A slot whose task is not done stays with the task. */
+/* A slot whose task is under way stays with the task. */
 static void drop_slots(struct pw_session *session)
 {
     struct pw_list *link;
@@ -60,7 +63,9 @@ static void drop_slots(struct pw_session *session)
         struct pw_reply_slot *slot = PW_CONTAINER_OF(link, struct pw_reply_slot, link);
         pw_reply_slot_destroy(slot);
         if (slot->ready) {
-            pw_dispatch_free_slot(slot);
+            pw_pending_free_slot(slot);
+        } else if (pw_pending_drop_slot(slot)) {
+            session->tasks--;
         }
     }
     pw_replies_init(&session->replies);
@@ -75,11 +80,13 @@ void pw_session_close(struct pw_session *session)
     }
     pw_presence_disconnected(server->table, &session->binding, worker->stopping);
     pw_wheel_cancel(&worker->wheel, &session->timer);
+    /* Closing alone does not do it: a child that was forked may hold the socket as well. */
+    pw_worker_unwatch(worker, pw_conn_fd(session->conn));
     pw_conn_destroy(session->conn);
     session->conn = NULL;
     drop_slots(session);
-    pw_buffer_destroy(&session->input);
-    pw_buffer_destroy(&session->output);
+    pw_token_wipe_buffer(&session->input);
+    pw_token_wipe_buffer(&session->output);
     pw_buffer_clear(&worker->out);
     pw_list_remove(&session->link);
     worker->session_count--;
@@ -117,11 +124,14 @@ static uint64_t reply_deadline_ns(const struct pw_session *session)
                : PW_DEADLINE_NEVER;
 }
 
+/* Silent is a peer from which nothing comes although nothing is owed to it. */
 static uint64_t idle_deadline_ns(const struct pw_session *session)
 {
     const uint32_t idle_ms = pw_session_server(session)->config->options.idle_timeout_ms;
-    return idle_ms == 0 ? PW_DEADLINE_NEVER
-                        : pw_deadline_after_ms(session->last_active_ns, idle_ms);
+    return idle_ms == 0 || session->held_back || pw_buffer_len(&session->output) > 0 ||
+                   pw_replies_waiting(&session->replies)
+               ? PW_DEADLINE_NEVER
+               : pw_deadline_after_ms(session->last_active_ns, idle_ms);
 }
 
 /*
@@ -250,6 +260,9 @@ static bool encode(struct pw_buffer *out, const struct pw_codec_ops *codec,
 void pw_session_reply(struct pw_session *session, const struct pw_codec_ops *codec,
                       const struct pw_response *response)
 {
+    if (session->ending) {
+        return;
+    }
     const bool waits = pw_replies_waiting(&session->replies);
     struct pw_buffer *out = waits ? pw_replies_tail(&session->replies)
                             : pw_buffer_len(&session->output) > 0 ? &session->output
@@ -263,10 +276,12 @@ void pw_session_reply(struct pw_session *session, const struct pw_codec_ops *cod
     }
 }
 
-void pw_session_open_slot(struct pw_session *session, struct pw_reply_slot *slot)
+void pw_session_open_slot(struct pw_session *session, struct pw_reply_slot *slot, size_t size)
 {
     session->tasks++;
+    session->waiting_bytes += size;
     pw_replies_open(&session->replies, slot, session->worker->now_ns, PW_SESSION_BUFFER_LIMIT);
+    slot->request_size = size;
 }
 
 static bool append_all(struct pw_buffer *to, const struct pw_buffer *from)
@@ -275,17 +290,17 @@ static bool append_all(struct pw_buffer *to, const struct pw_buffer *from)
            pw_buffer_append(to, pw_buffer_bytes(from), pw_buffer_len(from)) == PYWATT_OK;
 }
 
-/* What is ready at the front goes out. */
+/* What is ready at the front goes out, up to a reply that is missing. */
 static void release_slots(struct pw_session *session)
 {
     struct pw_reply_slot *slot;
     while ((slot = pw_replies_pop_ready(&session->replies)) != NULL) {
-        if (!append_all(&session->output, &slot->reply) ||
-            !append_all(&session->output, &slot->after)) {
-            session->ending = true;
+        if (!session->ending) {
+            session->ending = !append_all(&session->output, &slot->reply) ||
+                              !append_all(&session->output, &slot->after);
         }
         pw_reply_slot_destroy(slot);
-        pw_dispatch_free_slot(slot);
+        pw_pending_free_slot(slot);
     }
 }
 
@@ -293,12 +308,19 @@ void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot
                           const struct pw_codec_ops *codec, const struct pw_response *response)
 {
     session->tasks--;
+    session->waiting_bytes -= slot->request_size;
     slot->ready = true;
-    if (encode(&slot->reply, codec, response)) {
-        pw_replies_added(&session->replies, pw_buffer_len(&slot->reply));
-    } else {
-        session->ending = true;
+    if (session->worker->now_ns >= reply_deadline_ns(session)) {
+        pw_session_end(session, PYWATT_LOG_ERROR, "a reply was not ready in time");
+        return;
     }
+    if (!encode(&slot->reply, codec, response)) {
+        /* Its peer would wait for ever, and take every later reply for another one's. */
+        pw_session_flush(session);
+        pw_session_end(session, PYWATT_LOG_ERROR, "no memory for a reply");
+        return;
+    }
+    pw_replies_added(&session->replies, pw_buffer_len(&slot->reply));
     release_slots(session);
     settle(session);
 }

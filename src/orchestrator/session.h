@@ -29,7 +29,8 @@ struct pw_session {
     struct pw_buffer input;  /* the start of a frame, or frames that are held back */
     struct pw_buffer output; /* what the peer has not taken yet */
     struct pw_replies replies;
-    unsigned tasks; /* slots whose task is not done; a closed session stays for them */
+    unsigned tasks;       /* slots that are not ready; a closed session stays for its tasks */
+    size_t waiting_bytes; /* of the requests that they hold */
     uint32_t interest;
     uint64_t frame_deadline_ns; /* PW_DEADLINE_NEVER unless a frame has begun */
     uint64_t write_deadline_ns; /* PW_DEADLINE_NEVER unless the peer has to take something */
@@ -61,12 +62,12 @@ void pw_session_free_closed(struct pw_worker *worker);
 void pw_session_reply(struct pw_session *session, const struct pw_codec_ops *codec,
                       const struct pw_response *response);
 
-/* The reply to the request that is looked at comes later, through `slot`. */
-void pw_session_open_slot(struct pw_session *session, struct pw_reply_slot *slot);
+/* The reply to the request that is looked at, which holds `size` bytes, comes later, through `slot`. */
+void pw_session_open_slot(struct pw_session *session, struct pw_reply_slot *slot, size_t size);
 
 /*
- * The task of a slot is done, and `response` is its reply. The session frees the slot with
- * pw_dispatch_free_slot when that is sent. Not for a closed session: there it is
+ * The request of a slot is done, and `response` is its reply. The session frees the slot with
+ * pw_pending_free_slot when that is sent. Not for a closed session: there it is
  * pw_session_task_left, and the slot is the caller's.
  */
 void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot,

@@ -19,6 +19,14 @@
 /* So many receives at most when a pass wants to see all that has come: 8 MiB. */
 #define RECEIVES_IN_A_PASS 128
 
+/* An idle connection holds no memory, and no token stays behind in what was given back. */
+static void give_back(struct pw_buffer *buffer)
+{
+    if (pw_buffer_len(buffer) == 0) {
+        pw_token_wipe_buffer(buffer);
+    }
+}
+
 /* ---- Output ---- */
 
 static size_t output_len(const struct pw_session *session)
@@ -31,7 +39,8 @@ bool pw_session_is_blocked(const struct pw_session *session)
 {
     const size_t half = pw_session_server(session)->config->options.max_output_bytes / 2;
     return output_len(session) >= (half < PW_SESSION_OUTPUT_MARK ? half : PW_SESSION_OUTPUT_MARK) ||
-           session->replies.count >= PW_SESSION_SLOTS_MAX;
+           session->replies.count >= PW_SESSION_SLOTS_MAX ||
+           session->waiting_bytes >= PW_SESSION_WAITING_MARK;
 }
 
 /* What could not be sent moves from the worker's buffer to the session's. */
@@ -50,7 +59,7 @@ static void watch_progress(struct pw_session *session, bool progress)
     const struct pw_config *config = pw_session_server(session)->config;
     if (pw_buffer_len(&session->output) == 0) {
         session->write_deadline_ns = PW_DEADLINE_NEVER;
-        pw_buffer_trim(&session->output, 0);
+        give_back(&session->output);
     } else if (progress || session->write_deadline_ns == PW_DEADLINE_NEVER) {
         session->write_deadline_ns =
             pw_deadline_after_ms(session->worker->now_ns, config->hooks.write_timeout_ms);
@@ -76,6 +85,7 @@ void pw_session_flush(struct pw_session *session)
     if (result == PW_IO_OK) {
         pw_count(&worker->counters.bytes_sent, sent);
         pw_buffer_consume(buffer, sent);
+        session->last_active_ns = worker->now_ns;
     } else if (result != PW_IO_AGAIN) {
         pw_buffer_clear(&worker->out);
         pw_session_close(session);
@@ -140,7 +150,7 @@ static void serve_own_input(struct pw_session *session)
         return;
     }
     pw_buffer_consume(&session->input, done);
-    pw_buffer_trim(&session->input, 0);
+    give_back(&session->input);
     watch_frame(session, pw_buffer_len(&session->input) > 0, done > 0);
 }
 
@@ -194,8 +204,8 @@ static bool read_into_scratch(struct pw_session *session)
         pw_session_end(session, PYWATT_LOG_WARNING, "no memory for its input");
         return false;
     }
-    pw_buffer_trim(&session->input, 0);
-    watch_frame(session, done<len, done> 0);
+    give_back(&session->input);
+    watch_frame(session, len > done, done > 0);
     return more;
 }
 

@@ -12,6 +12,8 @@
 #define PW_SESSION_OUTPUT_MARK ((size_t)256 * 1024)
 /* So many requests of one connection may wait for the store. */
 #define PW_SESSION_SLOTS_MAX 256
+/* While those hold more than so many bytes, no further one is read. */
+#define PW_SESSION_WAITING_MARK ((size_t)1 << 20)
 /* Of the buffers of a session; its own limits come first. */
 #define PW_SESSION_BUFFER_LIMIT ((size_t)1 << 30)
 
@@ -20,7 +22,7 @@ static inline struct pw_server *pw_session_server(const struct pw_session *sessi
     return session->worker->server;
 }
 
-/* True while the peer has to take something before more is served. */
+/* True while the peer has to take something, or the store to answer, before more is served. */
 bool pw_session_is_blocked(const struct pw_session *session);
 
 /* Receives what is there, and serves the frames in it. */

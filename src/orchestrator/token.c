@@ -84,3 +84,11 @@ void pw_token_wipe(void *secret, size_t len)
 {
     OPENSSL_cleanse(secret, len);
 }
+
+void pw_token_wipe_buffer(struct pw_buffer *buffer)
+{
+    if (buffer->data != NULL) {
+        pw_token_wipe(buffer->data, buffer->capacity);
+    }
+    pw_buffer_destroy(buffer);
+}

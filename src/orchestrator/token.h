@@ -6,6 +6,7 @@
 #ifndef PW_ORCHESTRATOR_TOKEN_H
 #define PW_ORCHESTRATOR_TOKEN_H
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 
 #include <pywatt/status.h>
@@ -38,5 +39,8 @@ bool pw_token_hash_equal(const uint8_t a[PW_TOKEN_HASH_SIZE], const uint8_t b[PW
 
 /* Overwrites a secret, in a way that no compiler leaves out. */
 void pw_token_wipe(void *secret, size_t len);
+
+/* Overwrites what a buffer held, and gives its memory back. It can be used on, with its limit. */
+void pw_token_wipe_buffer(struct pw_buffer *buffer);
 
 #endif

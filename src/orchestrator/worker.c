@@ -23,6 +23,17 @@ enum {
 
 #define OUT_LIMIT ((size_t)1 << 30)
 
+/*
+ * A batch of events may take long, and a beat in it must not count from when the batch began. The
+ * clock is one of those that cost no system call.
+ */
+static void look_at_clock(struct pw_worker *worker)
+{
+    const struct pw_moment now = pw_lease_look(worker->server->lease);
+    worker->now_ns = now.clock_ns;
+    worker->lease_ns = now.lease_ns;
+}
+
 /* ---- The mailbox ---- */
 
 static void wake(const struct pw_worker *worker)
@@ -53,6 +64,7 @@ static void deliver_all(struct pw_worker *worker)
     struct pw_list *link;
     while ((link = pw_list_pop(&all)) != NULL) {
         struct pw_mail *mail = PW_CONTAINER_OF(link, struct pw_mail, link);
+        look_at_clock(worker);
         mail->deliver(worker, mail);
     }
 }
@@ -169,6 +181,7 @@ static void run_timers(struct pw_worker *worker)
 {
     struct pw_list fired;
     pw_list_init(&fired);
+    look_at_clock(worker);
     pw_wheel_advance(&worker->wheel, worker->now_ns / PW_NS_PER_MS, &fired);
     struct pw_list *link;
     while ((link = pw_list_pop(&fired)) != NULL) {
@@ -184,6 +197,7 @@ static void run_timers(struct pw_worker *worker)
 static void handle(struct pw_worker *worker, const struct epoll_event *event)
 {
     struct pw_source *source = event->data.ptr;
+    look_at_clock(worker);
     switch (source->kind) {
     case PW_SOURCE_MAILBOX: on_wake(worker); break;
     case PW_SOURCE_LISTENER: pw_server_accept(worker->server, source); break;
@@ -200,7 +214,6 @@ static void *worker_main(void *arg)
     while (!is_over(worker)) {
         begin_pass(worker);
         const int n = epoll_wait(worker->epoll_fd, events, EVENTS_AT_ONCE, wait_ms(worker));
-        worker->now_ns = pw_clock_now_ns(worker->server->config->hooks.clock);
         for (int i = 0; i < n; i++) {
             handle(worker, &events[i]);
         }
@@ -241,6 +254,11 @@ bool pw_worker_watch(struct pw_worker *worker, int operation, int fd, uint32_t e
     return epoll_ctl(worker->epoll_fd, operation, fd, &event) == 0;
 }
 
+void pw_worker_unwatch(struct pw_worker *worker, int fd)
+{
+    (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static void close_fd(int fd)
 {
     if (fd >= 0) {
@@ -266,7 +284,7 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
 {
     *worker = (struct pw_worker){.server = server, .index = index};
     worker->wake_source.kind = PW_SOURCE_MAILBOX;
-    worker->now_ns = pw_clock_now_ns(server->config->hooks.clock);
+    look_at_clock(worker);
     worker->pass_mail.deliver = deliver_pass;
     worker->stop_mail.deliver = deliver_stop;
     pw_list_init(&worker->mail);

@@ -64,7 +64,8 @@ struct pw_worker {
 
     /* The worker's thread; before it starts and after it ended, the server's. */
     struct pw_source wake_source;
-    uint64_t now_ns; /* looked up once for each batch of events */
+    uint64_t now_ns;   /* looked up anew for each event, mail and turn of the timers */
+    uint64_t lease_ns; /* the same moment on the clock of the leases */
     struct pw_wheel wheel;
     struct pw_list sessions;
     size_t session_count;
@@ -111,5 +112,8 @@ void pw_worker_ask_pass(struct pw_worker *worker);
 /* epoll_ctl. False if the kernel has no memory for it. */
 bool pw_worker_watch(struct pw_worker *worker, int operation, int fd, uint32_t events,
                      struct pw_source *source);
+
+/* No event of this descriptor comes any more. To be called before it is closed. */
+void pw_worker_unwatch(struct pw_worker *worker, int fd);
 
 #endif

@@ -215,6 +215,46 @@ static void every_allocation_may_fail_while_a_takeover_replaces_an_id(void **sta
     world_stop(&world);
 }
 
+/*
+ * The store answers when there is no memory for the reply: the peer gets one, or its connection
+ * ends, and it never waits for ever.
+ */
+static void every_allocation_may_fail_when_the_store_has_answered(void **state)
+{
+    (void)state;
+    for (unsigned long n = 1;; n++) {
+        struct world world;
+        struct peer peer;
+        struct pywatt_module_info *info = NULL;
+        world_prepare(&world);
+        world.store = slow_store_open(true);
+        world.hooks.reply_timeout_ms = 3600000;
+        world_start(&world);
+        world_peer(&world, &peer, n % 2 == 0 ? "json" : "protobuf");
+        assert_int_equal(pywatt_module_info_new("a", "1", "d", &info), PYWATT_OK);
+        struct pw_request request = register_of(info);
+        assert_true(peer_send(&peer, &request));
+        pywatt_module_info_free(info);
+        assert_true(slow_store_await(world.store, 1));
+        pw_malloc_fail_pause();
+        pw_malloc_fail_at_any_thread(n);
+        slow_store_end(world.store, 0, PYWATT_OK);
+        const bool answered = peer_receive(&peer);
+        const bool failed = pw_malloc_fail_disarm();
+        pw_malloc_fail_resume();
+        assert_true(answered || failed);
+        if (!answered) {
+            world_await_connections(&world, 0);
+        }
+        peer_close(&peer);
+        world_stop(&world);
+        if (!failed) {
+            break;
+        }
+        assert_true(n < 1000);
+    }
+}
+
 static enum pywatt_status try_to_start(const struct pywatt_orchestrator_options *options,
                                        struct pywatt_error *error)
 {
@@ -348,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_module_takes_less_than_600_bytes),
         cmocka_unit_test(every_allocation_may_fail_while_modules_are_served),
         cmocka_unit_test(every_allocation_may_fail_while_a_takeover_replaces_an_id),
+        cmocka_unit_test(every_allocation_may_fail_when_the_store_has_answered),
         cmocka_unit_test(every_allocation_may_fail_while_it_starts),
         cmocka_unit_test(every_allocation_may_fail_while_the_store_is_read),
         cmocka_unit_test(every_allocation_may_fail_while_somebody_looks),

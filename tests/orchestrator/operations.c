@@ -431,122 +431,36 @@ static void tells_local_peers_the_first_tcp_port(void **state)
     world_stop(&world);
 }
 
-/* ---- The application's side ---- */
-
-static void a_verdict_answers_beats_until_it_is_cleared(void **state)
+/* What a peer without an address of the network is told by an orchestrator that listens there. */
+static void check_local_address(const char *url, const char *host)
 {
-    (void)state;
-    struct world world;
-    struct peer peer;
+    struct pywatt_orchestrator_options options;
+    struct pywatt_orchestrator *orchestrator = NULL;
+    struct peer memory;
     struct identity who;
-    world_begin(&world);
-    world_peer(&world, &peer, "json");
-    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
-    assert_int_equal(pywatt_orchestrator_set_verdict(world.orchestrator, &who.id, PYWATT_UNHEALTHY),
+    char bound[128];
+    pywatt_orchestrator_options_init(&options);
+    assert_int_equal(pywatt_orchestrator_new(&options, &orchestrator, NULL), PYWATT_OK);
+    assert_int_equal(pywatt_orchestrator_listen(orchestrator, "memory:local", NULL, 0, NULL),
                      PYWATT_OK);
-    assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
-    assert_int_equal(peer.response.health, PYWATT_UNHEALTHY);
-    struct pywatt_module_view *view = world_view(&world, &who.id);
-    assert_int_equal(pywatt_module_view_health(view), PYWATT_HEALTHY);
-    pywatt_module_view_free(view);
-    assert_int_equal(pywatt_orchestrator_clear_verdict(world.orchestrator, &who.id), PYWATT_OK);
-    assert_int_equal(peer_beat(&peer, &who, PYWATT_DEGRADED), PYWATT_OK);
-    assert_int_equal(peer.response.health, PYWATT_DEGRADED);
-    assert_int_equal(pywatt_orchestrator_set_verdict(world.orchestrator, &stranger, PYWATT_HEALTHY),
-                     PYWATT_MODULE_NOT_FOUND);
-    assert_int_equal(pywatt_orchestrator_clear_verdict(world.orchestrator, &stranger),
-                     PYWATT_MODULE_NOT_FOUND);
-    assert_int_equal(
-        pywatt_orchestrator_set_verdict(world.orchestrator, &who.id, (enum pywatt_health)3),
-        PYWATT_INVALID_ARGUMENT);
-    peer_close(&peer);
-    world_stop(&world);
+    assert_int_equal(pywatt_orchestrator_listen(orchestrator, url, bound, sizeof(bound), NULL),
+                     PYWATT_OK);
+    assert_int_equal(pywatt_orchestrator_listen(orchestrator, "tcp://127.0.0.1:0", NULL, 0, NULL),
+                     PYWATT_OK);
+    assert_int_equal(pywatt_orchestrator_start(orchestrator, NULL), PYWATT_OK);
+    assert_true(peer_open(&memory, "memory:local", "protobuf"));
+    assert_int_equal(peer_register(&memory, "b", &who), PYWATT_OK);
+    assert_string_equal(who.host, host);
+    assert_int_equal(who.port, strtol(strrchr(bound, ':') + 1, NULL, 10));
+    peer_close(&memory);
+    pywatt_orchestrator_free(orchestrator);
 }
 
-struct visits {
-    unsigned count;
-    unsigned limit;
-    uint64_t beats;
-};
-
-static bool count_visit(void *user, const struct pywatt_module_view *view)
-{
-    struct visits *visits = user;
-    visits->count++;
-    visits->beats += pywatt_module_view_beats(view);
-    return visits->count < visits->limit;
-}
-
-static void walks_over_all_modules(void **state)
+static void tells_local_peers_the_host_of_that_port(void **state)
 {
     (void)state;
-    struct world world;
-    struct peer peer;
-    world_begin(&world);
-    world_peer(&world, &peer, "protobuf");
-    for (int i = 0; i < 300; i++) {
-        struct identity who;
-        char name[32];
-        snprintf(name, sizeof(name), "module %d", i);
-        assert_int_equal(peer_register(&peer, name, &who), PYWATT_OK);
-        assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
-    }
-    struct visits visits = {.limit = UINT32_MAX};
-    assert_int_equal(pywatt_orchestrator_for_each(world.orchestrator, count_visit, &visits),
-                     PYWATT_OK);
-    assert_int_equal(visits.count, 300);
-    assert_int_equal(visits.beats, 300);
-    visits = (struct visits){.limit = 10};
-    assert_int_equal(pywatt_orchestrator_for_each(world.orchestrator, count_visit, &visits),
-                     PYWATT_OK);
-    assert_int_equal(visits.count, 10);
-    struct pywatt_module_view *view = NULL;
-    assert_int_equal(pywatt_orchestrator_find_by_name(world.orchestrator, "module 77", &view),
-                     PYWATT_OK);
-    assert_string_equal(pywatt_module_info_name(pywatt_module_view_info(view)), "module 77");
-    pywatt_module_view_free(view);
-    peer_close(&peer);
-    world_stop(&world);
-}
-
-static void counts_what_happens(void **state)
-{
-    (void)state;
-    struct world world;
-    struct peer peer;
-    struct identity who;
-    world_begin(&world);
-    world_peer(&world, &peer, "json");
-    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
-    assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_NAME_TAKEN);
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
-    }
-    const struct pywatt_orchestrator_stats stats = world_stats(&world);
-    assert_int_equal(stats.modules, 1);
-    assert_int_equal(stats.connections, 1);
-    assert_int_equal(stats.connections_accepted, 1);
-    assert_int_equal(stats.connections_refused, 0);
-    assert_int_equal(stats.requests, 7);
-    assert_int_equal(stats.heartbeats, 5);
-    assert_int_equal(stats.registrations, 1);
-    assert_int_equal(stats.requests_refused, 1);
-    assert_int_equal(stats.bad_frames, 0);
-    assert_int_equal(stats.modules_lost, 0);
-    assert_true(stats.bytes_received > 500);
-    assert_true(stats.bytes_sent > 500);
-    /* An older caller's struct ends sooner. */
-    struct pywatt_orchestrator_stats old;
-    memset(&old, 0x5a, sizeof(old));
-    old.size = offsetof(struct pywatt_orchestrator_stats, connections);
-    assert_int_equal(pywatt_orchestrator_get_stats(world.orchestrator, &old), PYWATT_OK);
-    assert_int_equal(old.modules, 1);
-    assert_int_equal(old.connections, 0x5a5a5a5a5a5a5a5a);
-    old.size = 0;
-    assert_int_equal(pywatt_orchestrator_get_stats(world.orchestrator, &old),
-                     PYWATT_INVALID_ARGUMENT);
-    peer_close(&peer);
-    world_stop(&world);
+    check_local_address("tcp://127.0.0.2:0", "127.0.0.2");
+    check_local_address("tcp://0.0.0.0:0", "127.0.0.1");
 }
 
 int main(void)
@@ -567,9 +481,7 @@ int main(void)
         cmocka_unit_test(a_lease_may_be_asked_for_within_bounds),
         cmocka_unit_test(tells_the_address_that_is_advertised),
         cmocka_unit_test(tells_local_peers_the_first_tcp_port),
-        cmocka_unit_test(a_verdict_answers_beats_until_it_is_cleared),
-        cmocka_unit_test(walks_over_all_modules),
-        cmocka_unit_test(counts_what_happens),
+        cmocka_unit_test(tells_local_peers_the_host_of_that_port),
     };
     return PW_TEST_RUN(cases);
 }

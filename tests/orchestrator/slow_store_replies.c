@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A store that takes its time: replies keep their order, beats go on, what fails changes nothing,
- * changes of one module follow each other, a late reply is never sent.
+ * A store that takes its time: what fails changes nothing, changes of one module follow each other.
  */
+#include "pipeline.h"
 #include "slow_store.h"
-#include "world.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,155 +13,6 @@ static void begin(struct world *world, bool slow)
     world_prepare(world);
     world->store = slow_store_open(slow);
     world_start(world);
-}
-
-static bool send_register(struct peer *peer, const char *name, const struct pywatt_uuid *id)
-{
-    struct pywatt_module_info *info = NULL;
-    assert_int_equal(pywatt_module_info_new(name, "1", "d", &info), PYWATT_OK);
-    if (id != NULL) {
-        assert_int_equal(pywatt_module_info_set_id(info, id), PYWATT_OK);
-    }
-    struct pw_request request = register_of(info);
-    const bool sent = peer_send(peer, &request);
-    pywatt_module_info_free(info);
-    return sent;
-}
-
-static bool send_beat(struct peer *peer, const struct identity *who)
-{
-    struct pw_request beat = beat_of(who, PYWATT_HEALTHY);
-    return peer_send(peer, &beat);
-}
-
-static bool send_unregister(struct peer *peer, const struct identity *who)
-{
-    struct pw_request request = {
-        .operation = PW_OP_UNREGISTER, .module_id = who->id, .token = pw_str_from(who->token)};
-    return peer_send(peer, &request);
-}
-
-/* The reply that comes next is for the request with this number of the peer's. */
-static void expect(struct peer *peer, uint64_t number, enum pw_operation operation,
-                   enum pywatt_status status)
-{
-    uint64_t id;
-    assert_true(peer_receive(peer));
-    memcpy(&id, peer->response.request_id.bytes, sizeof(id));
-    assert_int_equal(id, number);
-    assert_int_equal(peer->response.operation, operation);
-    assert_int_equal(peer->response.success ? PYWATT_OK : peer->response.status, status);
-}
-
-struct served_wanted {
-    struct world *world;
-    uint64_t beats;
-    uint64_t refused;
-};
-
-static bool has_served(void *user)
-{
-    const struct served_wanted *wanted = user;
-    const struct pywatt_orchestrator_stats stats = world_stats(wanted->world);
-    return stats.heartbeats >= wanted->beats && stats.requests_refused >= wanted->refused;
-}
-
-static void await_served(struct world *world, uint64_t beats, uint64_t refused)
-{
-    struct served_wanted wanted = {.world = world, .beats = beats, .refused = refused};
-    assert_true(pw_test_wait_until(has_served, &wanted, 20000));
-}
-
-/* ---- Order ---- */
-
-static void beats_are_served_while_an_older_request_waits_and_answered_after_it(void **state)
-{
-    (void)state;
-    struct world world;
-    struct peer peer;
-    struct identity who;
-    begin(&world, false);
-    world_peer(&world, &peer, "json");
-    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK); /* 1 */
-    slow_store_set_slow(world.store, true);
-    assert_true(send_register(&peer, "b", NULL)); /* 2 */
-    assert_true(send_beat(&peer, &who));          /* 3 */
-    assert_true(send_register(&peer, "c", NULL)); /* 4 */
-    assert_true(send_beat(&peer, &who));          /* 5 */
-    assert_true(slow_store_await(world.store, 2));
-    /* The worker has not waited. */
-    await_served(&world, 2, 0);
-    assert_true(peer_has_nothing(&peer));
-    /* The later one ends first: nothing goes out. */
-    slow_store_end(world.store, 1, PYWATT_OK);
-    world_await(&world, 0, PYWATT_EVENT_REGISTERED, NULL);
-    assert_true(peer_has_nothing(&peer));
-    slow_store_end(world.store, 0, PYWATT_OK);
-    expect(&peer, 2, PW_OP_REGISTER, PYWATT_OK);
-    assert_string_equal(
-        pywatt_module_info_name(pywatt_registration_info(peer.response.registration)), "b");
-    expect(&peer, 3, PW_OP_HEARTBEAT, PYWATT_OK);
-    expect(&peer, 4, PW_OP_REGISTER, PYWATT_OK);
-    assert_string_equal(
-        pywatt_module_info_name(pywatt_registration_info(peer.response.registration)), "c");
-    expect(&peer, 5, PW_OP_HEARTBEAT, PYWATT_OK);
-    peer_close(&peer);
-    world_stop(&world);
-}
-
-static void every_order_of_completion_keeps_the_order_of_replies(void **state)
-{
-    (void)state;
-    for (unsigned seed = 0; seed < 6; seed++) {
-        struct world world;
-        struct peer peer;
-        begin(&world, true);
-        world_peer(&world, &peer, "protobuf");
-        for (int i = 0; i < 12; i++) {
-            char name[16];
-            snprintf(name, sizeof(name), "m%d", i);
-            assert_true(send_register(&peer, name, NULL));
-        }
-        assert_true(slow_store_await(world.store, 12));
-        uint32_t random = seed;
-        for (uint32_t left = 12; left > 0; left--) {
-            random = random * 1664525 + 1013904223;
-            slow_store_end(world.store, random / 65536 % left,
-                           random % 3 == 0 ? PYWATT_IO : PYWATT_OK);
-        }
-        for (uint64_t i = 1; i <= 12; i++) {
-            uint64_t id;
-            assert_true(peer_receive(&peer));
-            memcpy(&id, peer.response.request_id.bytes, sizeof(id));
-            assert_int_equal(id, i);
-        }
-        peer_close(&peer);
-        world_stop(&world);
-    }
-}
-
-static void other_connections_do_not_wait(void **state)
-{
-    (void)state;
-    struct world world;
-    struct peer slow;
-    struct peer fast[4];
-    struct identity who;
-    begin(&world, false);
-    world_peer(&world, &slow, "json");
-    assert_int_equal(peer_register(&slow, "a", &who), PYWATT_OK);
-    slow_store_set_slow(world.store, true);
-    assert_true(send_register(&slow, "b", NULL));
-    assert_true(slow_store_await(world.store, 1));
-    for (int i = 0; i < 4; i++) {
-        world_peer(&world, &fast[i], "json");
-        assert_int_equal(peer_beat(&fast[i], &who, PYWATT_HEALTHY), PYWATT_OK);
-        peer_close(&fast[i]);
-    }
-    slow_store_end(world.store, 0, PYWATT_OK);
-    assert_true(peer_receive(&slow));
-    peer_close(&slow);
-    world_stop(&world);
 }
 
 /* ---- Failure ---- */
@@ -182,7 +31,7 @@ static void what_the_store_does_not_take_changes_nothing(void **state)
         world_peer(&world, &peer, "json");
         assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK); /* 1 */
         slow_store_set_slow(world.store, true);
-        assert_true(send_register(&peer, "b", NULL)); /* 2 */
+        assert_true(send_register(&peer, "b", NULL, NULL)); /* 2 */
         assert_true(slow_store_await(world.store, 1));
         slow_store_end(world.store, 0, failures[i]);
         expect(&peer, 2, PW_OP_REGISTER, PYWATT_UNAVAILABLE);
@@ -210,7 +59,7 @@ static void a_name_that_another_orchestrator_holds_is_taken(void **state)
     struct peer peer;
     begin(&world, true);
     world_peer(&world, &peer, "json");
-    assert_true(send_register(&peer, "b", NULL));
+    assert_true(send_register(&peer, "b", NULL, NULL));
     assert_true(slow_store_await(world.store, 1));
     slow_store_end(world.store, 0, PYWATT_NAME_TAKEN);
     expect(&peer, 1, PW_OP_REGISTER, PYWATT_NAME_TAKEN);
@@ -307,11 +156,11 @@ static void the_second_registration_of_a_name_waits_for_the_first(void **state)
         begin(&world, true);
         world_peer(&world, &first, "json");
         world_peer(&world, &second, "protobuf");
-        assert_true(send_register(&first, "same", NULL));
+        assert_true(send_register(&first, "same", NULL, NULL));
         assert_true(slow_store_await(world.store, 1));
-        assert_true(send_register(&second, "same", NULL));
+        assert_true(send_register(&second, "same", NULL, NULL));
         /* A third one shows that the second has been looked at. */
-        assert_true(send_register(&second, "third", NULL));
+        assert_true(send_register(&second, "third", NULL, NULL));
         assert_true(slow_store_await(world.store, 2));
         assert_int_equal(slow_store_submitted(world.store), 2);
         slow_store_end(world.store, 1, PYWATT_OK);
@@ -341,7 +190,7 @@ static void many_that_wait_for_one_name_come_each_in_its_turn(void **state)
     begin(&world, true);
     for (int i = 0; i < PEERS; i++) {
         world_peer(&world, &peers[i], "protobuf");
-        assert_true(send_register(&peers[i], "same", NULL));
+        assert_true(send_register(&peers[i], "same", NULL, NULL));
     }
     /* The first five of them fail; whoever is the sixth gets it, and all others are refused. */
     for (int i = 0; i < 6; i++) {
@@ -376,11 +225,12 @@ static void changes_of_one_module_follow_each_other(void **state)
     world_peer(&world, &peer, "json");
     assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK); /* 1 */
     slow_store_set_slow(world.store, true);
-    assert_true(send_unregister(&peer, &who));    /* 2 */
-    assert_true(send_unregister(&peer, &who));    /* 3 */
-    assert_true(send_register(&peer, "a", NULL)); /* 4: a new module, once the old one is gone */
-    assert_true(send_beat(&peer, &who)); /* 5: it is there until the store says otherwise */
-    await_served(&world, 1, 0);
+    assert_true(send_unregister(&peer, &who)); /* 2 */
+    assert_true(send_unregister(&peer, &who)); /* 3 */
+    assert_true(
+        send_register(&peer, "a", NULL, NULL)); /* 4: a new module, once the old one is gone */
+    assert_true(send_beat(&peer, &who));        /* 5: after them */
+    assert_true(slow_store_await(world.store, 1));
     assert_int_equal(slow_store_submitted(world.store), 2);
     slow_store_end(world.store, 0, PYWATT_OK);
     assert_true(slow_store_await(world.store, 1));
@@ -389,7 +239,7 @@ static void changes_of_one_module_follow_each_other(void **state)
     expect(&peer, 3, PW_OP_UNREGISTER, PYWATT_MODULE_NOT_FOUND);
     expect(&peer, 4, PW_OP_REGISTER, PYWATT_OK);
     assert_false(pywatt_uuid_equal(pywatt_registration_id(peer.response.registration), &who.id));
-    expect(&peer, 5, PW_OP_HEARTBEAT, PYWATT_OK);
+    expect(&peer, 5, PW_OP_HEARTBEAT, PYWATT_MODULE_NOT_FOUND);
     peer_close(&peer);
     world_stop(&world);
 }
@@ -410,10 +260,10 @@ static void of_two_that_take_a_suspect_name_over_one_gets_it(void **state)
     slow_store_set_slow(world.store, true);
     world_peer(&world, &first, "json");
     world_peer(&world, &second, "json");
-    assert_true(send_register(&first, "held", NULL));
+    assert_true(send_register(&first, "held", NULL, NULL));
     assert_true(slow_store_await(world.store, 1));
-    assert_true(send_register(&second, "held", &who.id));
-    assert_true(send_register(&second, "other", NULL));
+    assert_true(send_register(&second, "held", &who.id, NULL));
+    assert_true(send_register(&second, "other", NULL, NULL));
     assert_true(slow_store_await(world.store, 2));
     slow_store_end(world.store, 0, PYWATT_OK);
     slow_store_end(world.store, 0, PYWATT_OK);
@@ -437,9 +287,9 @@ static void the_limit_counts_modules_that_are_under_way(void **state)
     world.options.max_modules = 2;
     world_start(&world);
     world_peer(&world, &peer, "json");
-    assert_true(send_register(&peer, "a", NULL)); /* 1 */
-    assert_true(send_register(&peer, "b", NULL)); /* 2 */
-    assert_true(send_register(&peer, "c", NULL)); /* 3 */
+    assert_true(send_register(&peer, "a", NULL, NULL)); /* 1 */
+    assert_true(send_register(&peer, "b", NULL, NULL)); /* 2 */
+    assert_true(send_register(&peer, "c", NULL, NULL)); /* 3 */
     assert_true(slow_store_await(world.store, 2));
     await_served(&world, 0, 1);
     slow_store_end(world.store, 0, PYWATT_IO);
@@ -484,137 +334,9 @@ static void a_lost_module_whose_removal_fails_is_forgotten_later(void **state)
     world_stop(&world);
 }
 
-/* ---- Endings ---- */
-
-static void a_reply_that_is_not_ready_in_time_is_never_sent(void **state)
-{
-    (void)state;
-    struct world world;
-    struct peer peer;
-    struct identity who;
-    world_prepare(&world);
-    world.store = slow_store_open(false);
-    world.hooks.reply_timeout_ms = 50;
-    world_start(&world);
-    world_peer(&world, &peer, "json");
-    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
-    slow_store_set_slow(world.store, true);
-    assert_true(send_register(&peer, "late", NULL));
-    assert_true(send_beat(&peer, &who));
-    assert_true(slow_store_await(world.store, 1));
-    assert_true(peer_is_closed_by_other(&peer));
-    /* The change itself goes on. */
-    slow_store_end(world.store, 0, PYWATT_OK);
-    const size_t at = world_await(&world, 1, PYWATT_EVENT_REGISTERED, NULL);
-    assert_string_equal(world_event(&world, at).name, "late");
-    const struct pywatt_uuid late = world_event(&world, at).id;
-    /* Whoever asked for it is gone, so it is suspect: the next one gets the name. */
-    world_await_liveness(&world, 0, &late, PYWATT_SUSPECT);
-    peer_close(&peer);
-    world_stop(&world);
-}
-
-/* Over TCP a peer that closed may still read; over memory: it is known to be gone at once. */
-static void check_peer_that_goes(bool over_tcp)
-{
-    struct world world;
-    struct peer peer;
-    struct identity who;
-    world_prepare(&world);
-    world.store = slow_store_open(false);
-    world.hooks.reply_timeout_ms = 3600000;
-    world_start(&world);
-    assert_true(peer_open(&peer, over_tcp ? world.url : world.memory_url, "protobuf"));
-    assert_int_equal(peer_register(&peer, "here", &who), PYWATT_OK);
-    slow_store_set_slow(world.store, true);
-    for (int i = 0; i < 5; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "m%d", i);
-        assert_true(send_register(&peer, name, NULL));
-    }
-    assert_true(slow_store_await(world.store, 5));
-    /* One is ready, behind others that are not. */
-    slow_store_end(world.store, 3, PYWATT_OK);
-    size_t at = world_await(&world, 1, PYWATT_EVENT_REGISTERED, NULL) + 1;
-    peer_close(&peer);
-    /* What hangs on the connection is suspect at once, and what comes later, too. */
-    world_await_liveness(&world, 0, &who.id, PYWATT_SUSPECT);
-    if (!over_tcp) {
-        world_await_connections(&world, 0);
-    }
-    for (size_t left = 4; left > 0; left--) {
-        /* The oldest one last: until then the connection may have replies to send. */
-        slow_store_end(world.store, left - 1, PYWATT_OK);
-        at = world_await(&world, at, PYWATT_EVENT_REGISTERED, NULL) + 1;
-        const struct pywatt_uuid id = world_event(&world, at - 1).id;
-        world_await_liveness(&world, at, &id, PYWATT_SUSPECT);
-    }
-    world_await_connections(&world, 0);
-    assert_int_equal(world_stats(&world).modules, 6);
-    world_stop(&world);
-}
-
-static void a_peer_may_go_while_its_request_is_in_the_store(void **state)
-{
-    (void)state;
-    check_peer_that_goes(true);
-    check_peer_that_goes(false);
-}
-
-static void stopping_does_not_wait_for_the_store_for_ever(void **state)
-{
-    (void)state;
-    struct world world;
-    struct peer peer;
-    world_prepare(&world);
-    world.store = slow_store_open(true);
-    world.hooks.stop_timeout_ms = 20;
-    world_start(&world);
-    world_peer(&world, &peer, "json");
-    assert_true(send_register(&peer, "a", NULL));
-    assert_true(send_register(&peer, "a", NULL));
-    assert_true(slow_store_await(world.store, 1));
-    pywatt_orchestrator_stop(world.orchestrator);
-    assert_true(peer_is_closed_by_other(&peer));
-    peer_close(&peer);
-    /* Ends what is in the store, and then frees all of it. */
-    world_stop(&world);
-}
-
-static void *stop(void *orchestrator)
-{
-    pywatt_orchestrator_stop(orchestrator);
-    return NULL;
-}
-
-static void stopping_waits_for_replies_that_come_in_time(void **state)
-{
-    (void)state;
-    struct world world;
-    struct peer peer;
-    pthread_t thread;
-    world_prepare(&world);
-    world.store = slow_store_open(true);
-    world.hooks.stop_timeout_ms = 60000;
-    world_start(&world);
-    world_peer(&world, &peer, "json");
-    assert_true(send_register(&peer, "a", NULL));
-    assert_true(slow_store_await(world.store, 1));
-    assert_int_equal(pthread_create(&thread, NULL, stop, world.orchestrator), 0);
-    slow_store_end(world.store, 0, PYWATT_OK);
-    expect(&peer, 1, PW_OP_REGISTER, PYWATT_OK);
-    assert_true(peer_is_closed_by_other(&peer));
-    pthread_join(thread, NULL);
-    peer_close(&peer);
-    world_stop(&world);
-}
-
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(beats_are_served_while_an_older_request_waits_and_answered_after_it),
-        cmocka_unit_test(every_order_of_completion_keeps_the_order_of_replies),
-        cmocka_unit_test(other_connections_do_not_wait),
         cmocka_unit_test(what_the_store_does_not_take_changes_nothing),
         cmocka_unit_test(a_name_that_another_orchestrator_holds_is_taken),
         cmocka_unit_test(the_store_has_what_a_restart_needs),
@@ -624,10 +346,6 @@ int main(void)
         cmocka_unit_test(of_two_that_take_a_suspect_name_over_one_gets_it),
         cmocka_unit_test(the_limit_counts_modules_that_are_under_way),
         cmocka_unit_test(a_lost_module_whose_removal_fails_is_forgotten_later),
-        cmocka_unit_test(a_reply_that_is_not_ready_in_time_is_never_sent),
-        cmocka_unit_test(a_peer_may_go_while_its_request_is_in_the_store),
-        cmocka_unit_test(stopping_does_not_wait_for_the_store_for_ever),
-        cmocka_unit_test(stopping_waits_for_replies_that_come_in_time),
     };
     return PW_TEST_RUN(cases);
 }
