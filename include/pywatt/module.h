@@ -12,9 +12,7 @@
  *   PYWATT_CHANNEL                the connection broke after the request was sent
  *   PYWATT_TIMEOUT                no reply before the deadline
  *   PYWATT_SERIALIZATION          the reply cannot be read
- *   PYWATT_LIMIT                  the request or the reply is larger than max_frame_bytes, or too
- *                                 many asynchronous requests wait already: as many as
- *                                 max_in_flight allows to be under way, 1024 at least
+ *   PYWATT_LIMIT                  the request or the reply is larger than max_frame_bytes
  *   PYWATT_CLOSED                 the client was closed
  *   PYWATT_NO_MEMORY, PYWATT_INVALID_ARGUMENT
  * and what the orchestrator answers:
@@ -23,7 +21,11 @@
  *   that its error code names,
  * with the orchestrator's own text in `error`. `error` may always be NULL.
  *
- * Asynchronous: returns at once. If it returns PYWATT_OK, `done` runs exactly once, on the client's
+ * Where max_in_flight requests are under way, the next one waits for room, within its deadline.
+ *
+ * Asynchronous: returns at once. PYWATT_LIMIT also means that too many asynchronous operations are
+ * not over yet: max_in_flight of them, or 1024 if that is more, count from the call until `done`
+ * begins. If it returns PYWATT_OK, `done` runs exactly once, on the client's
  * dispatcher thread, with no lock held, never from inside the call; callbacks of a client run one
  * after the other, so they should not block for long. If it returns anything else, `done` never
  * runs. What a callback is given is borrowed for the call unless its comment says otherwise. A

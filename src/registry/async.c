@@ -13,6 +13,11 @@
 
 #include <stdlib.h>
 
+enum {
+    /* Operations that may be under way, if max_in_flight does not allow more. */
+    OPERATIONS_AT_LEAST = 1024
+};
+
 static void free_operation(struct pw_async *operation)
 {
     pw_errand_clear(&operation->errand);
@@ -24,10 +29,29 @@ static void free_operation(struct pw_async *operation)
     free(operation);
 }
 
+/* From the submission to its callback, an operation is one of a bounded number. */
+static bool count_in(struct pywatt_client *client)
+{
+    const unsigned most = client->settings.max_in_flight > OPERATIONS_AT_LEAST
+                              ? client->settings.max_in_flight
+                              : OPERATIONS_AT_LEAST;
+    if (atomic_fetch_add_explicit(&client->operations, 1, memory_order_relaxed) < most) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&client->operations, 1, memory_order_relaxed);
+    return false;
+}
+
+static void count_out(struct pywatt_client *client)
+{
+    atomic_fetch_sub_explicit(&client->operations, 1, memory_order_relaxed);
+}
+
 /* On the dispatcher: the application's callback, and the end. */
 static void run_done(struct pw_job *job)
 {
     struct pw_async *operation = PW_CONTAINER_OF(job, struct pw_async, job);
+    count_out(operation->errand.module->client); /* the callback may submit another in its place */
     const enum pywatt_status status = operation->status;
     const struct pywatt_error *error = &operation->error;
     switch (operation->errand.operation) {
@@ -71,7 +95,7 @@ static bool wait_for_recovery(struct pw_async *operation)
     operation->parked = true;
     operation->round = pw_handle_recovery_round(module);
     /* In this order: the news that the recovery has ended must find the operation there. */
-    const bool parked = pw_heartbeat_submit(module->client, operation) == PYWATT_OK;
+    const bool parked = pw_heartbeat_submit(module->client, operation);
     if (parked) {
         pw_recovery_request(module->client, module, true);
     }
@@ -116,21 +140,30 @@ static struct pw_async *new_operation(enum pw_operation kind, struct pywatt_modu
     return operation;
 }
 
+/* False if the client is closing. */
+static bool hand_over(struct pywatt_client *client, struct pw_async *operation)
+{
+    if (!pw_dispatcher_promise(&client->dispatcher)) {
+        return false;
+    }
+    const bool taken = pw_heartbeat_submit(client, operation);
+    if (!taken) {
+        pw_dispatcher_release(&client->dispatcher);
+    }
+    return taken;
+}
+
 /* Sends a complete operation on its way, or frees it. The caller is inside the client. */
 static enum pywatt_status submit(struct pywatt_client *client, struct pw_async *operation,
                                  struct pywatt_error *error)
 {
     enum pywatt_status status = pw_client_start_threads(client, error);
-    if (status == PYWATT_OK && !pw_dispatcher_promise(&client->dispatcher)) {
+    if (status == PYWATT_OK && !count_in(client)) {
+        status =
+            pw_error_set(error, PYWATT_LIMIT, "too many asynchronous operations are under way");
+    } else if (status == PYWATT_OK && !hand_over(client, operation)) {
+        count_out(client);
         status = pw_client_is_closed(error);
-    } else if (status == PYWATT_OK) {
-        status = pw_heartbeat_submit(client, operation);
-        if (status != PYWATT_OK) {
-            pw_dispatcher_release(&client->dispatcher);
-            pw_error_set(error, status, "%s",
-                         status == PYWATT_LIMIT ? "too many operations wait to be sent"
-                                                : "the client is closed");
-        }
     }
     if (status != PYWATT_OK) {
         free_operation(operation);

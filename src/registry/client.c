@@ -286,6 +286,7 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
     atomic_init(&client->references, 1);
     PW_HINT_ATOMIC(client->references);
     client->clock = &pw_clock_monotonic;
+    PW_HINT_ATOMIC(client->operations);
     PW_HINT_ATOMIC(client->threads_ready);
     PW_HINT_ATOMIC(client->counters);
     enum pywatt_status status = pw_settings_read(options, &client->settings, error);

@@ -56,6 +56,7 @@ struct pywatt_client {
     struct pw_heartbeat heartbeat;
     struct pw_counters counters;
     atomic_uint references;
+    atomic_uint operations;    /* asynchronous ones whose callback has not begun */
     atomic_bool threads_ready; /* all of them are started */
 
     struct pw_mutex lock;

@@ -28,11 +28,6 @@ enum wakefulness {
     NOTIFIED
 };
 
-enum {
-    /* Operations that may wait to be sent, if max_in_flight does not allow more. */
-    WAITING_AT_LEAST = 1024
-};
-
 enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, struct pywatt_error *error)
 {
     memset(heartbeat, 0, sizeof(*heartbeat));
@@ -89,28 +84,19 @@ void pw_heartbeat_stop(struct pw_heartbeat *heartbeat)
 
 /* ---- Mail: any thread ----------------------------------------------------------------------- */
 
-enum pywatt_status pw_heartbeat_submit(struct pywatt_client *client, struct pw_async *operation)
+bool pw_heartbeat_submit(struct pywatt_client *client, struct pw_async *operation)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    const size_t most = client->settings.max_in_flight > WAITING_AT_LEAST
-                            ? client->settings.max_in_flight
-                            : WAITING_AT_LEAST;
-    enum pywatt_status status = PYWATT_OK;
     pw_mutex_lock(&heartbeat->lock);
-    if (heartbeat->ended) {
-        status = PYWATT_CLOSED;
-    } else if (!operation->parked && heartbeat->operations_waiting >= most) {
-        status = PYWATT_LIMIT;
-    } else {
-        operation->counted = !operation->parked;
-        heartbeat->operations_waiting += operation->counted ? 1 : 0;
+    const bool open = !heartbeat->ended;
+    if (open) {
         pw_list_append(&heartbeat->mail_operations, &operation->link);
     }
     pw_mutex_unlock(&heartbeat->lock);
-    if (status == PYWATT_OK) {
+    if (open) {
         pw_heartbeat_wake(heartbeat);
     }
-    return status;
+    return open;
 }
 
 bool pw_heartbeat_add_loop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
@@ -233,8 +219,6 @@ static void take_mail(struct pywatt_client *client)
     struct pw_list operations;
     pw_list_init(&operations);
     pw_mutex_lock(&heartbeat->lock);
-    heartbeat->operations_waiting -= heartbeat->operations_gone;
-    heartbeat->operations_gone = 0;
     take_loops_locked(client);
     /* Operations come before the news that their module is back, or that there is no connection. */
     pw_list_splice(&operations, &heartbeat->mail_operations);

@@ -37,12 +37,10 @@ struct pw_heartbeat {
     struct pywatt_error connect_error; /* how connecting ended last */
     bool connect_gave_up;              /* and operations that wait for it are to fail */
     bool ended;
-    size_t operations_waiting; /* to be sent: in the mail or `ready` */
 
     /* The heartbeat thread's own. */
     struct pw_list ready;                   /* operations to be sent, in order */
     struct pw_due_heap operation_deadlines; /* of those, and of what waits for a recovery */
-    size_t operations_gone;                 /* from `ready`, and still in operations_waiting */
     struct pw_due_heap loops;               /* all of them, by their next beat */
     struct pw_list due_loops;               /* those with a beat that is due and not sent */
     bool beats_first;                       /* who gets the next room: takes turns */
@@ -68,10 +66,9 @@ void pw_heartbeat_run(struct pywatt_client *client);
 
 /*
  * Hands an operation over, to be sent, or, if it is `parked`, to be sent when its module is
- * registered again. PYWATT_OK, and it is the thread's; PYWATT_CLOSED; PYWATT_LIMIT if it is
- * not parked and too many wait already.
+ * registered again. False, and it is not taken, once the thread has ended.
  */
-enum pywatt_status pw_heartbeat_submit(struct pywatt_client *client, struct pw_async *operation);
+bool pw_heartbeat_submit(struct pywatt_client *client, struct pw_async *operation);
 
 /* Hands a loop over, with a reference for the thread. False, and it is not taken, once it ended. */
 bool pw_heartbeat_add_loop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);

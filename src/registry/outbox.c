@@ -26,20 +26,10 @@ static void take_out(struct pw_heartbeat *heartbeat, struct pw_async *operation)
     pw_due_heap_remove(&heartbeat->operation_deadlines, &operation->due);
 }
 
-/* It does not wait to be sent any more. */
-static void uncount(struct pw_heartbeat *heartbeat, struct pw_async *operation)
-{
-    if (operation->counted) {
-        operation->counted = false;
-        heartbeat->operations_gone++;
-    }
-}
-
 static void fail(struct pw_heartbeat *heartbeat, struct pw_async *operation,
                  enum pywatt_status status)
 {
     take_out(heartbeat, operation);
-    uncount(heartbeat, operation);
     pw_async_finish(operation, status);
 }
 
@@ -62,7 +52,6 @@ static void park(struct pywatt_client *client, struct pw_async *operation)
     struct pywatt_module *module = operation->errand.module;
     pw_list_remove(&operation->link);
     pw_list_append(&module->parked, &operation->link);
-    uncount(&client->heartbeat, operation);
     operation->parked = true;
     if (operation->errand.operation != PW_OP_UNREGISTER) {
         operation->recovered = true;
@@ -206,12 +195,10 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
         return true;
     }
     /* Once the channel has it, it may be over, and gone, at any moment. */
-    const bool counted = operation->counted;
     take_out(heartbeat, operation);
     status = pw_channel_post(client->channel, &request, operation->errand.deadline_ns,
                              &operation->post, &operation->error);
     if (status == PYWATT_OK) {
-        heartbeat->operations_gone += counted ? 1 : 0;
         *posted = true;
         return true;
     }
@@ -219,7 +206,6 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
         put_back(heartbeat, operation);
         return false;
     }
-    uncount(heartbeat, operation);
     pw_prefix_operation(&operation->error, operation->errand.operation, operation->errand.module);
     pw_async_finish(operation, status);
     return true;

@@ -550,11 +550,41 @@ static void too_many_waiting_operations_are_refused(void **state)
     }
     assert_int_equal(status, PYWATT_LIMIT);
     assert_non_null(strstr(error.text, "too many"));
+    assert_int_equal(taken, 1024);
     pw_fake_release(place.fake);
     assert_true(box_wait(&place.box, taken));
     /* There is room again. */
     assert_int_equal(submit(&place, module, PW_OP_HEARTBEAT), PYWATT_OK);
     assert_true(box_wait(&place.box, taken + 1));
+    pywatt_module_free(module);
+    close_place(&place);
+    box_destroy(&place.box);
+}
+
+static void on_heartbeat_at_gate(void *user, enum pywatt_status status,
+                                 const struct pywatt_error *error, enum pywatt_health verdict)
+{
+    on_heartbeat(user, status, error, verdict);
+    box_gate_pass(user);
+}
+
+/* An application whose callbacks are slow does not pile up results without end. */
+static void so_are_those_beyond_what_is_to_be_told(void **state)
+{
+    (void)state;
+    struct place place = open_place("json", one_in_flight);
+    box_init(&place.box);
+    struct pywatt_module *module = register_named(place.client, "alpha");
+    uint64_t taken = 0;
+    while (taken < 10000 &&
+           pywatt_heartbeat_async(module, PYWATT_HEALTHY, NULL, on_heartbeat_at_gate, &place.box,
+                                  NULL) == PYWATT_OK) {
+        taken++;
+        assert_true(taken > 1 || box_gate_wait_for_one(&place.box));
+    }
+    assert_int_equal(taken, 1 + 1024);
+    box_gate_open(&place.box);
+    assert_true(box_wait(&place.box, 1025));
     pywatt_module_free(module);
     close_place(&place);
     box_destroy(&place.box);
@@ -764,6 +794,7 @@ int main(void)
         cmocka_unit_test(operations_without_room_wait_for_it),
         cmocka_unit_test(a_crowd_of_operations_goes_out_in_order),
         cmocka_unit_test(too_many_waiting_operations_are_refused),
+        cmocka_unit_test(so_are_those_beyond_what_is_to_be_told),
         cmocka_unit_test(a_request_that_fits_no_frame_fails_and_holds_nobody_up),
         cmocka_unit_test(no_reply_is_a_timeout),
         cmocka_unit_test(nobody_there_is_a_connection_error),
