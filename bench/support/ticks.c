@@ -23,54 +23,104 @@ void bench_ticks_add(struct bench_ticks *ticks, uint64_t now_ns)
     }
 }
 
-/* Which tick the one at `index` is, and how far from where the first one puts it. */
-static int64_t offset_of(const struct bench_ticks *ticks, size_t index, uint64_t *number)
-{
-    const uint64_t since = ticks->times_ns[index] - ticks->times_ns[0];
+#define PHASES 100u
 
-    *number = (since + ticks->interval_ns / 2) / ticks->interval_ns;
-    return (int64_t)(since - *number * ticks->interval_ns);
+/*
+ * Where in the interval, counted from the first tick, most ticks are, in hundredths: the punctual
+ * ones, since lateness spreads.
+ */
+static int64_t usual_phase(const struct bench_ticks *ticks)
+{
+    size_t counts[PHASES] = {0};
+    size_t most = 0;
+
+    for (size_t i = 0; i < ticks->count; i++) {
+        uint64_t since = (ticks->times_ns[i] - ticks->times_ns[0]) % ticks->interval_ns;
+        counts[since * PHASES / ticks->interval_ns]++;
+    }
+    for (size_t i = 1; i < PHASES; i++) {
+        most = counts[i] > counts[most] ? i : most;
+    }
+    return (int64_t)(most * ticks->interval_ns / PHASES);
 }
 
-static int64_t least_offset(const struct bench_ticks *ticks, size_t from, size_t until)
+/*
+ * The number of each tick, and, by it, how far each is from where it would be if the usual phase
+ * were punctual. Up to a quarter of an interval before that is still the same tick. One so late that
+ * it seems to be the next is found out when the next one comes.
+ */
+static int64_t *offsets_of(const struct bench_ticks *ticks, int64_t *last)
 {
-    int64_t least = INT64_MAX;
+    const int64_t interval = (int64_t)ticks->interval_ns;
+    const int64_t usual = usual_phase(ticks);
+    int64_t *offsets = calloc(ticks->count + 1, sizeof(*offsets));
+    int64_t next = INT64_MAX;
 
-    for (size_t i = from; i < until; i++) {
-        uint64_t number;
-        int64_t offset = offset_of(ticks, i, &number);
-        least = offset < least ? offset : least;
+    bench_check(offsets != NULL, "out of memory");
+    for (size_t i = ticks->count; i-- > 0;) {
+        int64_t since = (int64_t)(ticks->times_ns[i] - ticks->times_ns[0]) - usual;
+        int64_t number = (since + interval / 4 + interval) / interval - 1;
+        number = number < next ? number : next - 1;
+        if (i + 1 == ticks->count) {
+            *last = number;
+        }
+        next = number;
+        offsets[i] = since - number * interval;
     }
-    return least;
+    *last -= next;
+    return offsets;
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
 }
 
 void bench_ticks_lateness(const struct bench_ticks *ticks, struct bench_histogram *lateness)
 {
-    const int64_t punctual = least_offset(ticks, 0, ticks->count);
+    int64_t last = 0;
+    int64_t *offsets = offsets_of(ticks, &last);
 
+    qsort(offsets, ticks->count, sizeof(*offsets), compare);
+    const int64_t punctual = offsets[ticks->count / 100];
     for (size_t i = 0; i < ticks->count; i++) {
-        uint64_t number;
-        bench_histogram_add(lateness, (uint64_t)(offset_of(ticks, i, &number) - punctual));
+        bench_histogram_add(lateness,
+                            offsets[i] > punctual ? (uint64_t)(offsets[i] - punctual) : 0);
     }
-}
-
-int64_t bench_ticks_drift_ns(const struct bench_ticks *ticks)
-{
-    const size_t quarter = ticks->count / 4;
-
-    if (quarter == 0) {
-        return 0;
-    }
-    return least_offset(ticks, ticks->count - quarter, ticks->count) -
-           least_offset(ticks, 0, quarter);
+    free(offsets);
 }
 
 uint64_t bench_ticks_last(const struct bench_ticks *ticks)
 {
-    uint64_t number = 0;
+    int64_t last = 0;
 
-    if (ticks->count > 0) {
-        offset_of(ticks, ticks->count - 1, &number);
+    free(offsets_of(ticks, &last));
+    return (uint64_t)last;
+}
+
+int64_t bench_ticks_drift_ns(const struct bench_ticks *ticks)
+{
+    const int64_t interval = (int64_t)ticks->interval_ns;
+    const size_t quarter = ticks->count / 4;
+    int64_t *moved = calloc(ticks->count + 1, sizeof(*moved));
+
+    bench_check(moved != NULL, "out of memory");
+    /* From tick to tick, whole intervals aside; what is late once has moved there and back. */
+    for (size_t i = 1; i < ticks->count; i++) {
+        int64_t step = (int64_t)(ticks->times_ns[i] - ticks->times_ns[i - 1]);
+        int64_t whole = (step + interval / 2) / interval;
+        moved[i] = moved[i - 1] + step - whole * interval;
     }
-    return number;
+    int64_t drift = 0;
+    if (quarter > 0) {
+        int64_t *end = moved + ticks->count - quarter;
+        qsort(moved, quarter, sizeof(*moved), compare);
+        qsort(end, quarter, sizeof(*moved), compare);
+        drift = end[quarter / 2] - moved[quarter / 2];
+    }
+    free(moved);
+    return drift;
 }

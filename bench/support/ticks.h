@@ -2,7 +2,7 @@
 /*
  * ticks.h - when something happened that should happen every so often at absolute times: how late
  * each was, and whether the whole drifts. Where the first one should have been is not known, so the
- * least late of all counts as punctual. One thread at a time.
+ * most punctual hundredth of all counts as punctual. One thread at a time.
  */
 #ifndef BENCH_TICKS_H
 #define BENCH_TICKS_H
@@ -28,7 +28,7 @@ void bench_ticks_add(struct bench_ticks *ticks, uint64_t now_ns);
 /* How late each was, into `lateness`. */
 void bench_ticks_lateness(const struct bench_ticks *ticks, struct bench_histogram *lateness);
 
-/* Nanoseconds by which the last quarter has moved against the first. */
+/* Nanoseconds by which the last quarter has moved against the first, by their medians. */
 int64_t bench_ticks_drift_ns(const struct bench_ticks *ticks);
 
 /* The number of the last tick, counted from 0 for the first: how many there should have been. */

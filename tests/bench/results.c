@@ -130,24 +130,29 @@ static void a_bar_is_met_at_its_limit(void **state)
     assert_null(bench_bar_find("loops", "beats", NULL));
 }
 
-static void lateness_counts_from_the_least_late(void **state)
+static void lateness_counts_from_the_punctual(void **state)
 {
     struct bench_histogram *late = bench_histogram_new();
     struct bench_ticks ticks;
 
     (void)state;
-    bench_ticks_init(&ticks, 1000, 100);
-    for (uint64_t i = 0; i < 40; i++) {
-        /* The first is 30 late, the one with number 20 is 400 late, number 25 never comes. */
+    bench_ticks_init(&ticks, 1000, 200);
+    for (uint64_t i = 0; i < 140; i++) {
+        /* The first is 30 late, number 20 is 400 late, number 60 even 900; 25 never comes. */
         if (i != 25) {
-            bench_ticks_add(&ticks, 5000 + i * 1000 + (i == 0 ? 30 : i == 20 ? 400 : 0));
+            bench_ticks_add(&ticks, 5000 + i * 1000 +
+                                        (i == 0    ? 30
+                                         : i == 20 ? 400
+                                         : i == 60 ? 900
+                                                   : 0));
         }
     }
     bench_ticks_lateness(&ticks, late);
     assert_int_equal(bench_histogram_at(late, BENCH_P50), 0);
-    assert_true(late->max == 400);
+    assert_true(late->max == 900);
+    assert_int_equal(late->buckets[0], 136);
     assert_int_equal(late->buckets[30], 1);
-    assert_int_equal(bench_ticks_last(&ticks), 39);
+    assert_int_equal(bench_ticks_last(&ticks), 139);
     assert_true(bench_ticks_drift_ns(&ticks) == 0);
     bench_ticks_destroy(&ticks);
     free(late);
@@ -185,7 +190,7 @@ int main(void)
         cmocka_unit_test(ratios_are_taken_within_a_run),
         cmocka_unit_test(quick_judges_nothing),
         cmocka_unit_test(a_bar_is_met_at_its_limit),
-        cmocka_unit_test(lateness_counts_from_the_least_late),
+        cmocka_unit_test(lateness_counts_from_the_punctual),
         cmocka_unit_test(a_longer_interval_is_drift),
         cmocka_unit_test(the_bar_fills_from_left_to_right),
     };
