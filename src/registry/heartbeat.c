@@ -302,6 +302,7 @@ static void sleep_and_read(struct pywatt_client *client)
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pollfd fds[2] = {{.fd = heartbeat->wake_fd, .events = POLLIN}, {.fd = -1}};
     const bool pumping = pw_channel_pump_begin(client->channel, &fds[1]);
+    const bool watching = !pumping && pw_channel_watch_begin(client->channel, &fds[1]);
     const uint64_t until_ns = next_ns(client);
 
     int expected = AWAKE;
@@ -312,7 +313,7 @@ static void sleep_and_read(struct pywatt_client *client)
             left = pw_deadline_left(pw_clock_now_ns(client->clock), until_ns);
         }
         const bool for_ever = asleep && until_ns == PW_DEADLINE_NEVER;
-        if (ppoll(fds, pumping ? 2 : 1, for_ever ? NULL : &left, NULL) <= 0) {
+        if (ppoll(fds, 2, for_ever ? NULL : &left, NULL) <= 0) {
             fds[0].revents = 0;
             fds[1].revents = 0;
         }
@@ -323,6 +324,8 @@ static void sleep_and_read(struct pywatt_client *client)
     }
     if (pumping) {
         pw_channel_pump_end(client->channel, fds[1].revents);
+    } else if (watching) {
+        pw_channel_watch_end(client->channel, asleep, fds[1].revents);
     }
 }
 

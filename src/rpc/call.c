@@ -13,12 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * A connection that nobody used for so long may have been ended by the peer meanwhile. A look
- * before sending tells, and then the request can go to another connection.
- */
-#define IDLE_NS (10 * PW_NS_PER_MS)
-
 /* ---- Encoding ------------------------------------------------------------------------------ */
 
 static void write_id(const struct pw_correlator *c, uint64_t number, struct pywatt_uuid *id)
@@ -176,16 +170,6 @@ static void wait_locked(struct pw_correlator *c, struct pw_call *call)
     }
 }
 
-/* Reads what came while nobody looked: it may be the end. */
-static void look_if_idle_locked(struct pw_correlator *c, uint64_t now_ns)
-{
-    if (c->status == PYWATT_OK && !c->reader && c->pending.count == 0 &&
-        now_ns - c->last_used_ns > IDLE_NS) {
-        pw_correlator_read_locked(c, PW_READ_NOW);
-    }
-    c->last_used_ns = now_ns;
-}
-
 /*
  * While a thread waits for its call it cannot take the room that is kept for its posts, nor post in
  * its turn: it would wait for itself. Later it is to offer them again.
@@ -205,7 +189,7 @@ static void run_call(struct pw_correlator *c, struct pw_call *call)
     pw_mutex_lock(&c->lock);
     give_up_own_turn_locked(c);
     const uint64_t now_ns = pw_clock_now_ns(c->clock);
-    look_if_idle_locked(c, now_ns);
+    pw_correlator_look_locked(c, now_ns);
     if (c->status != PYWATT_OK) {
         call->by_failure = true;
         call->unsent = true;

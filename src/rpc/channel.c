@@ -258,6 +258,29 @@ void pw_channel_pump_end(struct pw_channel *channel, short revents)
     pw_correlator_release(pumped);
 }
 
+bool pw_channel_watch_begin(struct pw_channel *channel, struct pollfd *poll_fd)
+{
+    assert(channel->pumped == NULL);
+    struct pw_correlator *current = current_of(channel, NULL);
+    if (current == NULL) {
+        return false;
+    }
+    if (!pw_correlator_watch_begin(current, poll_fd)) {
+        pw_correlator_release(current);
+        return false;
+    }
+    channel->pumped = current;
+    return true;
+}
+
+void pw_channel_watch_end(struct pw_channel *channel, bool polled, short revents)
+{
+    struct pw_correlator *watched = channel->pumped;
+    channel->pumped = NULL;
+    pw_correlator_watch_end(watched, polled, revents);
+    pw_correlator_release(watched);
+}
+
 uint64_t pw_channel_pump_deadline(struct pw_channel *channel)
 {
     struct pw_correlator *current = current_of(channel, NULL);

@@ -125,6 +125,9 @@ struct pw_post;
  * Runs once for each posted request, on the thread that read the reply or found the failure, with
  * no lock held. `response` is NULL unless PYWATT_OK; it and `error` are borrowed for the call.
  * Must be quick; may post again; must not block, call, stop or free the channel.
+ *
+ * As pw_channel_call says, but: PYWATT_CONNECTION if the connection broke before anything of the
+ * request had left, so that it may safely be posted again.
  */
 typedef void (*pw_post_done)(struct pw_post *post, enum pywatt_status status,
                              const struct pw_response *response, const struct pywatt_error *error);
@@ -137,8 +140,9 @@ struct pw_post {
     struct pw_list by_deadline;
     uint64_t id;
     uint64_t deadline_ns;
-    uint64_t heard; /* how often something had come from the peer when it was started */
-    bool doubted;   /* and that a request before it had timed out in silence */
+    uint64_t position; /* of its frame in the connection's output */
+    uint64_t heard;    /* how often something had come from the peer when it was started */
+    bool doubted;      /* and that a request before it had timed out in silence */
     enum pw_operation operation;
     enum pywatt_status status;
 };
@@ -169,6 +173,14 @@ void pw_channel_flush(struct pw_channel *channel);
  */
 bool pw_channel_pump_begin(struct pw_channel *channel, struct pollfd *poll_fd);
 void pw_channel_pump_end(struct pw_channel *channel, short revents);
+
+/*
+ * For a pump that has nothing to read: true, and *poll_fd is what to poll meanwhile to learn at once
+ * that the peer has gone. It keeps no caller from reading. Then call pw_channel_watch_end, with
+ * whether it was `polled`, and what it got. False: there is no connection; do not call watch_end.
+ */
+bool pw_channel_watch_begin(struct pw_channel *channel, struct pollfd *poll_fd);
+void pw_channel_watch_end(struct pw_channel *channel, bool polled, short revents);
 
 /* When the earliest posted request runs out; PW_DEADLINE_NEVER if none. */
 uint64_t pw_channel_pump_deadline(struct pw_channel *channel);

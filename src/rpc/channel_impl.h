@@ -45,7 +45,8 @@ struct pw_channel {
     struct pywatt_error last_error;
 
     /* The pump's. */
-    struct pw_correlator *pumped; /* between pump_begin and pump_end; with a reference */
+    struct pw_correlator
+        *pumped; /* between pump_begin and pump_end, or watch_*; with a reference */
 };
 
 /* Somebody left, for whom stop may be waiting. */

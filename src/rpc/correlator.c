@@ -52,7 +52,7 @@ static void set_empty(struct pw_correlator *c)
     pw_list_init(&c->posts);
     pw_list_init(&c->ended);
     pw_list_init(&c->posts_turn);
-    c->last_used_ns = pw_clock_now_ns(c->clock);
+    c->last_looked_ns = pw_clock_now_ns(c->clock);
     pw_arena_init(&c->arena, PW_CODEC_ARENA_BUDGET);
     pw_response_init(&c->response);
 }
@@ -130,6 +130,7 @@ bool pw_correlator_has_room_locked(const struct pw_correlator *c, size_t len)
 enum pywatt_status pw_correlator_start_locked(struct pw_correlator *c, struct pw_post *entry,
                                               struct pw_span frame)
 {
+    entry->position = c->stream.appended;
     const enum pywatt_status status = pw_stream_append_locked(&c->stream, frame);
     if (status != PYWATT_OK) {
         return status;
@@ -213,10 +214,27 @@ static uint32_t list_len(const struct pw_list *list)
     return len;
 }
 
+/* Whether nothing of it has been handed to the kernel. */
+static bool is_unsent_locked(const struct pw_correlator *c, const struct pw_post *entry)
+{
+    return entry->position >= c->stream.offered;
+}
+
+static void fail_posts_locked(struct pw_correlator *c)
+{
+    while (!pw_list_empty(&c->posts)) {
+        struct pw_post *post = PW_CONTAINER_OF(c->posts.next, struct pw_post, by_deadline);
+        const bool closed = c->status == PYWATT_CLOSED;
+        pw_correlator_take_locked(c, post);
+        pw_correlator_end_post_locked(
+            c, post, !closed && is_unsent_locked(c, post) ? PYWATT_CONNECTION : c->status);
+    }
+}
+
 static void fail_call_locked(struct pw_correlator *c, struct pw_call *call)
 {
     call->by_failure = true;
-    call->unsent = !call->started || call->position >= c->stream.offered;
+    call->unsent = !call->started || is_unsent_locked(c, &call->entry);
     c->fail_signals += pw_list_linked(&call->parked) ? 1 : 0;
     pw_correlator_complete_locked(c, call, c->status);
 }
@@ -225,17 +243,14 @@ static void fail_call_locked(struct pw_correlator *c, struct pw_call *call)
 static void fail_all_locked(struct pw_correlator *c)
 {
     c->fail_parked = list_len(&c->parked);
+    fail_posts_locked(c); /* in the order in which they were posted, mostly */
     size_t bucket = 0;
     struct pw_map_node *node = pw_map_walk(&c->pending, &bucket, NULL);
     while (node != NULL) {
         struct pw_map_node *next = pw_map_walk(&c->pending, &bucket, node);
         struct pw_post *entry = PW_CONTAINER_OF(node, struct pw_post, by_id);
         pw_correlator_take_locked(c, entry);
-        if (entry->done != NULL) {
-            pw_correlator_end_post_locked(c, entry, c->status);
-        } else {
-            fail_call_locked(c, pw_call_of(entry));
-        }
+        fail_call_locked(c, pw_call_of(entry));
         node = next;
     }
     struct pw_list *turn;
@@ -345,7 +360,6 @@ static void admit_locked(struct pw_correlator *c)
             return;
         }
         pw_list_remove(turn);
-        call->position = c->stream.appended;
         const enum pywatt_status status = pw_correlator_start_locked(c, &call->entry, call->frame);
         if (status == PYWATT_OK) {
             call->started = true;

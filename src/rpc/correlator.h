@@ -98,6 +98,8 @@ enum pywatt_status pw_correlator_post(struct pw_correlator *correlator, struct p
 void pw_correlator_flush(struct pw_correlator *correlator);
 bool pw_correlator_pump_begin(struct pw_correlator *correlator, struct pollfd *poll_fd);
 void pw_correlator_pump_end(struct pw_correlator *correlator, short revents);
+bool pw_correlator_watch_begin(struct pw_correlator *correlator, struct pollfd *poll_fd);
+void pw_correlator_watch_end(struct pw_correlator *correlator, bool polled, short revents);
 uint64_t pw_correlator_pump_deadline(struct pw_correlator *correlator);
 void pw_correlator_pump_expire(struct pw_correlator *correlator);
 

@@ -35,7 +35,6 @@ enum pw_peer {
 struct pw_call {
     struct pw_post entry;  /* its place in `pending`; `done` is NULL, which marks it as a call */
     struct pw_span frame;  /* what is to be sent; the caller's */
-    uint64_t position;     /* of the frame in the stream, once started */
     struct pw_list turn;   /* in `waiting` until started */
     struct pw_list parked; /* in `parked` while its caller sleeps */
     struct pw_cond cond;   /* made when it is first needed */
@@ -87,7 +86,7 @@ struct pw_correlator {
     uint64_t heard;            /* how often something was received */
     bool doubted;              /* since then a request has timed out in silence */
     bool reader;               /* somebody has the reader's role */
-    uint64_t last_used_ns;     /* when a call last began */
+    uint64_t last_looked_ns;   /* when a request last began, or the pump saw that all is quiet */
     struct pw_map pending;     /* number -> pw_post: started, not completed */
     struct pw_post *sole;      /* the one in `pending`, if the peer is not pipelined */
     struct pw_list waiting;    /* pw_call.turn and posts_turn: first come, first served */
@@ -188,7 +187,13 @@ static inline struct pw_call *pw_call_of(struct pw_post *entry)
  */
 bool pw_correlator_read_locked(struct pw_correlator *c, int timeout_ms);
 
-/* The same in two halves, for somebody who waits elsewhere in between. */
+/*
+ * Before a request, on a connection that was quiet for a while: reads what came while nobody looked.
+ * It may be the end, and then the request can go to another connection.
+ */
+void pw_correlator_look_locked(struct pw_correlator *c, uint64_t now_ns);
+
+/* pw_correlator_read_locked in two halves, for somebody who waits elsewhere in between. */
 void pw_correlator_begin_read_locked(struct pw_correlator *c);
 bool pw_correlator_end_read_and_lock(struct pw_correlator *c, bool ready);
 

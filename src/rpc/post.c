@@ -43,6 +43,9 @@ static bool may_post_locked(struct pw_correlator *c, size_t len)
 static enum pywatt_status post_locked(struct pw_correlator *c, struct pw_post *post,
                                       struct pw_span frame, struct pywatt_error *error)
 {
+    if (c->pending.count == 0) {
+        pw_correlator_look_locked(c, pw_clock_now_ns(c->clock));
+    }
     if (c->status == PYWATT_CLOSED) {
         return pw_error_set(error, PYWATT_CLOSED, "%s", c->error.text);
     }
@@ -116,6 +119,26 @@ void pw_correlator_pump_end(struct pw_correlator *c, short revents)
 {
     pw_correlator_end_read_and_lock(c, revents != 0);
     pw_correlator_flush_locked(c);
+    pw_correlator_leave_to_pump(c);
+}
+
+bool pw_correlator_watch_begin(struct pw_correlator *c, struct pollfd *poll_fd)
+{
+    *poll_fd = (struct pollfd){.fd = pw_conn_fd(c->stream.conn), .events = POLLRDHUP};
+    return !pw_correlator_failed(c);
+}
+
+void pw_correlator_watch_end(struct pw_correlator *c, bool polled, short revents)
+{
+    pw_mutex_lock(&c->lock);
+    if (revents != 0) {
+        /* A caller who reads finds out by himself. */
+        while (c->status == PYWATT_OK && !c->reader && pw_correlator_read_locked(c, PW_READ_NOW)) {
+        }
+        pw_correlator_flush_locked(c);
+    } else if (polled) {
+        c->last_looked_ns = pw_clock_now_ns(c->clock);
+    }
     pw_correlator_leave_to_pump(c);
 }
 

@@ -18,6 +18,9 @@
 
 #define BATCH 32
 
+/* A connection that nobody looked at for so long may have been ended by the peer meanwhile. */
+#define QUIET_NS (10 * PW_NS_PER_MS)
+
 /* A frame that came, and what became of it. */
 struct arrival {
     struct pw_frame frame;
@@ -293,4 +296,13 @@ bool pw_correlator_read_locked(struct pw_correlator *c, int timeout_ms)
     pw_mutex_unlock(&c->lock);
     const bool ready = timeout_ms == PW_READ_NOW || pw_stream_wait(&c->stream, timeout_ms);
     return pw_correlator_end_read_and_lock(c, ready);
+}
+
+void pw_correlator_look_locked(struct pw_correlator *c, uint64_t now_ns)
+{
+    if (c->status == PYWATT_OK && !c->reader && c->pending.count == 0 &&
+        now_ns - c->last_looked_ns > QUIET_NS) {
+        pw_correlator_read_locked(c, PW_READ_NOW);
+    }
+    c->last_looked_ns = now_ns;
 }

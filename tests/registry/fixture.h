@@ -75,7 +75,29 @@ void on_heartbeat(void *user, enum pywatt_status status, const struct pywatt_err
                   enum pywatt_health verdict);
 void on_event(void *user, struct pywatt_module *module, const struct pywatt_heartbeat_event *event);
 
-/* Waits until this many threads are left. */
+/* A fake, a client of it, perhaps a module; the box is the test's to begin and to end. */
+struct place {
+    struct pw_fake *fake;
+    struct pywatt_client *client;
+    struct pywatt_module *module;
+    struct box box;
+};
+
+struct place open_place(const char *codec, tune_fn tune);
+struct place open_place_with_module(const char *codec, tune_fn tune); /* "alpha" */
+void close_place(struct place *place);
+
+/* Starts a loop without a provider, which lasts as long as the module. */
+void start_loop(struct pywatt_module *module, uint32_t interval_ms);
+
+/* Waits until the fake has seen this many more beats: the tests' clock. */
+void wait_beats(struct place *place, uint64_t more);
+
+/* Some ways to tune a client. */
+void no_retries(struct pywatt_client_options *options);
+void short_timeout(struct pywatt_client_options *options); /* 100 ms */
+
+/* Waits until no more than this many threads are left. */
 bool wait_threads(size_t count);
 
 /* A counter of the client's stats, by its offset; waits until it is at least `least`. */

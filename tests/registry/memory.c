@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-struct place {
+struct setting {
     struct pw_fake *fake;
     struct pywatt_client *client;
     struct pywatt_module *module;
@@ -19,59 +19,59 @@ struct place {
     struct box box;
 };
 
-static struct pywatt_client_options options_for(struct place *place)
+static struct pywatt_client_options options_for(struct setting *setting)
 {
     struct pywatt_client_options options;
     pywatt_client_options_init(&options);
-    options.endpoints = pw_fake_url(place->fake);
-    options.codec = place->codec;
+    options.endpoints = pw_fake_url(setting->fake);
+    options.codec = setting->codec;
     options.reconnect_delay_ms = 1;
     options.reconnect_max_delay_ms = 5;
     options.timeout_ms = 5000 * pw_test_slow_factor();
     return options;
 }
 
-static void open_place(struct place *place, const char *codec)
+static void open_setting(struct setting *setting, const char *codec)
 {
-    place->fake = pw_fake_start();
-    place->codec = codec;
-    box_init(&place->box);
+    setting->fake = pw_fake_start();
+    setting->codec = codec;
+    box_init(&setting->box);
     /* A registration whose reply could not be read is made once more, with the old token. */
-    pw_fake_allow_takeover(place->fake);
-    place->client = open_client(place->fake, codec, NULL);
-    place->module = register_named(place->client, "alpha");
-    place->info = new_info("beta");
-    place->capabilities = new_capabilities();
-    place->details = pywatt_string_map_new();
-    assert_int_equal(pywatt_string_map_set(place->details, "load", "0.5"), PYWATT_OK);
+    pw_fake_allow_takeover(setting->fake);
+    setting->client = open_client(setting->fake, codec, NULL);
+    setting->module = register_named(setting->client, "alpha");
+    setting->info = new_info("beta");
+    setting->capabilities = new_capabilities();
+    setting->details = pywatt_string_map_new();
+    assert_int_equal(pywatt_string_map_set(setting->details, "load", "0.5"), PYWATT_OK);
 }
 
-static void close_place(struct place *place)
+static void close_setting(struct setting *setting)
 {
-    pywatt_module_free(place->module);
-    pywatt_client_free(place->client);
-    pywatt_module_info_free(place->info);
-    pywatt_capabilities_free(place->capabilities);
-    pywatt_string_map_free(place->details);
-    pw_fake_free(place->fake);
-    box_destroy(&place->box);
+    pywatt_module_free(setting->module);
+    pywatt_client_free(setting->client);
+    pywatt_module_info_free(setting->info);
+    pywatt_capabilities_free(setting->capabilities);
+    pywatt_string_map_free(setting->details);
+    pw_fake_free(setting->fake);
+    box_destroy(&setting->box);
 }
 
 /* A whole short life, in the calling thread alone. */
-static enum pywatt_status blocking_life(struct place *place)
+static enum pywatt_status blocking_life(struct setting *setting)
 {
-    const struct pywatt_client_options options = options_for(place);
+    const struct pywatt_client_options options = options_for(setting);
     struct pywatt_client *client = NULL;
     struct pywatt_module *module = NULL;
     enum pywatt_status status = pywatt_client_open(&options, &client, NULL);
     if (status == PYWATT_OK) {
-        status = pywatt_register_module(client, place->info, &module, NULL);
+        status = pywatt_register_module(client, setting->info, &module, NULL);
     }
     if (status == PYWATT_OK) {
-        status = pywatt_advertise_capabilities(module, place->capabilities, NULL);
+        status = pywatt_advertise_capabilities(module, setting->capabilities, NULL);
     }
     if (status == PYWATT_OK) {
-        status = pywatt_heartbeat(module, PYWATT_HEALTHY, place->details, NULL, NULL);
+        status = pywatt_heartbeat(module, PYWATT_HEALTHY, setting->details, NULL, NULL);
     }
     if (status == PYWATT_OK) {
         status = pywatt_unregister_module(module, NULL);
@@ -81,38 +81,38 @@ static enum pywatt_status blocking_life(struct place *place)
     return status;
 }
 
-static enum pywatt_status attaching(struct place *place)
+static enum pywatt_status attaching(struct setting *setting)
 {
     struct pywatt_module *module = NULL;
     const enum pywatt_status status = pywatt_attach_module(
-        place->client, place->info, pywatt_module_id(place->module), "token", &module, NULL);
+        setting->client, setting->info, pywatt_module_id(setting->module), "token", &module, NULL);
     pywatt_module_free(module);
     return status;
 }
 
-static enum pywatt_status coming_back(struct place *place)
+static enum pywatt_status coming_back(struct setting *setting)
 {
     pw_malloc_fail_pause();
     struct pywatt_capabilities *capabilities = new_capabilities();
-    enum pywatt_status status = pywatt_advertise_capabilities(place->module, capabilities, NULL);
+    enum pywatt_status status = pywatt_advertise_capabilities(setting->module, capabilities, NULL);
     pywatt_capabilities_free(capabilities);
-    pw_fake_forget(place->fake);
+    pw_fake_forget(setting->fake);
     pw_malloc_fail_resume();
     if (status == PYWATT_OK) {
-        status = pywatt_heartbeat(place->module, PYWATT_HEALTHY, NULL, NULL, NULL);
+        status = pywatt_heartbeat(setting->module, PYWATT_HEALTHY, NULL, NULL, NULL);
     }
     return status;
 }
 
-static enum pywatt_status starting_a_loop(struct place *place)
+static enum pywatt_status starting_a_loop(struct setting *setting)
 {
-    const struct pywatt_client_options options = options_for(place);
+    const struct pywatt_client_options options = options_for(setting);
     struct pywatt_heartbeat_loop *loop = NULL;
     struct pywatt_client *client = NULL;
     struct pywatt_module *module = NULL;
     enum pywatt_status status = pywatt_client_open(&options, &client, NULL);
     if (status == PYWATT_OK) {
-        status = pywatt_register_module(client, place->info, &module, NULL);
+        status = pywatt_register_module(client, setting->info, &module, NULL);
     }
     if (status == PYWATT_OK) {
         status = pywatt_start_heartbeat_loop(module, 1, NULL, NULL, &loop, NULL);
@@ -124,22 +124,23 @@ static enum pywatt_status starting_a_loop(struct place *place)
 }
 
 /* Submits one of each; what was taken comes back. */
-static enum pywatt_status submitting(struct place *place)
+static enum pywatt_status submitting(struct setting *setting)
 {
-    struct box *box = &place->box;
-    struct pywatt_module *module = place->module;
+    struct box *box = &setting->box;
+    struct pywatt_module *module = setting->module;
     const uint64_t before = box_count(box);
     uint64_t taken = 0;
     enum pywatt_status status =
-        pywatt_heartbeat_async(module, PYWATT_HEALTHY, place->details, on_heartbeat, box, NULL);
+        pywatt_heartbeat_async(module, PYWATT_HEALTHY, setting->details, on_heartbeat, box, NULL);
     taken += status == PYWATT_OK ? 1 : 0;
     if (status == PYWATT_OK) {
         status =
-            pywatt_advertise_capabilities_async(module, place->capabilities, on_done, box, NULL);
+            pywatt_advertise_capabilities_async(module, setting->capabilities, on_done, box, NULL);
         taken += status == PYWATT_OK ? 1 : 0;
     }
     if (status == PYWATT_OK) {
-        status = pywatt_register_module_async(place->client, place->info, on_registered, box, NULL);
+        status =
+            pywatt_register_module_async(setting->client, setting->info, on_registered, box, NULL);
         taken += status == PYWATT_OK ? 1 : 0;
     }
     pw_malloc_fail_pause();
@@ -152,16 +153,16 @@ static enum pywatt_status submitting(struct place *place)
     return status;
 }
 
-typedef enum pywatt_status (*scenario_fn)(struct place *place);
+typedef enum pywatt_status (*scenario_fn)(struct setting *setting);
 
 static void fail_each(const char *codec, scenario_fn scenario)
 {
-    struct place place;
-    open_place(&place, codec);
+    struct setting setting;
+    open_setting(&setting, codec);
     unsigned long n = 1;
     for (;; n++) {
         pw_malloc_fail_at(n);
-        const enum pywatt_status status = scenario(&place);
+        const enum pywatt_status status = scenario(&setting);
         if (!pw_malloc_fail_disarm()) {
             assert_int_equal(status, PYWATT_OK);
             break;
@@ -169,7 +170,7 @@ static void fail_each(const char *codec, scenario_fn scenario)
         assert_int_equal(status, PYWATT_NO_MEMORY);
     }
     assert_true(n > 1);
-    close_place(&place);
+    close_setting(&setting);
 }
 
 static void every_allocation_of_a_blocking_life_may_fail(void **state)
@@ -211,15 +212,15 @@ static void every_allocation_of_submitting_may_fail(void **state)
 /* ---- On the client's own threads ---------------------------------------------------------------- */
 
 /* Which operations fail cannot be foretold; that each ends, once, with a status that fits, can. */
-static void run_background(struct place *place, unsigned long n)
+static void run_background(struct setting *setting, unsigned long n)
 {
-    const struct pywatt_client_options options = options_for(place);
+    const struct pywatt_client_options options = options_for(setting);
     struct pywatt_client *client = NULL;
     struct pywatt_module *module = NULL;
     struct box box;
     box_init(&box);
     assert_int_equal(pywatt_client_open(&options, &client, NULL), PYWATT_OK);
-    assert_int_equal(pywatt_attach_module(client, place->info, pywatt_module_id(place->module),
+    assert_int_equal(pywatt_attach_module(client, setting->info, pywatt_module_id(setting->module),
                                           "token-1", &module, NULL),
                      PYWATT_OK);
     pywatt_module_set_watcher(module, on_event, &box);
@@ -227,13 +228,13 @@ static void run_background(struct place *place, unsigned long n)
     pw_malloc_fail_at_any_thread(n);
     uint64_t taken = 0;
     for (int i = 0; i < 3; i++) {
-        taken += pywatt_heartbeat_async(module, PYWATT_HEALTHY, place->details, on_heartbeat, &box,
-                                        NULL) == PYWATT_OK;
+        taken += pywatt_heartbeat_async(module, PYWATT_HEALTHY, setting->details, on_heartbeat,
+                                        &box, NULL) == PYWATT_OK;
     }
     assert_true(box_wait(&box, taken));
     assert_int_equal(pywatt_start_heartbeat_loop(module, 1, NULL, NULL, NULL, NULL), PYWATT_OK);
     assert_true(WAIT_STAT(client, beats_answered, 3));
-    pw_fake_forget(place->fake);
+    pw_fake_forget(setting->fake);
     assert_true(WAIT_STAT(client, reregistrations, 1));
     pw_malloc_fail_resume();
     pywatt_module_free(module);
@@ -250,11 +251,11 @@ static void allocations_that_fail_in_the_background_end_nothing(void **state)
     (void)state;
     unsigned long n = 1;
     for (bool fired = true; fired; n++) {
-        struct place place;
-        open_place(&place, "json");
-        run_background(&place, n);
+        struct setting setting;
+        open_setting(&setting, "json");
+        run_background(&setting, n);
         fired = pw_malloc_fail_disarm();
-        close_place(&place);
+        close_setting(&setting);
     }
     assert_true(n > 3);
 }
@@ -275,12 +276,12 @@ enum {
 };
 
 /* Allocations of all threads, the fake's not counted, during the next beats. */
-static unsigned long count_allocations(struct place *place)
+static unsigned long count_allocations(struct setting *setting)
 {
-    const uint64_t now = pw_fake_count(place->fake, PW_OP_HEARTBEAT);
-    assert_true(pw_fake_wait(place->fake, PW_OP_HEARTBEAT, now + WARM_UP));
+    const uint64_t now = pw_fake_count(setting->fake, PW_OP_HEARTBEAT);
+    assert_true(pw_fake_wait(setting->fake, PW_OP_HEARTBEAT, now + WARM_UP));
     pw_malloc_fail_at_any_thread(1000000000);
-    assert_true(pw_fake_wait(place->fake, PW_OP_HEARTBEAT, now + WARM_UP + BEATS));
+    assert_true(pw_fake_wait(setting->fake, PW_OP_HEARTBEAT, now + WARM_UP + BEATS));
     const unsigned long count = pw_malloc_fail_count();
     pw_malloc_fail_disarm();
     return count;
@@ -290,13 +291,13 @@ static void a_beat_allocates_nothing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place;
-        open_place(&place, all_codecs[i]);
+        struct setting setting;
+        open_setting(&setting, all_codecs[i]);
         char queue[] = "17";
-        assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, provide, queue, NULL, NULL),
+        assert_int_equal(pywatt_start_heartbeat_loop(setting.module, 1, provide, queue, NULL, NULL),
                          PYWATT_OK);
-        assert_int_equal(count_allocations(&place), 0);
-        close_place(&place);
+        assert_int_equal(count_allocations(&setting), 0);
+        close_setting(&setting);
     }
 }
 
@@ -304,21 +305,21 @@ static void many_loops_only_make_the_buffers_grow(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place;
-        open_place(&place, all_codecs[i]);
+        struct setting setting;
+        open_setting(&setting, all_codecs[i]);
         struct pywatt_module *modules[LOOPS];
         char queue[] = "17";
         for (int n = 0; n < LOOPS; n++) {
-            modules[n] = register_named(place.client, "one of many");
+            modules[n] = register_named(setting.client, "one of many");
             assert_int_equal(pywatt_start_heartbeat_loop(modules[n], 1, provide, queue, NULL, NULL),
                              PYWATT_OK);
         }
         /* Each of three buffers doubles a few times, as more beats meet in it. */
-        assert_true(count_allocations(&place) <= 12);
+        assert_true(count_allocations(&setting) <= 12);
         for (int n = 0; n < LOOPS; n++) {
             pywatt_module_free(modules[n]);
         }
-        close_place(&place);
+        close_setting(&setting);
     }
 }
 
@@ -326,23 +327,23 @@ static void a_blocking_heartbeat_allocates_nothing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place;
-        open_place(&place, all_codecs[i]);
+        struct setting setting;
+        open_setting(&setting, all_codecs[i]);
         for (int n = 0; n < 10; n++) {
             assert_int_equal(
-                pywatt_heartbeat(place.module, PYWATT_HEALTHY, place.details, NULL, NULL),
+                pywatt_heartbeat(setting.module, PYWATT_HEALTHY, setting.details, NULL, NULL),
                 PYWATT_OK);
         }
         pw_malloc_fail_at_any_thread(1000000000);
         for (int n = 0; n < 100; n++) {
             assert_int_equal(
-                pywatt_heartbeat(place.module, PYWATT_HEALTHY, place.details, NULL, NULL),
+                pywatt_heartbeat(setting.module, PYWATT_HEALTHY, setting.details, NULL, NULL),
                 PYWATT_OK);
         }
         const unsigned long count = pw_malloc_fail_count();
         pw_malloc_fail_disarm();
         assert_int_equal(count, 0);
-        close_place(&place);
+        close_setting(&setting);
     }
 }
 

@@ -9,31 +9,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-struct place {
-    struct pw_fake *fake;
-    struct pywatt_client *client;
-    struct pywatt_module *module;
-    struct box box;
-};
-
 /* With one registered module that has told its capabilities. */
-static struct place open_place(const char *codec, tune_fn tune)
+static struct place open_place_that_told(const char *codec, tune_fn tune)
 {
-    struct place place;
-    place.fake = pw_fake_start();
-    place.client = open_client(place.fake, codec, tune);
-    place.module = register_named(place.client, "alpha");
+    struct place place = open_place_with_module(codec, tune);
     struct pywatt_capabilities *capabilities = new_capabilities();
     assert_int_equal(pywatt_advertise_capabilities(place.module, capabilities, NULL), PYWATT_OK);
     pywatt_capabilities_free(capabilities);
     return place;
-}
-
-static void close_place(struct place *place)
-{
-    pywatt_module_free(place->module);
-    pywatt_client_free(place->client);
-    pw_fake_free(place->fake);
 }
 
 static struct pw_fake_module seen(struct place *place)
@@ -64,7 +47,7 @@ static void a_heartbeat_brings_a_forgotten_module_back(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i], NULL);
+        struct place place = open_place_that_told(all_codecs[i], NULL);
         enum pywatt_health verdict = PYWATT_HEALTHY;
         pw_fake_forget(place.fake);
         assert_int_equal(pywatt_heartbeat(place.module, PYWATT_DEGRADED, NULL, &verdict, NULL),
@@ -80,7 +63,7 @@ static void a_heartbeat_brings_a_forgotten_module_back(void **state)
 static void so_does_an_advertisement_and_the_new_capabilities_stay(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     struct pywatt_capabilities *other = pywatt_capabilities_new();
     assert_int_equal(pywatt_capabilities_add_message_type(other, "new"), PYWATT_OK);
     pw_fake_forget(place.fake);
@@ -114,7 +97,7 @@ static void *beat_once(void *arg)
 static void many_callers_register_it_once(void **state)
 {
     (void)state;
-    struct place place = open_place("protobuf", NULL);
+    struct place place = open_place_that_told("protobuf", NULL);
     pthread_barrier_t start;
     struct beater beaters[THREADS];
     pthread_t threads[THREADS];
@@ -139,7 +122,7 @@ static void many_callers_register_it_once(void **state)
 static void waiting_callers_share_the_failure(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     pthread_barrier_t start;
     struct beater beaters[2];
     pthread_t threads[2];
@@ -173,7 +156,7 @@ static void no_reregister(struct pywatt_client_options *options)
 static void not_when_it_is_switched_off(void **state)
 {
     (void)state;
-    struct place place = open_place("json", no_reregister);
+    struct place place = open_place_that_told("json", no_reregister);
     pw_fake_forget(place.fake);
     assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
                      PYWATT_MODULE_NOT_FOUND);
@@ -184,7 +167,7 @@ static void not_when_it_is_switched_off(void **state)
 static void not_for_a_module_that_was_attached_without_info(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     struct pywatt_module *attached = NULL;
     assert_int_equal(pywatt_attach_module(place.client, NULL, pywatt_module_id(place.module),
                                           "token-1", &attached, NULL),
@@ -201,7 +184,7 @@ static void not_for_a_module_that_was_attached_without_info(void **state)
 static void not_for_a_newer_registration(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     struct pywatt_error error;
     pw_fake_refuse(place.fake, PW_OP_HEARTBEAT, PYWATT_STALE_GENERATION, "too old");
     pw_fake_disconnect(place.fake);
@@ -216,7 +199,7 @@ static void every_kind_of_beat_names_its_generation(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i], NULL);
+        struct place place = open_place_that_told(all_codecs[i], NULL);
         box_init(&place.box);
         pw_fake_fence_off(place.fake, pywatt_module_id(place.module));
         assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
@@ -240,7 +223,7 @@ static void every_kind_of_beat_names_its_generation(void **state)
 static void not_while_it_is_being_unregistered(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     struct box leaving;
     box_init(&place.box);
     box_init(&leaving);
@@ -267,7 +250,7 @@ static void not_while_it_is_being_unregistered(void **state)
 static void a_token_that_is_not_good_counts_only_after_a_reconnect(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     pw_fake_take_over(place.fake, pywatt_module_id(place.module));
     assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL),
                      PYWATT_INVALID_TOKEN);
@@ -283,7 +266,7 @@ static void a_token_that_is_not_good_counts_only_after_a_reconnect(void **state)
 static void an_attached_module_with_a_wrong_token_is_told_so(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     struct pywatt_module_info *info = new_info("alpha");
     struct pywatt_module *attached = NULL;
     assert_int_equal(pywatt_attach_module(place.client, info, pywatt_module_id(place.module),
@@ -306,7 +289,7 @@ static void asynchronous_operations_go_on_after_one_registration(void **state)
         BEATS = 40
     };
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i], NULL);
+        struct place place = open_place_that_told(all_codecs[i], NULL);
         box_init(&place.box);
         pw_fake_forget(place.fake);
         for (int n = 0; n < BEATS; n++) {
@@ -330,7 +313,7 @@ static void asynchronous_operations_go_on_after_one_registration(void **state)
 static void asynchronous_operations_fail_as_the_registration_did(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     box_init(&place.box);
     pw_fake_forget(place.fake);
     pw_fake_refuse(place.fake, PW_OP_REGISTER, PYWATT_NAME_TAKEN,
@@ -362,15 +345,10 @@ static void asynchronous_operations_fail_as_the_registration_did(void **state)
     box_destroy(&place.box);
 }
 
-static void short_timeout(struct pywatt_client_options *options)
-{
-    options->timeout_ms = 200 * pw_test_slow_factor();
-}
-
 static void an_operation_does_not_wait_for_a_registration_longer_than_its_deadline(void **state)
 {
     (void)state;
-    struct place place = open_place("json", short_timeout);
+    struct place place = open_place_that_told("json", short_timeout);
     box_init(&place.box);
     pw_fake_forget(place.fake);
     pw_fake_drop(place.fake, PW_OP_REGISTER, true);
@@ -386,7 +364,7 @@ static void an_operation_does_not_wait_for_a_registration_longer_than_its_deadli
 static void unregistering_waits_for_a_registration_that_is_under_way(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     struct box leaving;
     box_init(&place.box);
     box_init(&leaving);
@@ -422,7 +400,7 @@ static enum pw_fake_action cut_once(void *user, const struct pw_request *request
 static void capabilities_that_were_lost_on_the_way_are_told_later(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     atomic_bool cut = true;
     pw_fake_forget(place.fake);
     pw_fake_handle(place.fake, PW_OP_CAPABILITIES, cut_once, &cut);
@@ -439,7 +417,7 @@ static void capabilities_that_were_lost_on_the_way_are_told_later(void **state)
 static void capabilities_that_are_refused_the_second_time_stop_nothing(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     pw_fake_forget(place.fake);
     pw_fake_refuse(place.fake, PW_OP_CAPABILITIES, PYWATT_REJECTED, "not these");
     assert_int_equal(pywatt_heartbeat(place.module, PYWATT_HEALTHY, NULL, NULL, NULL), PYWATT_OK);
@@ -455,7 +433,7 @@ static void a_loop_comes_back_by_itself_and_its_watcher_hears_of_it(void **state
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct place place = open_place(all_codecs[i], NULL);
+        struct place place = open_place_that_told(all_codecs[i], NULL);
         box_init(&place.box);
         pywatt_module_set_watcher(place.module, on_event, &place.box);
         assert_int_equal(pywatt_start_heartbeat_loop(place.module, 2, NULL, NULL, NULL, NULL),
@@ -478,7 +456,7 @@ static void a_loop_comes_back_by_itself_and_its_watcher_hears_of_it(void **state
 static void a_loop_whose_name_was_taken_tries_again_but_not_at_every_beat(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     box_init(&place.box);
     pywatt_module_set_watcher(place.module, on_event, &place.box);
     assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, NULL, NULL),
@@ -518,7 +496,7 @@ static void a_loop_whose_name_was_taken_tries_again_but_not_at_every_beat(void *
 static void a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     box_init(&place.box);
     pywatt_module_set_watcher(place.module, on_event, &place.box);
     assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, NULL, NULL),
@@ -538,7 +516,7 @@ static void a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once(void **stat
 static void an_orchestrator_that_registers_and_forgets_is_not_stormed(void **state)
 {
     (void)state;
-    struct place place = open_place("json", NULL);
+    struct place place = open_place_that_told("json", NULL);
     pw_fake_refuse(place.fake, PW_OP_HEARTBEAT, PYWATT_MODULE_NOT_FOUND, "Module not found: no");
     assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, NULL, NULL),
                      PYWATT_OK);
@@ -556,7 +534,7 @@ static void many_forgotten_modules_all_come_back(void **state)
     enum {
         MODULES = 30
     };
-    struct place place = open_place("protobuf", NULL);
+    struct place place = open_place_that_told("protobuf", NULL);
     struct pywatt_module *modules[MODULES];
     for (int i = 0; i < MODULES; i++) {
         modules[i] = register_named(place.client, "one of many");

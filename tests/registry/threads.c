@@ -148,11 +148,6 @@ static void freeing_waits_for_the_calls_that_are_inside(void **state)
     scatter(&crowd);
 }
 
-static void no_retries(struct pywatt_client_options *options)
-{
-    options->reconnect = PYWATT_RECONNECT_NONE;
-}
-
 static void everybody_hears_at_once_that_the_orchestrator_is_gone(void **state)
 {
     (void)state;

@@ -5,6 +5,7 @@
  */
 #include "rig.h"
 
+#include <poll.h>
 #include <string.h>
 
 enum {
@@ -130,6 +131,87 @@ static void an_unreadable_reply_fails_its_own_post_only(void **state)
     rig_end(&rig);
 }
 
+/* ---- What has not left ------------------------------------------------------------------------ */
+
+static void what_has_not_left_may_be_posted_again(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
+        if (i == 1) {
+            pw_correlator_flush(rig.correlator);
+        }
+    }
+    pw_conn_shutdown(rig.peer.conn);
+    pump_until_run(&rig, &posted[0]);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(atomic_load(&posted[i].runs), 1);
+        assert_int_equal(posted[i].status, i < 2 ? PYWATT_CHANNEL : PYWATT_CONNECTION);
+        assert_string_equal(posted[i].text, "memory:rig: closed by the peer");
+    }
+    rig_end(&rig);
+}
+
+static void a_post_is_not_lost_with_a_connection_that_died_unused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct fake_clock clock;
+    fake_clock_init(&clock);
+    rig_init(&rig);
+    rig.options.clock = &clock.clock;
+    rig_connect(&rig);
+    rig_make_pipelined(&rig);
+    struct posted posted;
+    pw_conn_shutdown(rig.peer.conn);
+    atomic_fetch_add(&clock.now_ns, 1000 * PW_NS_PER_MS);
+    assert_int_equal(posted_post(&posted, &rig, 1, LONG_MS), PYWATT_CONNECTION);
+    assert_int_equal(atomic_load(&posted.runs), 0);
+    rig_end(&rig);
+}
+
+/* ---- Watching ---------------------------------------------------------------------------------- */
+
+static void a_watch_keeps_no_caller_from_reading(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    struct pollfd fd;
+    struct caller caller;
+    assert_true(pw_correlator_watch_begin(rig.correlator, &fd));
+    caller_go(&caller, &rig, 1, LONG_MS);
+    peer_answer(&rig.peer, 1);
+    caller_join(&caller);
+    assert_own_reply(&caller);
+    assert_int_equal(poll(&fd, 1, 0), 0);
+    pw_correlator_watch_end(rig.correlator, true, 0);
+    assert_false(pw_correlator_failed(rig.correlator));
+    rig_end(&rig);
+}
+
+static void a_watch_sees_the_peer_go(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    rig_make_pipelined(&rig);
+    struct pollfd fd;
+    assert_true(pw_correlator_watch_begin(rig.correlator, &fd));
+    pw_conn_shutdown(rig.peer.conn);
+    assert_int_equal(poll(&fd, 1, LONG_MS), 1);
+    const unsigned wakes = atomic_load(&rig.wakes);
+    pw_correlator_watch_end(rig.correlator, true, fd.revents);
+    assert_true(pw_correlator_failed(rig.correlator));
+    assert_int_equal(atomic_load(&rig.wakes), wakes + 1);
+    assert_false(pw_correlator_watch_begin(rig.correlator, &fd));
+    rig_end(&rig);
+}
+
 /* ---- Posting from within done --------------------------------------------------------------- */
 
 struct chain {
@@ -191,6 +273,10 @@ int main(void)
         cmocka_unit_test(closing_ends_posts_within_the_call),
         cmocka_unit_test(closing_wakes_a_waiting_pump),
         cmocka_unit_test(an_unreadable_reply_fails_its_own_post_only),
+        cmocka_unit_test(what_has_not_left_may_be_posted_again),
+        cmocka_unit_test(a_post_is_not_lost_with_a_connection_that_died_unused),
+        cmocka_unit_test(a_watch_keeps_no_caller_from_reading),
+        cmocka_unit_test(a_watch_sees_the_peer_go),
         cmocka_unit_test(done_may_post_again),
     };
     return PW_TEST_RUN(cases);
