@@ -47,6 +47,8 @@ struct pw_module {
     uint8_t liveness; /* enum pywatt_liveness */
     uint8_t verdict;  /* enum pywatt_health, or PW_NO_VERDICT */
     bool token_known; /* `token` is filled */
+    bool restored;    /* from the store, and not seen since the start */
+    uint8_t fence;    /* enum pywatt_status: what beats are answered with; usually PYWATT_OK */
     struct pw_token token;
     uint8_t token_hash[PW_TOKEN_HASH_SIZE];
 

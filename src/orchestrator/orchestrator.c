@@ -309,6 +309,7 @@ void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
     }
     pywatt_orchestrator_stop(orchestrator);
     /* Tasks that are in the store end here, while all that they touch still stands. */
+    pw_registrar_close(&orchestrator->registrar);
     pw_store_close(orchestrator->store);
     destroy_parts(orchestrator);
     pw_config_destroy(&orchestrator->config);

@@ -85,6 +85,7 @@ static void came_locked(struct pw_module_table *table, struct pw_module *module,
     bind_locked(table, module, binding);
     if (module->liveness != PYWATT_ALIVE) {
         const bool was_lost = module->liveness == PYWATT_LOST;
+        module->restored = false;
         pw_presence_set_liveness_locked(table, module, PYWATT_ALIVE);
         if (was_lost) {
             /* Its timer waits for the end of the time that lost modules are kept. */
@@ -139,6 +140,9 @@ static enum pywatt_status beat_locked(struct pw_module_table *table, struct pw_m
                                       const struct pw_beat *beat, enum pywatt_health *answer,
                                       uint64_t *generation)
 {
+    if (module->fence != PYWATT_OK) {
+        return (enum pywatt_status)module->fence;
+    }
     enum pywatt_status status = pw_module_check_token(module, beat->token);
     if (status != PYWATT_OK) {
         return status;

@@ -9,6 +9,7 @@
 #include "orchestrator/registrar_private.h"
 
 #include "base/error.h"
+#include "base/tool_hints.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,10 @@ enum pywatt_status pw_registrar_init(struct pw_registrar *registrar, struct pw_m
     pw_map_init(&registrar->claimed_ids);
     pw_map_init(&registrar->claimed_names);
     pw_list_init(&registrar->ready);
+    PW_HINT_ATOMIC(registrar->log_limit);
+    if (pw_cond_init(&registrar->idle) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
     if (pw_map_reserve(&registrar->claimed_ids, 1) != PYWATT_OK ||
         pw_map_reserve(&registrar->claimed_names, 1) != PYWATT_OK) {
         pw_registrar_destroy(registrar);
@@ -32,6 +37,18 @@ void pw_registrar_destroy(struct pw_registrar *registrar)
 {
     pw_map_destroy(&registrar->claimed_ids);
     pw_map_destroy(&registrar->claimed_names);
+    pw_cond_destroy(&registrar->idle);
+}
+
+void pw_registrar_close(struct pw_registrar *registrar)
+{
+    struct pw_mutex *mutex = &registrar->table->names_mutex;
+    pw_mutex_lock(mutex);
+    registrar->closing = true;
+    while (registrar->submitting > 0) {
+        pw_cond_wait(&registrar->idle, mutex);
+    }
+    pw_mutex_unlock(mutex);
 }
 
 void pw_task_clear(struct pw_task *task)
@@ -71,6 +88,7 @@ static bool load_record(void *user, const struct pw_store_record *record)
     module->generation = record->generation;
     module->lease_ms = (uint32_t)pw_config_lease_ms(load->registrar->config, record->lease_ms);
     module->liveness = PYWATT_SUSPECT;
+    module->restored = true;
     module->last_beat_ns = pw_lease_now_ns(table->lease);
     pw_mutex_lock(&table->names_mutex);
     const bool clash = pw_table_find_name_locked(table, pw_module_name(module)) != NULL ||
@@ -161,9 +179,15 @@ static void release_locked(struct pw_task *task)
     release_claim_locked(&registrar->claimed_ids, &task->id_claim);
     release_claim_locked(&registrar->claimed_ids, &task->replaced_claim);
     release_claim_locked(&registrar->claimed_names, &task->name_claim);
+    pw_task_lift_fences_locked(task);
+    pw_task_has_come_locked(task);
+}
+
+void pw_task_has_come_locked(struct pw_task *task)
+{
     if (task->decision.counted) {
         task->decision.counted = false;
-        registrar->coming--;
+        task->registrar->coming--;
     }
 }
 
@@ -231,6 +255,38 @@ static void on_stored(void *user, enum pywatt_status status)
     finish(task);
 }
 
+/* Decides, and claims what it needs; or refuses. */
+static enum pywatt_status begin_locked(struct pw_task *task, const struct pw_task *before)
+{
+    if (task->registrar->closing) {
+        return pw_task_refuse_closing(task);
+    }
+    const enum pywatt_status status =
+        before != NULL ? PYWATT_UNAVAILABLE : pw_task_decide_locked(task);
+    if (status == PYWATT_OK) {
+        claim_locked(task);
+        task->registrar->submitting++;
+    }
+    return status;
+}
+
+/* The task may be gone afterwards. */
+static void submit(struct pw_task *task)
+{
+    struct pw_registrar *registrar = task->registrar;
+    pw_task_prepare(task);
+    if (task->status == PYWATT_OK) {
+        pw_store_submit(registrar->store, &task->change, on_stored, task);
+    } else {
+        finish(task);
+    }
+    pw_mutex_lock(&registrar->table->names_mutex);
+    if (--registrar->submitting == 0 && registrar->closing) {
+        pw_cond_broadcast(&registrar->idle);
+    }
+    pw_mutex_unlock(&registrar->table->names_mutex);
+}
+
 /* Checks and claims under one lock; what takes memory is prepared after it. */
 static void run(struct pw_task *task)
 {
@@ -243,16 +299,10 @@ static void run(struct pw_task *task)
         pw_mutex_unlock(&registrar->table->names_mutex);
         return;
     }
-    task->status = before != NULL ? PYWATT_UNAVAILABLE : pw_task_decide_locked(task);
-    if (task->status == PYWATT_OK) {
-        claim_locked(task);
-    }
+    task->status = begin_locked(task, before);
     pw_mutex_unlock(&registrar->table->names_mutex);
     if (task->status == PYWATT_OK) {
-        pw_task_prepare(task);
-    }
-    if (task->status == PYWATT_OK) {
-        pw_store_submit(registrar->store, &task->change, on_stored, task);
+        submit(task);
     } else {
         finish(task);
     }

@@ -19,7 +19,9 @@
 #define PW_ORCHESTRATOR_REGISTRAR_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "base/map.h"
+#include "base/sync.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/options.h"
 #include "orchestrator/store.h"
@@ -53,6 +55,7 @@ struct pw_decision {
     bool new_token; /* else the one that was shown */
     bool renamed;
     bool counted; /* in the registrar's number of modules to come */
+    bool fenced;  /* beats of `id` or of `replaced_id` are refused until the task ends */
     bool replaces;
     struct pywatt_uuid replaced_id;
     uint64_t replaced_generation;
@@ -97,12 +100,16 @@ struct pw_registrar {
     struct pw_module_table *table;
     struct pw_store *store;
     const struct pw_config *config;
+    struct pw_log_limit log_limit; /* of what the store does not take; any thread */
+    struct pw_cond idle;           /* `submitting` has become 0 */
     /* The table's names_mutex */
     struct pw_map claimed_ids;
     struct pw_map claimed_names;
     uint64_t coming;      /* new modules under way */
     struct pw_list ready; /* tasks whose turn has come */
     bool running_ready;   /* some thread works on them */
+    bool closing;         /* no task begins any more */
+    unsigned submitting;  /* threads between the decision and the store's having the change */
 };
 
 /* All is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
@@ -115,6 +122,12 @@ enum pywatt_status pw_registrar_load(struct pw_registrar *registrar, struct pywa
 
 /* Starts a task; its `done` tells the end. Any thread, no lock held; never waits. */
 void pw_registrar_start(struct pw_registrar *registrar, struct pw_task *task);
+
+/*
+ * From now on tasks are refused with PYWATT_UNAVAILABLE, those that wait included, and nothing is
+ * submitted to the store any more: it may be closed, which ends the tasks that it has.
+ */
+void pw_registrar_close(struct pw_registrar *registrar);
 
 /* Frees what a task holds, and wipes its secrets; the task itself is the caller's. */
 void pw_task_clear(struct pw_task *task);

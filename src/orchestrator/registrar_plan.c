@@ -4,7 +4,10 @@
  * looks afterwards. The rules stand in registrar.h.
  *
  * Between decision and change a task owns the ids and the name that it claimed: info, capabilities,
- * token and generation of those modules do not change meanwhile. What a beat changes may.
+ * token and generation of those modules do not change meanwhile. What a beat changes may, but for
+ * one thing: a module that is about to be forgotten, or to lose its name or its token because it
+ * did not beat, is fenced. Its beats are answered from the decision on as they will be afterwards,
+ * so that nobody is told that all is well, and is gone a moment later.
  */
 #include "orchestrator/registrar_private.h"
 
@@ -16,6 +19,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+enum {
+    STORE_LINES = 5 /* a second, in the log */
+};
 
 static enum pywatt_status refuse(struct pw_task *task, enum pywatt_status status,
                                  const char *format, ...) PYWATT_PRINTF(3, 4);
@@ -48,6 +55,17 @@ static enum pywatt_status refuse_unknown(struct pw_task *task)
     return refuse(task, PYWATT_MODULE_NOT_FOUND, "Module not found: %s", id);
 }
 
+/* A store that is gone fails every change: a few lines a second say so as well as all. */
+static void log_store(struct pw_registrar *registrar, enum pywatt_status status)
+{
+    uint32_t suppressed = 0;
+    if (pw_log_limit_pass(&registrar->log_limit, STORE_LINES,
+                          pw_clock_now_ns(registrar->config->hooks.clock), &suppressed)) {
+        pw_log(PYWATT_LOG_ERROR, "the store did not take a change: %s (%u such lines left out)",
+               pywatt_status_text(status), suppressed);
+    }
+}
+
 void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status)
 {
     if (status == PYWATT_NAME_TAKEN && task->kind == PW_TASK_REGISTER) {
@@ -57,8 +75,13 @@ void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status)
     } else {
         refuse(task, PYWATT_UNAVAILABLE,
                "The store of registrations does not take changes for now, try again later");
-        pw_log(PYWATT_LOG_ERROR, "the store did not take a change: %s", pywatt_status_text(status));
+        log_store(task->registrar, status);
     }
+}
+
+enum pywatt_status pw_task_refuse_closing(struct pw_task *task)
+{
+    return refuse(task, PYWATT_UNAVAILABLE, "The orchestrator is ending");
 }
 
 /* ---- Decisions ---- */
@@ -83,7 +106,6 @@ struct pw_task *pw_task_blocker_locked(const struct pw_task *task)
 
 /* What there is to know of a module that is registered already. */
 struct holder {
-    enum pywatt_liveness liveness;
     enum pywatt_status proof; /* of the token that the task shows */
     uint64_t generation;
 };
@@ -94,7 +116,6 @@ static struct holder look_at(struct pw_task *task, const struct pywatt_uuid *id)
     struct pw_shard *shard;
     struct pw_module *module = pw_table_lock_module(task->registrar->table, id, &shard);
     if (module != NULL) {
-        holder.liveness = (enum pywatt_liveness)module->liveness;
         holder.generation = module->generation;
         if (task->has_token) {
             holder.proof = pw_module_check_token(
@@ -105,17 +126,57 @@ static struct holder look_at(struct pw_task *task, const struct pywatt_uuid *id)
     return holder;
 }
 
-static bool may_take(const struct pw_task *task, const struct holder *holder)
+/* Whether a module may be forgotten, or taken over without its token. */
+static bool is_free(const struct pw_task *task, const struct pw_module *module)
 {
-    if (holder->proof == PYWATT_OK) {
-        return true;
+    if (task->kind == PW_TASK_FORGET) {
+        return module->liveness == PYWATT_LOST;
     }
     switch (task->registrar->config->options.takeover) {
-    case PYWATT_TAKEOVER_SUSPECT: return holder->liveness != PYWATT_ALIVE;
-    case PYWATT_TAKEOVER_LOST: return holder->liveness == PYWATT_LOST;
+    case PYWATT_TAKEOVER_SUSPECT:
+        /* After a start everybody is suspect, and gets one lease to come back. */
+        return module->liveness == PYWATT_LOST ||
+               (module->liveness == PYWATT_SUSPECT && !module->restored);
+    case PYWATT_TAKEOVER_LOST: return module->liveness == PYWATT_LOST;
     case PYWATT_TAKEOVER_TOKEN: break;
     }
     return false;
+}
+
+/* If it may: its beats are answered with `answer` from now on. The task's end takes that back. */
+static bool fence(struct pw_task *task, const struct pywatt_uuid *id, enum pywatt_status answer)
+{
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(task->registrar->table, id, &shard);
+    if (module == NULL) {
+        return false;
+    }
+    const bool may = is_free(task, module);
+    if (may) {
+        module->fence = (uint8_t)answer;
+        task->decision.fenced = true;
+    }
+    pw_mutex_unlock(&shard->mutex);
+    return may;
+}
+
+static void lift_fence(struct pw_module_table *table, const struct pywatt_uuid *id)
+{
+    struct pw_shard *shard;
+    struct pw_module *module = pw_table_lock_module(table, id, &shard);
+    if (module != NULL) {
+        module->fence = PYWATT_OK;
+        pw_mutex_unlock(&shard->mutex);
+    }
+}
+
+void pw_task_lift_fences_locked(struct pw_task *task)
+{
+    if (task->decision.fenced) {
+        lift_fence(task->registrar->table,
+                   task->decision.replaces ? &task->decision.replaced_id : &task->id);
+        task->decision.fenced = false;
+    }
 }
 
 /* An id that nobody has: made here, or brought along. It may take a name over. */
@@ -124,7 +185,10 @@ static enum pywatt_status decide_new_locked(struct pw_task *task, const struct p
     struct pw_registrar *registrar = task->registrar;
     if (by_name != NULL) {
         const struct holder holder = look_at(task, &by_name->id);
-        if (!may_take(task, &holder)) {
+        if (holder.proof == PYWATT_NO_MEMORY) {
+            return refuse_no_memory(task);
+        }
+        if (holder.proof != PYWATT_OK && !fence(task, &by_name->id, PYWATT_MODULE_NOT_FOUND)) {
             return refuse_name(task);
         }
         task->decision.replaces = true;
@@ -165,7 +229,7 @@ static enum pywatt_status decide_known_locked(struct pw_task *task, const struct
         }
         task->decision.renamed = true;
     }
-    if (!may_take(task, &holder)) {
+    if (holder.proof != PYWATT_OK && !fence(task, &module->id, PYWATT_INVALID_TOKEN)) {
         return refuse_name(task);
     }
     task->id = module->id;
@@ -203,9 +267,8 @@ static enum pywatt_status decide_with_token_locked(struct pw_task *task)
 
 static enum pywatt_status decide_forget_locked(struct pw_task *task)
 {
-    const struct pw_module *module = pw_table_find_id_locked(task->registrar->table, &task->id);
     const struct holder holder = look_at(task, &task->id);
-    if (module == NULL || holder.liveness != PYWATT_LOST) {
+    if (!fence(task, &task->id, PYWATT_MODULE_NOT_FOUND)) {
         return PYWATT_CANCELLED;
     }
     task->decision.known = true;
@@ -361,101 +424,4 @@ void pw_task_prepare(struct pw_task *task)
     task->change.replaces = task->decision.replaces;
     task->change.replaced_id = task->decision.replaced_id;
     task->change.replaced_generation = task->decision.replaced_generation;
-}
-
-/* ---- Changing the table ---- */
-
-static void remove_module(struct pw_module_table *table, const struct pywatt_uuid *id,
-                          enum pywatt_event_kind kind)
-{
-    pw_mutex_lock(&table->names_mutex);
-    struct pw_module *module = pw_table_find_id_locked(table, id);
-    if (module != NULL) {
-        pw_table_remove_locked(table, module, kind);
-    }
-    pw_mutex_unlock(&table->names_mutex);
-    pw_module_free(module);
-}
-
-static void apply_new(struct pw_task *task)
-{
-    struct pw_module_table *table = task->registrar->table;
-    if (task->decision.replaces) {
-        remove_module(table, &task->decision.replaced_id, PYWATT_EVENT_UNREGISTERED);
-    }
-    struct pw_module *module = task->module;
-    task->module = NULL;
-    module->last_beat_ns = pw_lease_now_ns(table->lease);
-    pw_mutex_lock(&table->names_mutex);
-    pw_table_insert_locked(table, module);
-    pw_mutex_unlock(&table->names_mutex);
-}
-
-/* Who took the module over has said nothing of its health yet. */
-static void reset_health_locked(struct pw_module *module)
-{
-    module->health = PYWATT_HEALTHY;
-    pywatt_string_map_free(module->details);
-    module->details = NULL;
-}
-
-static void apply_known(struct pw_task *task)
-{
-    struct pw_module_table *table = task->registrar->table;
-    struct pw_shard *shard;
-    pw_mutex_lock(&table->names_mutex);
-    struct pw_module *module = pw_table_lock_module(table, &task->id, &shard);
-    if (module != NULL) {
-        const bool was_alive = module->liveness == PYWATT_ALIVE;
-        pw_table_set_info_locked(table, module, task->info);
-        pw_module_set_token(module, &task->token, task->token_hash);
-        module->generation = task->generation;
-        module->lease_ms = (uint32_t)task->lease_ms;
-        module->last_beat_ns = pw_lease_now_ns(table->lease);
-        module->liveness = PYWATT_ALIVE;
-        if (task->decision.new_token) {
-            reset_health_locked(module);
-        }
-        pw_lease_watch(table->lease, module);
-        pw_table_tell_locked(table, PYWATT_EVENT_REREGISTERED, module);
-        if (!was_alive) {
-            pw_table_tell_locked(table, PYWATT_EVENT_LIVENESS, module);
-        }
-        pw_mutex_unlock(&shard->mutex);
-    }
-    pw_mutex_unlock(&table->names_mutex);
-}
-
-static void apply_capabilities(struct pw_task *task)
-{
-    struct pw_module_table *table = task->registrar->table;
-    struct pw_shared_capabilities *old = NULL;
-    struct pw_shard *shard;
-    pw_mutex_lock(&table->names_mutex);
-    struct pw_module *module = pw_table_lock_module(table, &task->id, &shard);
-    if (module != NULL) {
-        old = module->capabilities;
-        module->capabilities = pw_shared_capabilities_acquire(task->capabilities);
-        pw_table_tell_locked(table, PYWATT_EVENT_ADVERTISED, module);
-        pw_mutex_unlock(&shard->mutex);
-    }
-    pw_mutex_unlock(&table->names_mutex);
-    pw_shared_capabilities_release(old);
-}
-
-void pw_task_apply(struct pw_task *task)
-{
-    struct pw_module_table *table = task->registrar->table;
-    switch (task->kind) {
-    case PW_TASK_REGISTER:
-        if (task->decision.known) {
-            apply_known(task);
-        } else {
-            apply_new(task);
-        }
-        break;
-    case PW_TASK_UNREGISTER: remove_module(table, &task->id, PYWATT_EVENT_UNREGISTERED); break;
-    case PW_TASK_ADVERTISE: apply_capabilities(task); break;
-    case PW_TASK_FORGET: remove_module(table, &task->id, PYWATT_EVENT_FORGOTTEN); break;
-    }
 }

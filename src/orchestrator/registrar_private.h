@@ -36,4 +36,13 @@ void pw_task_apply(struct pw_task *task);
 /* The store does not have it: sets status and text. */
 void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status);
 
+/* No task begins any more: sets status and text. PYWATT_UNAVAILABLE. */
+enum pywatt_status pw_task_refuse_closing(struct pw_task *task);
+
+/* Beats of the modules that the task was about to end count again, if they are still there. */
+void pw_task_lift_fences_locked(struct pw_task *task);
+
+/* The new module of the task is in the table, or never will be: it is not on its way any more. */
+void pw_task_has_come_locked(struct pw_task *task);
+
 #endif

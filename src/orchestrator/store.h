@@ -3,14 +3,16 @@
  * store.h - where registrations are kept: the contract that a store fulfils, and the table of them.
  *
  * To add a store: write one file with a `const struct pw_store_ops`, and add one line to the table
- * in store_table.c. The suite tests/orchestrator/test_store.c runs over every entry.
+ * in store_table.c. The suite tests/orchestrator/store.c runs over every entry.
  *
  * A store keeps one record for each module id, and never sees a beat. It is asynchronous from the
  * start: a change is handed in, and its completion comes back from whatever thread, or at once from
  * inside the call. What a change needs to be true is told by generations, so that several
  * orchestrators can share one store.
  *
- * Threads: all ops but close may be called from any thread, several at once. Close comes last.
+ * Threads: all ops but close may be called from any thread, several at once. Close comes last: when
+ * it is called nobody is inside of another op, and nobody calls one from then on, not even from a
+ * `done` that close itself calls.
  */
 #ifndef PW_ORCHESTRATOR_STORE_H
 #define PW_ORCHESTRATOR_STORE_H

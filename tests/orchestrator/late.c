@@ -134,6 +134,63 @@ static void stopping_waits_for_replies_that_come_in_time(void **state)
     world_stop(&world);
 }
 
+/* The one in the store ends with it; the others, which wait for it, must not begin then. */
+static void what_waits_when_the_store_closes_is_refused(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peers[3];
+    world_prepare(&world);
+    world.store = slow_store_open(true);
+    world.hooks.stop_timeout_ms = 20;
+    world_start(&world);
+    for (int i = 0; i < 3; i++) {
+        world_peer(&world, &peers[i], "json");
+        assert_true(send_register(&peers[i], "a", NULL, NULL));
+    }
+    await_requests(&world, 3);
+    assert_true(slow_store_await(world.store, 1));
+    assert_int_equal(slow_store_submitted(world.store), 1);
+    world_stop(&world);
+    assert_int_equal(slow_store_submitted_too_late(), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(peer_is_closed_by_other(&peers[i]));
+        peer_close(&peers[i]);
+    }
+}
+
+/*
+ * It is registered again over another connection, which has gone when the store answers: then it
+ * hangs on none, and the first one's end means nothing.
+ */
+static void a_module_does_not_stay_with_the_connection_that_it_was_taken_from(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer first;
+    struct peer second;
+    struct identity who;
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    world_start(&world);
+    world_peer(&world, &first, "json");
+    assert_true(peer_open(&second, world.memory_url, "protobuf"));
+    assert_int_equal(peer_register(&first, "a", &who), PYWATT_OK);
+    slow_store_set_slow(world.store, true);
+    assert_true(send_register(&second, "a", &who.id, who.token));
+    assert_true(slow_store_await(world.store, 1));
+    peer_close(&second);
+    world_await_connections(&world, 1);
+    slow_store_end(world.store, 0, PYWATT_OK);
+    const size_t at = world_await(&world, 0, PYWATT_EVENT_REREGISTERED, &who.id);
+    world_await_liveness(&world, at, &who.id, PYWATT_SUSPECT);
+    /* It is there on the first one still, and says so. */
+    assert_int_equal(peer_beat(&first, &who, PYWATT_HEALTHY), PYWATT_OK);
+    world_await_liveness(&world, at, &who.id, PYWATT_ALIVE);
+    peer_close(&first);
+    world_stop(&world);
+}
+
 /* ---- A worker that is held up ---- */
 
 struct elapsed {
@@ -218,6 +275,8 @@ int main(void)
         cmocka_unit_test(stopping_waits_for_replies_that_come_in_time),
         cmocka_unit_test(a_reply_that_its_worker_sees_too_late_is_never_sent),
         cmocka_unit_test(a_peer_that_waits_for_the_store_is_not_silent),
+        cmocka_unit_test(what_waits_when_the_store_closes_is_refused),
+        cmocka_unit_test(a_module_does_not_stay_with_the_connection_that_it_was_taken_from),
     };
     return PW_TEST_RUN(cases);
 }

@@ -217,12 +217,45 @@ static void a_module_may_beat_on_many_connections_at_once(void **state)
     world_stop(&world);
 }
 
+/* Each has one module at a time, and there may be as many as there are threads. */
+static void *come_and_go(void *user)
+{
+    struct racer *racer = user;
+    struct peer peer;
+    char name[16];
+    snprintf(name, sizeof(name), "name %u", racer->index);
+    racer->broken = !peer_open(&peer, racer->world->url, codec_of(racer->index));
+    for (unsigned i = 0; i < racer->rounds * 50 && !racer->broken; i++) {
+        struct identity who;
+        racer->broken = peer_register(&peer, name, &who) != PYWATT_OK ||
+                        peer_unregister(&peer, &who) != PYWATT_OK;
+    }
+    peer_close(&peer);
+    return NULL;
+}
+
+static void the_limit_is_met_exactly_however_many_come_and_go(void **state)
+{
+    (void)state;
+    struct world world;
+    struct racer racers[THREADS];
+    world_prepare(&world);
+    world.options.workers = 4;
+    world.options.max_modules = THREADS;
+    world.options.on_event = NULL;
+    world_start(&world);
+    run_all(&world, racers, come_and_go);
+    assert_int_equal(world_stats(&world).modules, 0);
+    world_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_name_is_given_once_however_many_want_it),
         cmocka_unit_test(lives_of_many_modules_do_not_mix),
         cmocka_unit_test(a_module_may_beat_on_many_connections_at_once),
+        cmocka_unit_test(the_limit_is_met_exactly_however_many_come_and_go),
     };
     return PW_TEST_RUN(cases);
 }

@@ -9,6 +9,7 @@
 #include "pw_test.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ struct slow_store {
 };
 
 static const struct pw_store_ops slow_ops;
+
+static atomic_size_t submitted_too_late;
 
 static struct slow_store *from_base(struct pw_store *store)
 {
@@ -115,6 +118,9 @@ static void slow_submit(struct pw_store *base, const struct pw_store_change *cha
     pthread_mutex_lock(&store->mutex);
     store->submitted++;
     store->inside++;
+    if (store->closing) {
+        atomic_fetch_add(&submitted_too_late, 1);
+    }
     pthread_cond_broadcast(&store->cond);
     while (store->blocked) {
         pthread_cond_wait(&store->cond, &store->mutex);
@@ -191,6 +197,11 @@ void slow_store_end(struct pw_store *base, size_t index, enum pywatt_status stat
         pthread_cond_wait(&store->cond, &store->mutex);
     }
     pthread_mutex_unlock(&store->mutex);
+}
+
+size_t slow_store_submitted_too_late(void)
+{
+    return atomic_load(&submitted_too_late);
 }
 
 size_t slow_store_submitted(struct pw_store *base)

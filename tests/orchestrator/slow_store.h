@@ -35,6 +35,9 @@ void slow_store_end(struct pw_store *store, size_t index, enum pywatt_status sta
 /* How many changes were submitted since it was opened. */
 size_t slow_store_submitted(struct pw_store *store);
 
+/* How many were submitted to any of them while it was being closed, which nobody may do. */
+size_t slow_store_submitted_too_late(void);
+
 /* A record that list will show; before the orchestrator is made. Asserts. */
 void slow_store_add(struct pw_store *store, const struct pywatt_uuid *id, const char *name,
                     const char *token, uint64_t generation, uint64_t lease_ms);

@@ -5,6 +5,9 @@
 #include "pipeline.h"
 #include "slow_store.h"
 
+#include <pywatt/log.h>
+
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -334,6 +337,43 @@ static void a_lost_module_whose_removal_fails_is_forgotten_later(void **state)
     world_stop(&world);
 }
 
+/* ---- The log ---- */
+
+static void count_line(void *user, enum pywatt_log_level level, const char *line)
+{
+    (void)level;
+    if (strstr(line, "the store did not take a change") != NULL) {
+        atomic_fetch_add((atomic_uint *)user, 1);
+    }
+}
+
+static void a_store_that_fails_every_change_is_worth_few_lines(void **state)
+{
+    (void)state;
+    enum {
+        CHANGES = 300
+    };
+    struct world world;
+    struct peer peer;
+    atomic_uint lines = 0;
+    begin(&world, true);
+    world_peer(&world, &peer, "protobuf");
+    pywatt_set_log_sink(count_line, &lines, PYWATT_LOG_DEBUG);
+    const int64_t began_ns = pw_test_now_ns();
+    for (int i = 0; i < CHANGES; i++) {
+        assert_true(send_register(&peer, "a", NULL, NULL));
+        assert_true(slow_store_await(world.store, 1));
+        slow_store_end(world.store, 0, PYWATT_IO);
+        assert_true(peer_receive(&peer));
+        assert_int_equal(peer.response.status, PYWATT_UNAVAILABLE);
+    }
+    const unsigned seconds = (unsigned)((pw_test_now_ns() - began_ns) / 1000000000) + 2;
+    peer_close(&peer);
+    world_stop(&world);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
+    assert_in_range(atomic_load(&lines), 1, seconds * 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -346,6 +386,7 @@ int main(void)
         cmocka_unit_test(of_two_that_take_a_suspect_name_over_one_gets_it),
         cmocka_unit_test(the_limit_counts_modules_that_are_under_way),
         cmocka_unit_test(a_lost_module_whose_removal_fails_is_forgotten_later),
+        cmocka_unit_test(a_store_that_fails_every_change_is_worth_few_lines),
     };
     return PW_TEST_RUN(cases);
 }

@@ -260,6 +260,7 @@ static void a_takeover_starts_with_a_clean_state_of_health(void **state)
     struct pywatt_module_view *view = world_view(&world, &second.id);
     assert_int_equal(pywatt_module_view_health(view), PYWATT_HEALTHY);
     assert_null(pywatt_module_view_details(view));
+    assert_int_equal(pywatt_module_view_beats(view), 0);
     pywatt_module_view_free(view);
     peer_close(&peer);
     world_stop(&world);
@@ -298,6 +299,44 @@ static void modules_of_the_store_come_back_suspect_with_their_tokens(void **stat
     world_stop(&world);
 }
 
+/* All are suspect after a start, through no fault of theirs: each has a lease to come back. */
+static void modules_of_the_store_keep_their_names_for_one_lease(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who = {.id = other_id};
+    struct identity again;
+    snprintf(who.token, sizeof(who.token), "%s", wrong_token);
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    slow_store_add(world.store, &other_id, "stored", wrong_token, 7, 30000);
+    world_start(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(world_liveness(&world, &other_id), PYWATT_SUSPECT);
+    assert_int_equal(peer_register(&peer, "stored", NULL), PYWATT_NAME_TAKEN);
+    assert_int_equal(peer_register_with(&peer, "stored", &other_id, NULL, NULL, NULL),
+                     PYWATT_NAME_TAKEN);
+    /* Once it has come back its connection counts as everybody's does. */
+    assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
+    peer_close(&peer);
+    world_await_liveness(&world, 0, &other_id, PYWATT_SUSPECT);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "stored", &again), PYWATT_OK);
+    peer_close(&peer);
+    world_stop(&world);
+    /* Who does not come back is lost, and so is its name. */
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    slow_store_add(world.store, &other_id, "stored", wrong_token, 7, 50);
+    world_start(&world);
+    world_await_liveness(&world, 0, &other_id, PYWATT_LOST);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "stored", &again), PYWATT_OK);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -307,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_known_id_changes_its_name_with_its_token_only),
         cmocka_unit_test(a_takeover_starts_with_a_clean_state_of_health),
         cmocka_unit_test(modules_of_the_store_come_back_suspect_with_their_tokens),
+        cmocka_unit_test(modules_of_the_store_keep_their_names_for_one_lease),
     };
     return PW_TEST_RUN(cases);
 }
