@@ -37,6 +37,7 @@ PYWATT_BEGIN_DECLS
 #define PYWATT_ENDPOINTS_MAX 256
 #define PYWATT_MESSAGE_TYPES_MAX 256
 #define PYWATT_CAPABILITIES_MAX 128
+#define PYWATT_ELEMENTS_MAX 16000
 #define PYWATT_JSON_VALUE_MAX 16384
 #define PYWATT_JSON_DEPTH_MAX 32
 #define PYWATT_TOKEN_MAX 512
@@ -168,6 +169,12 @@ pywatt_endpoint_metadata(const struct pywatt_endpoint *endpoint);
 
 /* ---- Capabilities ------------------------------------------------------------------------- */
 
+/*
+ * Besides the bounds of its parts, a set of capabilities has at most PYWATT_ELEMENTS_MAX elements, so
+ * that it fits into a message: 9 for an endpoint, 1 for each of its methods, 3 for each pair of its
+ * metadata, 1 for a message type, and 2 for an additional capability, with 1 for each value and key in
+ * it. Its bytes are bounded when it is sent, by the option max_frame_bytes.
+ */
 struct pywatt_capabilities;
 
 /* An empty set that the caller owns, or NULL when memory is out. */

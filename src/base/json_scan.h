@@ -79,6 +79,12 @@ bool pw_json_string(struct pw_span text, const struct pw_json_token *token, stru
 int pw_json_plain_char(const uint8_t **at, const uint8_t *end);
 
 /*
+ * How many tokens a text has that was scanned before, for one whose tape is gone. Any other text gets
+ * some number.
+ */
+size_t pw_json_count(struct pw_str text);
+
+/*
  * Writes the value at tokens[index] without white space to `out`, which has room for the token's
  * `len` bytes; returns the length.
  */

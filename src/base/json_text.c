@@ -146,3 +146,41 @@ size_t pw_json_compact(struct pw_span text, const struct pw_json_token *tokens, 
     }
     return len;
 }
+
+/* One past the closing quote of a string whose opening one is at `at`. */
+static const char *skip_string(const char *at, const char *end)
+{
+    for (at++; at < end && *at != '"'; at++) {
+        at += *at == '\\' ? 1 : 0;
+    }
+    return at < end ? at + 1 : end;
+}
+
+static bool ends_scalar(char c)
+{
+    return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+size_t pw_json_count(struct pw_str text)
+{
+    const char *at = text.data;
+    const char *const end = at + text.len;
+    size_t count = 0;
+    while (at < end) {
+        if (*at == '"') {
+            at = skip_string(at, end);
+            count++;
+        } else if (*at == '{' || *at == '[') {
+            at++;
+            count++;
+        } else if (ends_scalar(*at) || *at == ':') {
+            at++;
+        } else {
+            while (at < end && !ends_scalar(*at)) {
+                at++;
+            }
+            count++;
+        }
+    }
+    return count;
+}

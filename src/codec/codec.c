@@ -13,10 +13,13 @@
 /* Deep enough for a value of PYWATT_JSON_DEPTH_MAX in the capabilities of an enveloped request. */
 #define DEFAULT_DEPTH (PYWATT_JSON_DEPTH_MAX + 8)
 
+/* The fullest capabilities that the model allows, and what stands around them. */
+#define DEFAULT_ELEMENTS (PYWATT_ELEMENTS_MAX + 384)
+
 const struct pw_codec_limits pw_codec_default_limits = {
     .max_bytes = (size_t)1 << 20,
     .max_depth = DEFAULT_DEPTH,
-    .max_elements = 8192,
+    .max_elements = DEFAULT_ELEMENTS,
     .max_string = 65536,
 };
 

@@ -29,7 +29,7 @@ struct pw_codec_limits {
 };
 
 /*
- * 1 MiB, depth 40 (a value as deep as the model allows, in the envelope), 8192 elements, 64 KiB.
+ * 1 MiB, depth 40 and 16384 elements (as deep and as many as the model allows, in the envelope), 64 KiB.
  */
 extern const struct pw_codec_limits pw_codec_default_limits;
 

@@ -63,7 +63,7 @@ enum pywatt_status pw_json_no_room(const struct pw_json_doc *doc)
 {
     if (doc->arena->exhausted) {
         return pw_error_set(doc->error, PYWATT_LIMIT,
-                            "the message needs more memory than its budget of %zu bytes",
+                            "reading the message takes more than %zu bytes of memory, the limit",
                             doc->arena->budget);
     }
     return pw_error_no_memory(doc->error);

@@ -38,7 +38,7 @@ enum pywatt_status pw_protobuf_arena_error(const struct pw_arena *arena, struct 
 {
     if (arena->exhausted) {
         return pw_error_set(error, PYWATT_LIMIT,
-                            "the message needs more memory than its budget of %zu bytes",
+                            "reading the message takes more than %zu bytes of memory, the limit",
                             arena->budget);
     }
     return pw_error_no_memory(error);

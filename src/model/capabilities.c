@@ -4,6 +4,7 @@
  */
 #include "model/capabilities.h"
 
+#include "base/json_scan.h"
 #include "model/string_map.h"
 #include "model/text.h"
 #include "model/text_list.h"
@@ -11,7 +12,12 @@
 #include <stdlib.h>
 
 enum {
-    FIRST_ENDPOINTS = 4
+    FIRST_ENDPOINTS = 4,
+
+    /* What the parts count for, in the codec in which they have most elements. */
+    ENDPOINT_ELEMENTS = 9, /* but for methods and metadata */
+    PAIR_ELEMENTS = 3,
+    ADDITIONAL_ELEMENTS = 2 /* but for the value's own */
 };
 
 struct pywatt_capabilities {
@@ -20,6 +26,7 @@ struct pywatt_capabilities {
     size_t endpoint_capacity;
     struct pw_text_list message_types;
     struct pywatt_string_map *additional; /* key to JSON text; NULL if there never was any */
+    size_t elements;
 };
 
 _Static_assert(PYWATT_CAPABILITIES_MAX == PYWATT_MAP_ITEMS_MAX, "the map's bound is this one's");
@@ -43,6 +50,26 @@ void pywatt_capabilities_free(struct pywatt_capabilities *capabilities)
     free(capabilities);
 }
 
+/* ---- What they count for ------------------------------------------------------------------ */
+
+static bool has_room(const struct pywatt_capabilities *capabilities, size_t elements)
+{
+    return elements <= PYWATT_ELEMENTS_MAX - capabilities->elements;
+}
+
+static size_t endpoint_elements(const struct pywatt_endpoint *endpoint)
+{
+    return ENDPOINT_ELEMENTS + pywatt_endpoint_method_count(endpoint) +
+           PAIR_ELEMENTS * pywatt_string_map_count(pywatt_endpoint_metadata(endpoint));
+}
+
+static size_t additional_elements(struct pw_str json_text)
+{
+    return ADDITIONAL_ELEMENTS + pw_json_count(json_text);
+}
+
+/* ---- Setting ------------------------------------------------------------------------------ */
+
 static enum pywatt_status set_endpoint_capacity(struct pywatt_capabilities *capabilities,
                                                 size_t capacity)
 {
@@ -60,7 +87,8 @@ enum pywatt_status pw_capabilities_take_endpoint(struct pywatt_capabilities *cap
                                                  struct pywatt_endpoint *endpoint)
 {
     const size_t count = capabilities->endpoint_count;
-    if (count == PYWATT_ENDPOINTS_MAX) {
+    const size_t elements = endpoint_elements(endpoint);
+    if (count == PYWATT_ENDPOINTS_MAX || !has_room(capabilities, elements)) {
         return PYWATT_LIMIT;
     }
     if (count == capabilities->endpoint_capacity) {
@@ -72,6 +100,7 @@ enum pywatt_status pw_capabilities_take_endpoint(struct pywatt_capabilities *cap
     }
     capabilities->endpoints[count] = endpoint;
     capabilities->endpoint_count++;
+    capabilities->elements += elements;
     return PYWATT_OK;
 }
 
@@ -114,10 +143,16 @@ enum pywatt_status pywatt_capabilities_add_http_endpoint(struct pywatt_capabilit
 enum pywatt_status pw_capabilities_add_message_type(struct pywatt_capabilities *capabilities,
                                                     struct pw_str message_type)
 {
-    const enum pywatt_status status = pw_text_check(message_type, PYWATT_NAME_MAX, true);
-    return status == PYWATT_OK ? pw_text_list_add(&capabilities->message_types, message_type,
-                                                  PYWATT_MESSAGE_TYPES_MAX)
-                               : status;
+    enum pywatt_status status = pw_text_check(message_type, PYWATT_NAME_MAX, true);
+    if (status == PYWATT_OK && !has_room(capabilities, 1)) {
+        status = PYWATT_LIMIT;
+    }
+    if (status == PYWATT_OK) {
+        status =
+            pw_text_list_add(&capabilities->message_types, message_type, PYWATT_MESSAGE_TYPES_MAX);
+    }
+    capabilities->elements += status == PYWATT_OK ? 1 : 0;
+    return status;
 }
 
 enum pywatt_status pywatt_capabilities_add_message_type(struct pywatt_capabilities *capabilities,
@@ -132,7 +167,20 @@ enum pywatt_status pywatt_capabilities_add_message_type(struct pywatt_capabiliti
 enum pywatt_status pw_capabilities_set_json(struct pywatt_capabilities *capabilities,
                                             struct pw_str key, struct pw_str json_text)
 {
-    return pw_string_map_put_json(&capabilities->additional, key, json_text);
+    struct pw_str old;
+    const bool is_there = pw_string_map_find(capabilities->additional, key, &old);
+    const size_t gone = is_there ? additional_elements(old) : 0;
+    const size_t come = additional_elements(json_text);
+    if (come > gone && !has_room(capabilities, come - gone)) {
+        return PYWATT_LIMIT;
+    }
+    const enum pywatt_status status =
+        pw_string_map_put_json(&capabilities->additional, key, json_text);
+    if (status == PYWATT_OK) {
+        capabilities->elements += come;
+        capabilities->elements -= gone;
+    }
+    return status;
 }
 
 enum pywatt_status pywatt_capabilities_set_capability(struct pywatt_capabilities *capabilities,
@@ -171,6 +219,7 @@ enum pywatt_status pywatt_capabilities_copy(const struct pywatt_capabilities *fr
     }
     if (status == PYWATT_OK) {
         status = pw_string_map_copy(from->additional, &copy->additional);
+        copy->elements = from->elements;
     }
     if (status != PYWATT_OK) {
         pywatt_capabilities_free(copy);

@@ -421,6 +421,16 @@ size_t pw_string_map_footprint(const struct pywatt_string_map *map)
 
 /* ---- Reading ---- */
 
+bool pw_string_map_find(const struct pywatt_string_map *map, struct pw_str key,
+                        struct pw_str *value)
+{
+    const struct entry *entry = map == NULL ? NULL : find(map, key);
+    if (entry != NULL) {
+        *value = value_of(map, entry);
+    }
+    return entry != NULL;
+}
+
 const char *pywatt_string_map_get(const struct pywatt_string_map *map, const char *key)
 {
     if (map == NULL || key == NULL) {

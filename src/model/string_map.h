@@ -30,6 +30,10 @@ enum pywatt_status pw_string_map_set_json(struct pywatt_string_map *map, struct 
 enum pywatt_status pw_string_map_put_json(struct pywatt_string_map **map, struct pw_str key,
                                           struct pw_str json_text);
 
+/* Whether there is such a key; then *value is what it has, borrowed. `map` may be NULL. */
+bool pw_string_map_find(const struct pywatt_string_map *map, struct pw_str key,
+                        struct pw_str *value);
+
 /* `map`, or NULL if it is empty: getters say so that there is none. */
 static inline const struct pywatt_string_map *
 pw_string_map_or_null(const struct pywatt_string_map *map)

@@ -203,6 +203,54 @@ static void capabilities_accept_their_bounds_and_nothing_over_them(void **state)
     pywatt_capabilities_free(capabilities);
 }
 
+/* 9 for an endpoint, 1 for a method, 3 for a pair, 1 for a type, 2 and its own for a value. */
+static void capabilities_have_so_many_elements_and_none_over_them(void **state)
+{
+    (void)state;
+    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+    struct pywatt_endpoint *endpoint = NULL;
+    assert_int_equal(pywatt_endpoint_new("/", NULL, 0, &endpoint), PYWATT_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(pywatt_endpoint_set_metadata(endpoint, numbered("k", i), "v"), PYWATT_OK);
+    }
+    for (unsigned i = 0; i < 51; i++) { /* 309 each: 15759 */
+        assert_int_equal(pywatt_capabilities_add_endpoint(capabilities, endpoint), PYWATT_OK);
+    }
+    assert_int_equal(pywatt_capabilities_add_endpoint(capabilities, endpoint), PYWATT_LIMIT);
+    static char list[500] = "[0";
+    for (unsigned i = 0; i < 199; i++) {
+        strcat(list, ",0");
+    }
+    strcat(list, "]");
+    /* 203: 15962; the same again in its place takes no more. */
+    assert_int_equal(pywatt_capabilities_set_capability(capabilities, "k", list), PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_set_capability(capabilities, "k", list), PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_set_capability(capabilities, "l", list), PYWATT_LIMIT);
+    assert_null(pywatt_capabilities_capability(capabilities, "l"));
+    /* 17 + 11 + 10: 16000 */
+    static const char *const methods[] = {"A", "B", "C", "D", "E", "F", "G", "H"};
+    assert_int_equal(pywatt_capabilities_add_http_endpoint(capabilities, "/", methods, 8),
+                     PYWATT_OK);
+    assert_int_equal(
+        pywatt_capabilities_set_capability(
+            capabilities, "m", " { \"a\" : [ 1 , \"\\\"{\" ] , \"b\" : {} , \"c\" : -1e5 } "),
+        PYWATT_OK);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(pywatt_capabilities_add_message_type(capabilities, "t"), PYWATT_OK);
+    }
+    struct pywatt_capabilities *copy = NULL;
+    assert_int_equal(pywatt_capabilities_copy(capabilities, &copy), PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_add_message_type(capabilities, "t"), PYWATT_LIMIT);
+    assert_int_equal(pywatt_capabilities_add_message_type(copy, "t"), PYWATT_LIMIT);
+    assert_true(pywatt_capabilities_equal(copy, capabilities));
+    /* A smaller value makes room: 4 of 203. */
+    assert_int_equal(pywatt_capabilities_set_capability(copy, "k", "[]"), PYWATT_OK);
+    assert_int_equal(pywatt_capabilities_add_message_type(copy, "t"), PYWATT_OK);
+    pywatt_endpoint_free(endpoint);
+    pywatt_capabilities_free(copy);
+    pywatt_capabilities_free(capabilities);
+}
+
 static void capabilities_refuse_what_is_no_text(void **state)
 {
     (void)state;
@@ -369,6 +417,7 @@ int main(void)
         cmocka_unit_test(message_types_may_be_given_from_the_list_itself),
         cmocka_unit_test(message_types_may_be_long_after_short_ones),
         cmocka_unit_test(copies_are_equal_until_a_part_differs),
+        cmocka_unit_test(capabilities_have_so_many_elements_and_none_over_them),
         cmocka_unit_test(equality_of_capabilities_knows_order_and_null),
         cmocka_unit_test(copying_nothing_is_refused_and_empty_is_copied),
         cmocka_unit_test(getters_take_null),
