@@ -74,8 +74,8 @@ void pw_watch_note(struct pywatt_module *module, enum pywatt_status status,
         return;
     }
     pw_mutex_lock(&module->lock);
-    /* That beats succeed again after a recovery is for pw_watch_reregistered to tell. */
-    const bool told_soon = status == PYWATT_OK && module->came_back;
+    /* That beats succeed again in a recovery is for pw_watch_reregistered to tell, when it ends. */
+    const bool told_soon = status == PYWATT_OK && module->came_back && module->recovering;
     if (module->loop == NULL || told_soon || atomic_load(&watch->state) == state) {
         pw_mutex_unlock(&module->lock);
         return;

@@ -493,6 +493,31 @@ static void a_loop_whose_name_was_taken_tries_again_but_not_at_every_beat(void *
     box_destroy(&place.box);
 }
 
+static void beats_that_succeed_are_told_while_capabilities_get_no_answer(void **state)
+{
+    (void)state;
+    struct place place = open_place_that_told("json", short_timeout);
+    box_init(&place.box);
+    pywatt_module_set_watcher(place.module, on_event, &place.box);
+    start_loop(place.module, 1);
+    assert_true(box_wait(&place.box, 1));
+    pw_fake_drop(place.fake, PW_OP_CAPABILITIES, true);
+    pw_fake_forget(place.fake);
+    /* The failure is told in between, unless the watcher is slow, and then hears of the newest. */
+    uint64_t at = 1;
+    do {
+        assert_true(box_wait(&place.box, ++at));
+    } while (place.box.told[at - 1].status != PYWATT_OK && at < BOX_EVENTS_MAX);
+    assert_false(place.box.told[at - 1].reregistered);
+    pw_fake_drop(place.fake, PW_OP_CAPABILITIES, false);
+    do {
+        assert_true(box_wait(&place.box, ++at));
+    } while (!place.box.told[at - 1].reregistered && at < BOX_EVENTS_MAX);
+    assert_int_equal(place.box.told[at - 1].status, PYWATT_OK);
+    close_place(&place);
+    box_destroy(&place.box);
+}
+
 static void a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once(void **state)
 {
     (void)state;
@@ -576,6 +601,7 @@ int main(void)
         cmocka_unit_test(capabilities_that_are_refused_the_second_time_stop_nothing),
         cmocka_unit_test(a_loop_comes_back_by_itself_and_its_watcher_hears_of_it),
         cmocka_unit_test(a_loop_whose_name_was_taken_tries_again_but_not_at_every_beat),
+        cmocka_unit_test(beats_that_succeed_are_told_while_capabilities_get_no_answer),
         cmocka_unit_test(a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once),
         cmocka_unit_test(an_orchestrator_that_registers_and_forgets_is_not_stormed),
         cmocka_unit_test(many_forgotten_modules_all_come_back),
