@@ -53,6 +53,7 @@ static void park(struct pywatt_client *client, struct pw_async *operation)
     pw_list_remove(&operation->link);
     pw_list_append(&module->parked, &operation->link);
     operation->parked = true;
+    operation->round = pw_handle_recovery_round(module);
     if (operation->errand.operation != PW_OP_UNREGISTER) {
         operation->recovered = true;
         pw_recovery_request(client, module, true);
