@@ -99,6 +99,9 @@ void pw_buffer_commit(struct pw_buffer *buffer, size_t len)
 {
     assert(len <= buffer->capacity - buffer->end);
     buffer->end += len;
+    if (buffer->touched < buffer->end) {
+        buffer->touched = buffer->end;
+    }
 }
 
 enum pywatt_status pw_buffer_append(struct pw_buffer *buffer, const void *data, size_t len)
@@ -107,7 +110,7 @@ enum pywatt_status pw_buffer_append(struct pw_buffer *buffer, const void *data, 
     const enum pywatt_status status = pw_buffer_reserve(buffer, len, &room);
     if (status == PYWATT_OK && len > 0) {
         memcpy(room, data, len);
-        buffer->end += len;
+        pw_buffer_commit(buffer, len);
     }
     return status;
 }

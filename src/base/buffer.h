@@ -19,7 +19,8 @@ struct pw_buffer {
     size_t start; /* first byte not consumed */
     size_t end;   /* one past the last byte */
     size_t capacity;
-    size_t limit; /* bytes held at once, at most; the block may be a quarter larger */
+    size_t touched; /* first byte of the block that was never written */
+    size_t limit;   /* bytes held at once, at most; the block may be a quarter larger */
 };
 
 void pw_buffer_init(struct pw_buffer *buffer, size_t limit);

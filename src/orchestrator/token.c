@@ -88,7 +88,8 @@ void pw_token_wipe(void *secret, size_t len)
 void pw_token_wipe_buffer(struct pw_buffer *buffer)
 {
     if (buffer->data != NULL) {
-        pw_token_wipe(buffer->data, buffer->capacity);
+        /* Not what was never written: that may be pages which the system has not given yet. */
+        pw_token_wipe(buffer->data, buffer->touched);
     }
     pw_buffer_destroy(buffer);
 }

@@ -213,6 +213,28 @@ static void moves_each_byte_a_few_times_at_most(void **state)
     }
 }
 
+static void knows_how_far_it_was_written(void **state)
+{
+    (void)state;
+    struct pw_buffer buffer;
+    uint8_t *room = NULL;
+    pw_buffer_init(&buffer, 1 << 20);
+    assert_int_equal(buffer.touched, 0);
+    assert_int_equal(pw_buffer_append(&buffer, "abcdef", 6), PYWATT_OK);
+    assert_int_equal(pw_buffer_reserve(&buffer, 100000, &room), PYWATT_OK);
+    assert_int_equal(buffer.touched, 6);
+    pw_buffer_consume(&buffer, 4);
+    pw_buffer_truncate(&buffer, 1);
+    assert_int_equal(pw_buffer_append(&buffer, "g", 1), PYWATT_OK);
+    assert_int_equal(buffer.touched, 6);
+    pw_buffer_commit(&buffer, 10);
+    assert_int_equal(buffer.touched, 16);
+    pw_buffer_clear(&buffer);
+    assert_int_equal(buffer.touched, 16);
+    pw_buffer_destroy(&buffer);
+    assert_int_equal(buffer.touched, 0);
+}
+
 static void trim_gives_memory_back_only_when_empty_and_large(void **state)
 {
     (void)state;
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(steady_flow_allocates_nothing),
         cmocka_unit_test(is_empty_before_it_has_memory),
         cmocka_unit_test(moves_each_byte_a_few_times_at_most),
+        cmocka_unit_test(knows_how_far_it_was_written),
         cmocka_unit_test(trim_gives_memory_back_only_when_empty_and_large),
         cmocka_unit_test(keeps_what_it_has_when_memory_is_out),
         cmocka_unit_test(makes_do_with_its_gap_when_memory_is_out),
