@@ -21,7 +21,6 @@ struct pw_async {
     struct pw_told *told;              /* a reference, or NULL */
     bool parked;    /* it waits for its module to be registered again, or to be left alone */
     bool recovered; /* it has been through a recovery once */
-    bool measured;  /* its request is known to fit into a frame */
     uint64_t round; /* of the module's recovery, when it was parked */
 
     struct pw_list link; /* the heartbeat thread's mail, ready or parked */

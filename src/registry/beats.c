@@ -134,17 +134,11 @@ static bool send_beat(struct pywatt_client *client, struct pywatt_heartbeat_loop
             return true;
         }
     }
-    enum pywatt_status status = post(client, loop, deadline_ns, &error);
-    if (status == PYWATT_LIMIT) {
-        status = pw_heartbeat_measure(client, &loop->request, &error);
-        if (status == PYWATT_OK) {
-            return false;
-        }
-    }
+    const enum pywatt_status status = post(client, loop, deadline_ns, &error);
     switch (status) {
     case PYWATT_OK: *posted = true; break;
+    case PYWATT_UNAVAILABLE: return false;
     case PYWATT_CONNECTION:
-    case PYWATT_CHANNEL:
         client->heartbeat.disconnected = true;
         no_connection(client, loop);
         break;

@@ -237,20 +237,6 @@ static void take_mail(struct pywatt_client *client)
 
 /* ---- The round ------------------------------------------------------------------------------ */
 
-enum pywatt_status pw_heartbeat_measure(struct pywatt_client *client,
-                                        const struct pw_request *request,
-                                        struct pywatt_error *error)
-{
-    struct pw_request measured = *request;
-    struct pw_buffer buffer;
-    measured.has_request_id = true;
-    pw_buffer_init(&buffer, client->settings.max_frame_bytes);
-    const enum pywatt_status status =
-        pw_codec_encode_request(client->settings.codec, &measured, &buffer, error);
-    pw_buffer_destroy(&buffer);
-    return status;
-}
-
 static void send_round(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;

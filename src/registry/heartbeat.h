@@ -107,11 +107,4 @@ void pw_beats_end(struct pywatt_client *client);
 void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns);
 void pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns, uint64_t *due_ns);
 
-/*
- * A request found no room: PYWATT_OK if it will have some later, or why it never will.
- */
-enum pywatt_status pw_heartbeat_measure(struct pywatt_client *client,
-                                        const struct pw_request *request,
-                                        struct pywatt_error *error);
-
 #endif

@@ -163,21 +163,6 @@ void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *mod
 
 /* ---- What is sent --------------------------------------------------------------------------- */
 
-/* The channel did not take it: true if it is to be tried again later. */
-static bool worth_waiting(struct pywatt_client *client, struct pw_async *operation,
-                          const struct pw_request *request, enum pywatt_status *status)
-{
-    if (*status == PYWATT_CONNECTION || *status == PYWATT_CHANNEL) {
-        client->heartbeat.disconnected = true;
-        return true;
-    }
-    if (*status == PYWATT_LIMIT && !operation->measured) {
-        *status = pw_heartbeat_measure(client, request, &operation->error);
-        operation->measured = *status == PYWATT_OK;
-    }
-    return operation->measured && (*status == PYWATT_LIMIT || *status == PYWATT_OK);
-}
-
 static void put_back(struct pw_heartbeat *heartbeat, struct pw_async *operation)
 {
     pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
@@ -203,7 +188,8 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
         *posted = true;
         return true;
     }
-    if (worth_waiting(client, operation, &request, &status)) {
+    if (status == PYWATT_CONNECTION || status == PYWATT_UNAVAILABLE) {
+        heartbeat->disconnected |= status == PYWATT_CONNECTION;
         put_back(heartbeat, operation);
         return false;
     }

@@ -19,7 +19,7 @@
  * endpoint is tried first.
  *
  * Peers that echo no request id are served one request at a time, see rpc/correlator.h: what goes
- * beyond that waits (calls) or is refused with PYWATT_LIMIT (posts). So is, on every connection,
+ * beyond that waits (calls) or is refused with PYWATT_UNAVAILABLE (posts). So is, on every connection,
  * the first request until it is answered, as only the answer tells which kind of peer it is.
  *
  * Any thread may call anything, except the pump functions: one thread.
@@ -54,7 +54,7 @@ struct pw_channel_options {
     uint32_t max_in_flight;
     /*
      * Called when the pump should look again: posted requests need a reader, an earlier deadline
-     * came, there is room again after PYWATT_LIMIT, or the connection failed. Any thread, no lock
+     * came, there is room again after PYWATT_UNAVAILABLE, or the connection failed. Any thread, no lock
      * held; it must only wake. May be NULL if nothing is ever posted.
      */
     void (*wake_pump)(void *user);
@@ -150,10 +150,12 @@ struct pw_post {
 /*
  * Encodes `request` and puts it behind what is waiting to be sent; pw_channel_flush sends. After
  * PYWATT_OK `post` belongs to the channel until `done` has been called; else `done` never runs.
- * PYWATT_LIMIT: no room now (wake_pump tells when to try again: room is then kept for a post until
- * the next pump_begin, so that calls cannot starve posts), or the request is longer than
- * max_frame_bytes; PYWATT_CONNECTION: there is no connection; PYWATT_CLOSED; PYWATT_NO_MEMORY; what
- * the encoder says. Never blocks; no malloc once the buffers have their size.
+ * PYWATT_UNAVAILABLE: no room now (wake_pump tells when to try again: room is then kept for a post
+ * until the next pump_begin, or the next call of the same thread, so that calls cannot starve posts);
+ * PYWATT_LIMIT: the request is longer than max_frame_bytes, and always will be; PYWATT_CONNECTION:
+ * there is no connection; PYWATT_CLOSED; PYWATT_NO_MEMORY; what the encoder says. Never blocks; no
+ * malloc once the buffers have their size, for a request of up to 2 KiB; on a connection that was
+ * crowded once, or answers one request at a time, a request is encoded only when there is room.
  */
 enum pywatt_status pw_channel_post(struct pw_channel *channel, struct pw_request *request,
                                    uint64_t deadline_ns, struct pw_post *post,

@@ -39,10 +39,12 @@ static void set_empty(struct pw_correlator *c)
 {
     PW_HINT_ATOMIC(c->references);
     PW_HINT_ATOMIC(c->last_number);
+    PW_HINT_ATOMIC(c->crowded);
     PW_HINT_ATOMIC(c->failed);
     PW_HINT_ATOMIC(c->receiving);
     PW_HINT_ATOMIC(c->receiving_max);
     atomic_init(&c->references, 1);
+    atomic_init(&c->crowded, true);
     struct pywatt_uuid nonce;
     pywatt_uuid_generate(&nonce); /* its first half has the version's bits, too */
     memcpy(c->nonce, nonce.bytes, sizeof(c->nonce));

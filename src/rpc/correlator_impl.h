@@ -70,6 +70,7 @@ struct pw_correlator {
     /* Atomic. */
     atomic_uint references;
     atomic_uint_fast64_t last_number; /* of requests */
+    atomic_bool crowded;              /* a post may find no room: look before it is encoded */
     atomic_bool failed;               /* set last: `status` and `error` do not change any more */
     atomic_uint receiving;            /* threads that receive; to see that it is one */
     atomic_uint receiving_max;

@@ -24,24 +24,25 @@ static void enlist_locked(struct pw_correlator *c, struct pw_post *post)
     }
 }
 
-/* Whether there is room, and it is the posts' turn to take it. */
-static bool may_post_locked(struct pw_correlator *c, size_t len)
+/* The next room is the posts', behind the calls that wait already. */
+static enum pywatt_status refuse_locked(struct pw_correlator *c, size_t len,
+                                        struct pywatt_error *error)
 {
-    const bool turn = c->post_reserved || pw_list_empty(&c->waiting);
-    c->post_reserved = false;
-    if (turn && pw_correlator_has_room_locked(c, len)) {
-        return true;
+    const bool waits = pw_list_linked(&c->posts_turn);
+    if (!waits || len > c->refused_len) {
+        c->refused_len = len;
     }
-    c->refused_len = len;
     c->refused_by = pthread_self();
-    if (c->wake_pump != NULL && !pw_list_linked(&c->posts_turn)) {
+    if (!waits && c->wake_pump != NULL) {
         pw_list_append(&c->waiting, &c->posts_turn);
     }
-    return false;
+    atomic_store_explicit(&c->crowded, true, memory_order_relaxed);
+    return pw_error_set(error, PYWATT_UNAVAILABLE, "%s: too many requests are under way", c->url);
 }
 
-static enum pywatt_status post_locked(struct pw_correlator *c, struct pw_post *post,
-                                      struct pw_span frame, struct pywatt_error *error)
+/* A connection that was left alone for a while may be dead. */
+static enum pywatt_status check_connection_locked(struct pw_correlator *c,
+                                                  struct pywatt_error *error)
 {
     if (c->pending.count == 0) {
         pw_correlator_look_locked(c, pw_clock_now_ns(c->clock));
@@ -52,8 +53,33 @@ static enum pywatt_status post_locked(struct pw_correlator *c, struct pw_post *p
     if (c->status != PYWATT_OK) {
         return pw_error_set(error, PYWATT_CONNECTION, "there is no connection: %s", c->error.text);
     }
-    if (!may_post_locked(c, frame.len)) {
-        return pw_error_set(error, PYWATT_LIMIT, "%s: too many requests are under way", c->url);
+    return PYWATT_OK;
+}
+
+/* Before a post is encoded, which is in vain if there is no room for any. */
+static enum pywatt_status look_for_room(struct pw_correlator *c, struct pywatt_error *error)
+{
+    pw_mutex_lock(&c->lock);
+    enum pywatt_status status = check_connection_locked(c, error);
+    if (status == PYWATT_OK && !c->post_reserved &&
+        (!pw_list_empty(&c->waiting) || !pw_correlator_has_room_locked(c, 0))) {
+        status = refuse_locked(c, 0, error);
+    }
+    pw_correlator_leave_to_pump(c);
+    return status;
+}
+
+static enum pywatt_status post_locked(struct pw_correlator *c, struct pw_post *post,
+                                      struct pw_span frame, struct pywatt_error *error)
+{
+    const enum pywatt_status status = check_connection_locked(c, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    const bool turn = c->post_reserved || pw_list_empty(&c->waiting);
+    c->post_reserved = false;
+    if (!turn || !pw_correlator_has_room_locked(c, frame.len)) {
+        return refuse_locked(c, frame.len, error);
     }
     if (pw_correlator_start_locked(c, post, frame) != PYWATT_OK) {
         return pw_error_no_memory(error);
@@ -66,8 +92,15 @@ enum pywatt_status pw_correlator_post(struct pw_correlator *c, struct pw_request
                                       uint64_t deadline_ns, struct pw_post *post,
                                       struct pywatt_error *error)
 {
+    enum pywatt_status status = PYWATT_OK;
+    if (atomic_load_explicit(&c->crowded, memory_order_relaxed)) {
+        status = look_for_room(c, error);
+    }
+    if (status != PYWATT_OK) {
+        return status;
+    }
     struct pw_request_frame frame;
-    enum pywatt_status status = pw_request_frame_make(c, request, &post->id, &frame, error);
+    status = pw_request_frame_make(c, request, &post->id, &frame, error);
     if (status == PYWATT_OK) {
         post->deadline_ns = deadline_ns;
         post->operation = request->operation;

@@ -73,6 +73,15 @@ static void look_at(const struct pw_correlator *c, struct arrival *arrival)
     }
 }
 
+/* From the first reply with an id on there is room for many requests. */
+static void note_pipelined_locked(struct pw_correlator *c)
+{
+    if (c->peer != PW_PEER_PIPELINED) {
+        c->peer = PW_PEER_PIPELINED;
+        atomic_store_explicit(&c->crowded, false, memory_order_relaxed);
+    }
+}
+
 /* Finds whose reply it is, and takes that out. NULL: nobody's, and the connection may have failed. */
 static struct pw_post *claim_locked(struct pw_correlator *c, const struct arrival *arrival)
 {
@@ -82,7 +91,7 @@ static struct pw_post *claim_locked(struct pw_correlator *c, const struct arriva
             arrival->ours ? pw_map_first(&c->pending, arrival->number) : NULL;
         if (node != NULL) {
             entry = PW_CONTAINER_OF(node, struct pw_post, by_id);
-            c->peer = PW_PEER_PIPELINED;
+            note_pipelined_locked(c);
         }
     } else if (c->peer != PW_PEER_PIPELINED && c->pending.count == 1) {
         entry = c->sole;

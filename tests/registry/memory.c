@@ -323,6 +323,28 @@ static void many_loops_only_make_the_buffers_grow(void **state)
     }
 }
 
+/* Each beat but one finds no room at first. */
+static void nor_does_one_that_waits_for_its_turn(void **state)
+{
+    (void)state;
+    struct setting setting;
+    struct pywatt_module *modules[LOOPS];
+    char queue[] = "17";
+    open_setting(&setting, "json");
+    pw_fake_omit_request_ids(setting.fake);
+    pw_fake_disconnect(setting.fake);
+    for (int n = 0; n < LOOPS; n++) {
+        modules[n] = register_named(setting.client, "one of many");
+        assert_int_equal(pywatt_start_heartbeat_loop(modules[n], 1, provide, queue, NULL, NULL),
+                         PYWATT_OK);
+    }
+    assert_int_equal(count_allocations(&setting), 0);
+    for (int n = 0; n < LOOPS; n++) {
+        pywatt_module_free(modules[n]);
+    }
+    close_setting(&setting);
+}
+
 static void a_blocking_heartbeat_allocates_nothing(void **state)
 {
     (void)state;
@@ -358,6 +380,7 @@ int main(void)
         cmocka_unit_test(allocations_that_fail_in_the_background_end_nothing),
         cmocka_unit_test(a_beat_allocates_nothing),
         cmocka_unit_test(many_loops_only_make_the_buffers_grow),
+        cmocka_unit_test(nor_does_one_that_waits_for_its_turn),
         cmocka_unit_test(a_blocking_heartbeat_allocates_nothing),
     };
     return PW_TEST_RUN(cases);

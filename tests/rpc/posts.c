@@ -321,7 +321,7 @@ static void a_full_window_refuses_posts_and_says_when_there_is_room(void **state
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(posted_post(&posted[i], &rig, i, LONG_MS), PYWATT_OK);
     }
-    assert_int_equal(posted_post(&posted[4], &rig, 4, LONG_MS), PYWATT_LIMIT);
+    assert_int_equal(posted_post(&posted[4], &rig, 4, LONG_MS), PYWATT_UNAVAILABLE);
     pw_correlator_flush(rig.correlator);
     for (uint32_t i = 0; i < 4; i++) {
         assert_true(peer_take(&rig.peer, &taken[i]));

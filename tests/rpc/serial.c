@@ -253,7 +253,7 @@ static void callers_do_not_starve_posts(void **state)
     struct posted posted;
     start_callers(&rig, callers, 1);
     assert_true(peer_take(&rig.peer, &taken));
-    assert_int_equal(posted_post(&posted, &rig, 100, LONG_MS), PYWATT_LIMIT);
+    assert_int_equal(posted_post(&posted, &rig, 100, LONG_MS), PYWATT_UNAVAILABLE);
     caller_go(&callers[1], &rig, 1, LONG_MS);
     caller_go(&callers[2], &rig, 2, LONG_MS);
     assert_true(rig_wait_waiting(&rig, 2));
@@ -286,6 +286,43 @@ static void callers_do_not_starve_posts(void **state)
     rig_end(&rig);
 }
 
+static unsigned encoded;
+
+static enum pywatt_status encode_and_count(const struct pw_request *request, struct pw_buffer *out,
+                                           struct pywatt_error *error)
+{
+    encoded++;
+    return pw_codec_by_name("json")->encode_request(request, out, error);
+}
+
+/* However often it is offered. */
+static void a_post_is_encoded_once(void **state)
+{
+    (void)state;
+    struct pw_codec_ops codec = *pw_codec_by_name("json");
+    struct rig rig;
+    codec.encode_request = encode_and_count;
+    rig_init(&rig);
+    rig.options.codec = &codec;
+    rig_connect(&rig);
+    struct posted posted[2];
+    struct taken taken;
+    assert_int_equal(posted_post(&posted[0], &rig, 0, LONG_MS), PYWATT_OK);
+    pw_correlator_flush(rig.correlator);
+    encoded = 0;
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(posted_post(&posted[1], &rig, 1, LONG_MS), PYWATT_UNAVAILABLE);
+    }
+    assert_int_equal(encoded, 0);
+    assert_true(peer_take(&rig.peer, &taken));
+    peer_put_reply_without_id(&rig.peer, &taken);
+    peer_send(&rig.peer);
+    pump_until_run(&rig, &posted[0]);
+    assert_int_equal(posted_post(&posted[1], &rig, 1, LONG_MS), PYWATT_OK);
+    assert_int_equal(encoded, 1);
+    rig_end(&rig);
+}
+
 /* A pump that looks, and does not want the room any more, gives it to the callers. */
 static void room_kept_for_a_post_is_given_up_when_the_pump_has_looked(void **state)
 {
@@ -297,7 +334,7 @@ static void room_kept_for_a_post_is_given_up_when_the_pump_has_looked(void **sta
     struct posted posted;
     start_callers(&rig, callers, 1);
     assert_true(peer_take(&rig.peer, &taken));
-    assert_int_equal(posted_post(&posted, &rig, 100, LONG_MS), PYWATT_LIMIT);
+    assert_int_equal(posted_post(&posted, &rig, 100, LONG_MS), PYWATT_UNAVAILABLE);
     caller_go(&callers[1], &rig, 1, LONG_MS);
     assert_true(rig_wait_waiting(&rig, 1));
     peer_put_reply_without_id(&rig.peer, &taken);
@@ -321,7 +358,7 @@ static void *be_refused_and_call(void *arg)
     struct caller *caller = arg;
     struct posted posted;
     struct rig rig = {.correlator = caller->correlator};
-    if (posted_post(&posted, &rig, 100, LONG_MS) == PYWATT_LIMIT) {
+    if (posted_post(&posted, &rig, 100, LONG_MS) == PYWATT_UNAVAILABLE) {
         caller_run(caller);
     }
     return NULL;
@@ -407,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_caller_that_times_out_before_its_turn_ends_nothing),
         cmocka_unit_test(a_sleeper_gets_its_turn_while_it_sleeps),
         cmocka_unit_test(callers_do_not_starve_posts),
+        cmocka_unit_test(a_post_is_encoded_once),
         cmocka_unit_test(room_kept_for_a_post_is_given_up_when_the_pump_has_looked),
         cmocka_unit_test(room_kept_for_a_post_does_not_stand_in_its_own_threads_way),
         cmocka_unit_test(an_unreadable_reply_to_a_post_ends_the_connection),
