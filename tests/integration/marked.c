@@ -50,7 +50,7 @@ static void find_text(const struct pw_frame *request, const char *key, char *out
 static void dawdle(struct orchestrator *orchestrator)
 {
     const unsigned drawn = (unsigned)rand_r(&orchestrator->seed) % 400;
-    const long ms = drawn < 390 ? 0 : (long)(drawn - 388) * 3 * (long)pw_test_slow_factor();
+    const long ms = drawn < 390 ? 0 : (long)(drawn - 385) * 2 * (long)pw_test_slow_factor();
     const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     if (ms > 0 && atomic_load(&orchestrator->dawdles)) {
         nanosleep(&pause, NULL);
@@ -283,8 +283,9 @@ static void no_late_reply_goes_to_another(bool echoes_ids)
     assert_in_range(late, THREADS, THREADS * calls_per_thread());
     const struct pywatt_client_stats stats = client_stats(scene->client);
     if (echoes_ids) {
+        /* One long silence does not cost the connection; two in a row, which may be, do. */
         assert_in_range(stats.replies_dropped, 1, stats.requests_sent);
-        assert_int_equal(stats.connects, 1);
+        assert_in_range(stats.connects, 1, late);
     } else {
         assert_in_range(stats.connects, 2, stats.requests_sent);
     }

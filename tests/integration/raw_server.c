@@ -102,21 +102,6 @@ static bool receive(struct connection *connection)
     }
 }
 
-static void serve(struct raw_server *server, struct connection *connection)
-{
-    struct pw_frame frame;
-    size_t size;
-    while (!connection->ending && pw_frame_parse(pw_buffer_span(&connection->in), MAX_PAYLOAD,
-                                                 &frame, &size) == PW_FRAME_WHOLE) {
-        connection->ending = !server->handler(server->user, connection->number,
-                                              connection->frames++, &frame, &connection->out);
-        if (connection->ending) {
-            atomic_fetch_add(&server->ending, 1);
-        }
-        pw_buffer_consume(&connection->in, size);
-    }
-}
-
 /* False once it is over. */
 static bool send_out(struct connection *connection)
 {
@@ -131,6 +116,26 @@ static bool send_out(struct connection *connection)
         pw_buffer_consume(&connection->out, sent);
     }
     return !connection->ending;
+}
+
+/* False once it is over. Each reply leaves before the next request is looked at. */
+static bool serve(struct raw_server *server, struct connection *connection)
+{
+    struct pw_frame frame;
+    size_t size;
+    while (!connection->ending && pw_frame_parse(pw_buffer_span(&connection->in), MAX_PAYLOAD,
+                                                 &frame, &size) == PW_FRAME_WHOLE) {
+        connection->ending = !server->handler(server->user, connection->number,
+                                              connection->frames++, &frame, &connection->out);
+        if (connection->ending) {
+            atomic_fetch_add(&server->ending, 1);
+        }
+        pw_buffer_consume(&connection->in, size);
+        if (!send_out(connection)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool wait_for_something(struct raw_server *server)
@@ -161,8 +166,7 @@ static void *run(void *arg)
                 continue;
             }
             const bool stands = receive(connection);
-            serve(server, connection);
-            if (!send_out(connection) || !stands) {
+            if (!serve(server, connection) || !send_out(connection) || !stands) {
                 hang_up(server, connection);
             }
         }
