@@ -67,17 +67,18 @@ pywatt_start_heartbeat_loop(struct pywatt_module *module, uint32_t interval_ms,
 
 /*
  * Stops the loop and gives the handle back: `loop` is consumed, NULL is allowed. When this returns,
- * neither its provider nor, for this loop, its watcher runs or will run again; from inside one of
- * them, that holds once that one has returned. (From inside the provider a watcher that is running
- * is not waited for. So do not hold a lock here that the provider or the watcher takes.) The loop may
- * have been stopped already by unregister, by the module's end or by the client's.
+ * neither its provider nor, for this loop, its watcher runs or will run again. (From a callback of
+ * this client, that holds once the callbacks that are running have returned: they do not wait for
+ * each other. Elsewhere do not hold a lock that the provider or the watcher takes.) The loop may have
+ * been stopped already by unregister, by the module's end or by the client's.
  */
 PYWATT_API void pywatt_heartbeat_loop_stop(struct pywatt_heartbeat_loop *loop);
 
 /*
- * Sets who is told about the module's beats; NULL for nobody. `user` is borrowed until another
- * watcher is set or the module is freed. When this returns, the old watcher does not run any more,
- * unless the call came from inside it.
+ * Sets who is told about the beats of the module's loop, beginning with the newest state; NULL for
+ * nobody. `user` is borrowed until another watcher is set or the module is freed. When this returns,
+ * the old watcher does not run any more, unless the call came from a callback of this client: then
+ * it may be running still.
  */
 PYWATT_API void pywatt_module_set_watcher(struct pywatt_module *module,
                                           pywatt_heartbeat_watcher watcher, void *user);

@@ -100,6 +100,10 @@ void pw_watch_reregistered(struct pywatt_module *module)
 {
     struct pw_watch *watch = &module->watch;
     pw_mutex_lock(&module->lock);
+    if (module->loop == NULL) {
+        pw_mutex_unlock(&module->lock);
+        return; /* as its loop was stopped, or never was, nobody is to hear of it */
+    }
     if (atomic_load(&watch->state) != STATE_UNKNOWN) {
         atomic_store(&watch->state, state_of(PYWATT_OK, watch->event.verdict));
     }
@@ -174,7 +178,7 @@ void pywatt_module_set_watcher(struct pywatt_module *module, pywatt_heartbeat_wa
     pw_mutex_lock(&module->lock);
     module->watch.watcher = watcher;
     module->watch.user = user;
-    module->watch.pending = false;
+    pw_watch_reset_locked(module); /* what was found before is news to this one */
     pw_watch_settle_locked(module);
     pw_mutex_unlock(&module->lock);
 }

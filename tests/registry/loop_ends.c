@@ -119,6 +119,28 @@ static void a_stopped_loop_beats_no_more(void **state)
     close_place(&place);
 }
 
+static void a_recovery_that_ends_later_is_not_told(void **state)
+{
+    (void)state;
+    struct place place = open_place_with_module("json", NULL);
+    struct pywatt_heartbeat_loop *loop = NULL;
+    box_init(&place.box);
+    pywatt_module_set_watcher(place.module, on_event, &place.box);
+    assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, &loop, NULL),
+                     PYWATT_OK);
+    assert_true(box_wait(&place.box, 1));
+    pw_fake_hold(place.fake, PW_OP_REGISTER);
+    pw_fake_forget(place.fake);
+    assert_true(pw_fake_wait(place.fake, PW_OP_REGISTER, 2));
+    pywatt_heartbeat_loop_stop(loop);
+    pw_fake_release(place.fake);
+    assert_true(WAIT_STAT(place.client, reregistrations, 1));
+    pywatt_client_stop(place.client); /* now all has been told */
+    assert_int_equal(box_count(&place.box), 1);
+    close_place(&place);
+    box_destroy(&place.box);
+}
+
 static void unregistering_stops_the_loop_and_the_handle_stays_good(void **state)
 {
     (void)state;
@@ -175,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_module_has_one_loop_at_a_time),
         cmocka_unit_test(stopping_waits_for_the_provider_and_it_is_not_asked_again),
         cmocka_unit_test(a_stopped_loop_beats_no_more),
+        cmocka_unit_test(a_recovery_that_ends_later_is_not_told),
         cmocka_unit_test(unregistering_stops_the_loop_and_the_handle_stays_good),
         cmocka_unit_test(handles_outlive_the_client),
     };

@@ -184,6 +184,26 @@ static void events_do_not_pile_up_behind_a_slow_watcher(void **state)
     box_destroy(&place.box);
 }
 
+/* It need not wait until something changes. */
+static void another_watcher_is_told_how_things_stand(void **state)
+{
+    (void)state;
+    struct place place = open_place_with_module("json", NULL);
+    struct box second;
+    box_init(&place.box);
+    box_init(&second);
+    pywatt_module_set_watcher(place.module, on_event, &place.box);
+    start_loop(place.module, 1);
+    assert_true(box_wait(&place.box, 1));
+    pywatt_module_set_watcher(place.module, on_event, &second);
+    assert_true(box_wait(&second, 1));
+    assert_int_equal(second.told[0].status, PYWATT_OK);
+    assert_int_equal(box_count(&place.box), 1);
+    close_place(&place);
+    box_destroy(&place.box);
+    box_destroy(&second);
+}
+
 struct swap {
     struct pywatt_module *module;
     atomic_bool done;
@@ -380,6 +400,7 @@ int main(void)
         cmocka_unit_test(two_hundred_modules_all_beat),
         cmocka_unit_test(the_watcher_is_told_of_changes_once_each),
         cmocka_unit_test(events_do_not_pile_up_behind_a_slow_watcher),
+        cmocka_unit_test(another_watcher_is_told_how_things_stand),
         cmocka_unit_test(taking_the_watcher_away_waits_until_it_has_returned),
         cmocka_unit_test(an_unanswered_beat_holds_the_next_ones_back_and_then_fails),
         cmocka_unit_test(a_peer_that_answers_one_at_a_time_gets_the_beats_of_all),
