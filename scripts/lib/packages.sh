@@ -21,12 +21,8 @@ PW_BENCH_PACKAGES=(redis-server redis-tools etcd-server nats-server libnats-dev 
 # pw_install_packages PACKAGE...: installs those that are missing. Says what it does, and does
 # nothing, without a network, if all are there.
 pw_install_packages() {
-    local missing=() package
-    for package in "$@"; do
-        if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then
-            missing+=("$package")
-        fi
-    done
+    local missing
+    mapfile -t missing < <(pw_missing "$@")
     if ((${#missing[@]} == 0)); then
         return 0
     fi
@@ -45,28 +41,44 @@ pw_install_packages() {
         apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null
 }
 
-# pw_try_packages PACKAGE...: the same one by one, for packages that can be done without, among them
-# servers. None of these is started, now or when the machine starts.
-pw_try_packages() {
-    local package policy=/usr/sbin/policy-rc.d made='' service
+# pw_missing PACKAGE...: prints those that are not installed.
+pw_missing() {
+    local package
     for package in "$@"; do
-        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] && continue
-        if ((EUID != 0)); then
-            echo "Missing, and done without: $package (installed if this runs as root)"
-            continue
+        if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then
+            echo "$package"
         fi
-        # Packages ask this program before they start a service; where there is none, they do start it.
-        if [[ ! -e $policy ]]; then
-            printf '#!/bin/sh\nexit 101\n' >"$policy"
-            chmod 755 "$policy"
-            made=$policy
-        fi
-        pw_install_packages "$package" || echo "Cannot be had, and done without: $package"
-        for service in redis-server etcd nats-server; do
-            if [[ ${package%-server} == "${service%-server}" ]] && command -v systemctl >/dev/null; then
-                systemctl disable "$service" >/dev/null 2>&1 || true
-            fi
+    done
+}
+
+# pw_try_packages PACKAGE...: installs those that are missing and can be had; says which cannot, and
+# that is no failure. Servers may be among them: none is started, now or when the machine starts.
+pw_try_packages() {
+    local missing policy=/usr/sbin/policy-rc.d made='' package
+    mapfile -t missing < <(pw_missing "$@")
+    if ((${#missing[@]} == 0)); then
+        return 0
+    fi
+    if ((EUID != 0)); then
+        echo "Missing, and done without, since this does not run as root: ${missing[*]}"
+        return 0
+    fi
+    # Packages ask this program before they start a service; where there is none, they do start it.
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        made=$policy
+    fi
+    if ! pw_install_packages "${missing[@]}"; then
+        for package in "${missing[@]}"; do
+            pw_install_packages "$package" || echo "Cannot be had, and done without: $package"
         done
+    fi
+    for package in "${missing[@]}"; do
+        case $package in
+        redis-server | nats-server) systemctl disable "$package" ;;
+        etcd-server) systemctl disable etcd ;;
+        esac >/dev/null 2>&1 || true
     done
     [[ -z $made ]] || rm -f "$made"
 }
