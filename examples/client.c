@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A module: registers, says what it can do, beats in the background until Enter, unregisters. */
+/* A module: registers, beats in the background until Enter, unregisters. */
 
 #include <pywatt/pywatt.h>
 #include <stdio.h>
-
 int main(int argc, char **argv)
 {
     struct pywatt_client_options options;
-    struct pywatt_client *client = NULL;
-    struct pywatt_module_info *info = NULL;
-    struct pywatt_module *module = NULL;
-    struct pywatt_capabilities *can = pywatt_capabilities_new();
+    struct pywatt_client *client;
+    struct pywatt_module_info *info;
+    struct pywatt_module *module;
     struct pywatt_error error = {PYWATT_NO_MEMORY, "out of memory"};
-
     pywatt_client_options_init(&options);
     options.endpoints = argc > 1 ? argv[1] : "tcp://127.0.0.1:7900";
     if (pywatt_client_open(&options, &client, &error) ||
         pywatt_module_info_new("thermometer", "1.0", "Measures a room", &info) ||
         pywatt_register_module(client, info, &module, &error) ||
-        pywatt_capabilities_add_message_type(can, "temperature") ||
-        pywatt_advertise_capabilities(module, can, &error) ||
         pywatt_start_heartbeat_loop(module, 1000, NULL, NULL, NULL, &error)) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
@@ -27,10 +22,7 @@ int main(int argc, char **argv)
     pywatt_module_set_health(module, PYWATT_DEGRADED); /* any time, from any thread */
     getchar();
     pywatt_unregister_module(module, &error);
-
     pywatt_module_free(module);
     pywatt_client_free(client);
     pywatt_module_info_free(info);
-    pywatt_capabilities_free(can);
-    return 0;
 }

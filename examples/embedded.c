@@ -39,18 +39,41 @@ static struct pywatt_module *register_module(struct pywatt_client *client,
     return module;
 }
 
+static enum pywatt_status advertise(struct pywatt_module *module, struct pywatt_error *error)
+{
+    static const char *const methods[] = {"GET", "POST"};
+    struct pywatt_capabilities *can = pywatt_capabilities_new();
+
+    enum pywatt_status status = pywatt_capabilities_add_http_endpoint(can, "/limits", methods, 2);
+    if (status == PYWATT_OK) {
+        status = pywatt_capabilities_add_message_type(can, "temperature");
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_capabilities_set_capability(can, "range", "{\"unit\": \"C\", \"max\": 60}");
+    }
+    if (status == PYWATT_OK) {
+        status = pywatt_advertise_capabilities(module, can, error);
+    }
+    pywatt_capabilities_free(can);
+    return status;
+}
+
 static void print_what_is_known(struct pywatt_orchestrator *orchestrator,
                                 const struct pywatt_uuid *id)
 {
     struct pywatt_module_view *view = NULL;
+    const struct pywatt_capabilities *can;
 
     if (pywatt_orchestrator_find(orchestrator, id, &view) != PYWATT_OK) {
         puts("the orchestrator does not know the module");
         return;
     }
+    can = pywatt_module_view_capabilities(view);
     printf("%s is %s and says %s\n", pywatt_module_info_name(pywatt_module_view_info(view)),
            pywatt_liveness_name(pywatt_module_view_liveness(view)),
            pywatt_health_name(pywatt_module_view_health(view)));
+    printf("it sends %s, of range %s\n", pywatt_capabilities_message_type(can, 0),
+           pywatt_capabilities_capability(can, "range"));
     pywatt_module_view_free(view);
 }
 
@@ -70,7 +93,7 @@ int main(void)
     if (orchestrator != NULL && pywatt_client_open(&options, &client, &error) == PYWATT_OK) {
         module = register_module(client, &error);
     }
-    if (module != NULL &&
+    if (module != NULL && advertise(module, &error) == PYWATT_OK &&
         pywatt_heartbeat(module, PYWATT_DEGRADED, NULL, &verdict, &error) == PYWATT_OK) {
         print_what_is_known(orchestrator, pywatt_module_id(module));
         failed = pywatt_unregister_module(module, &error) != PYWATT_OK;
