@@ -123,7 +123,12 @@ struct pywatt_client_stats {
     uint64_t connects;
     uint64_t connect_failures;
     uint64_t reregistrations;
-    /* Beats of heartbeat loops: due ones are sent, or skipped where there was no room for them. */
+    /*
+     * Beats of heartbeat loops. One that is due is sent, or skipped (heartbeat.h says when), or fails
+     * at once as it cannot be sent as it is, for example as its details fit no frame. One that was
+     * sent is answered, or has failed: it was refused, it got no answer in time, or the connection
+     * broke, even before the beat had left; also after its loop was stopped.
+     */
     uint64_t beats_sent;
     uint64_t beats_answered;
     uint64_t beats_failed;

@@ -108,7 +108,6 @@ void pw_async_posted(struct pw_post *post, enum pywatt_status status,
 {
     struct pw_async *operation = PW_CONTAINER_OF(post, struct pw_async, post);
     struct pw_errand *errand = &operation->errand;
-    const bool refused = status == PYWATT_OK && !response->success;
     if (status == PYWATT_CONNECTION) { /* nothing of it has left: it waits for the next one */
         if (pw_heartbeat_submit(errand->module->client, operation)) {
             return;
@@ -116,9 +115,9 @@ void pw_async_posted(struct pw_post *post, enum pywatt_status status,
         pw_async_finish(operation, pw_client_is_closed(&operation->error));
         return;
     }
-    status = pw_errand_settle(errand, status, response, error, &operation->error);
-    if (refused && !operation->recovered && pw_needs_registration(errand->operation) &&
-        pw_handle_forgotten(errand->module, errand->registration, status)) {
+    status = pw_errand_settle(errand, post->epoch, status, response, error, &operation->error);
+    if (errand->refused && !operation->recovered && pw_needs_registration(errand->operation) &&
+        pw_handle_forgotten(errand->module, errand->registration, status, errand->epoch)) {
         if (wait_for_recovery(operation)) {
             return;
         }

@@ -109,7 +109,6 @@ static void unsendable(struct pywatt_client *client, struct pywatt_heartbeat_loo
 static enum pywatt_status post(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
                                uint64_t deadline_ns, struct pywatt_error *error)
 {
-    loop->sent_epoch = client->heartbeat.epoch;
     pw_loop_acquire(loop);
     atomic_store_explicit(&loop->under_way, true, memory_order_relaxed);
     const enum pywatt_status status =

@@ -245,7 +245,6 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
     bool posted = false;
     heartbeat->disconnected = false;
     heartbeat->more = false;
-    heartbeat->epoch = pw_channel_epoch(client->channel);
     pw_beats_collect(client, now_ns);
     if (heartbeat->beats_first) {
         pw_beats_send(client, deadline_ns, &due_ns);

@@ -46,7 +46,6 @@ struct pw_heartbeat {
     bool beats_first;                       /* who gets the next room: takes turns */
     bool disconnected;                      /* found so in this round */
     bool more;                              /* operations are left that may find room */
-    uint64_t epoch;                         /* the channel's, in this round */
     struct pywatt_error last_connect_error;
 };
 

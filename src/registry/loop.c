@@ -272,9 +272,9 @@ void pw_loop_prepare(struct pywatt_heartbeat_loop *loop)
 static void answered_well(struct pywatt_heartbeat_loop *loop, enum pywatt_health verdict)
 {
     struct pywatt_module *module = loop->module;
-    pw_count(&module->client->counters.beats_answered, 1);
-    if (atomic_load_explicit(&module->success_epoch, memory_order_relaxed) != loop->sent_epoch) {
-        atomic_store_explicit(&module->success_epoch, loop->sent_epoch, memory_order_relaxed);
+    const uint64_t epoch = loop->post.epoch;
+    if (atomic_load_explicit(&module->success_epoch, memory_order_relaxed) != epoch) {
+        atomic_store_explicit(&module->success_epoch, epoch, memory_order_relaxed);
     }
     pw_watch_note(module, PYWATT_OK, verdict, NULL);
 }
@@ -283,11 +283,10 @@ static void failed(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
                    struct pywatt_error *error)
 {
     struct pywatt_module *module = loop->module;
-    pw_count(&module->client->counters.beats_failed, 1);
     if (status == PYWATT_CLOSED && !refused) {
         return;
     }
-    if (refused && pw_handle_forgotten(module, loop->registration, status)) {
+    if (refused && pw_handle_forgotten(module, loop->registration, status, loop->post.epoch)) {
         /* Nothing is said yet: the watcher hears how the recovery ends. */
         if (pw_handle_unwell(module)) {
             pw_recovery_request(module->client, module, false);
@@ -304,21 +303,19 @@ void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
                       const struct pw_response *response, const struct pywatt_error *error)
 {
     struct pywatt_heartbeat_loop *loop = PW_CONTAINER_OF(post, struct pywatt_heartbeat_loop, post);
-    enum pywatt_health verdict = PYWATT_HEALTHY;
+    struct pw_counters *counters = &loop->module->client->counters;
+    struct pw_answer answer = {.verdict = PYWATT_HEALTHY};
     struct pywatt_error words = {PYWATT_OK, ""};
-    bool refused = false;
     if (status == PYWATT_OK) {
-        refused = !response->success;
-        status = pw_read_reply(PW_OP_HEARTBEAT, response, &verdict, NULL, &words);
-    } else if (error != NULL) {
-        words = *error;
+        status = pw_read_reply(PW_OP_HEARTBEAT, response, &answer, &words);
     } else {
-        pw_error_set(&words, status, "%s", pywatt_status_text(status));
+        words = *error;
     }
+    pw_count(status == PYWATT_OK ? &counters->beats_answered : &counters->beats_failed, 1);
     if (status == PYWATT_OK) {
-        answered_well(loop, verdict);
+        answered_well(loop, answer.verdict);
     } else if (!pw_loop_stopped(loop)) {
-        failed(loop, status, refused, &words);
+        failed(loop, status, answer.refused, &words);
     }
     /* The heartbeat thread may send the next one from here on. */
     PW_HINT_RELEASE(&loop->under_way);

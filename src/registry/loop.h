@@ -38,7 +38,6 @@ struct pywatt_heartbeat_loop {
     atomic_uint references;
     atomic_uint flags;     /* PW_LOOP_* */
     atomic_bool under_way; /* a beat was sent and is not answered */
-    uint64_t sent_epoch;   /* the channel's, when it was sent; whose the beat is */
 
     /* Guarded by the heartbeat's lock. */
     struct pw_list mail;

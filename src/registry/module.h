@@ -31,6 +31,7 @@ struct pw_told {
 struct pw_recovery_result {
     uint64_t round; /* counts the attempts */
     enum pywatt_status status;
+    bool out_of_time; /* it failed as its own deadline came: others may have more time */
     struct pywatt_error error;
 };
 
@@ -126,12 +127,14 @@ enum pywatt_status pw_handle_use(struct pywatt_module *module, struct pywatt_reg
 /* ---- Registering again: reregister.c ----------------------------------------------------------- */
 
 /*
- * An operation that went out with `registration` was answered with `status`: true if that tells
+ * An operation that went out with `registration` was answered with `status`, over the connection
+ * `epoch` of the channel: true if that tells
  * that the orchestrator has forgotten the module and it may register again, or that another
  * registration came meanwhile. Then pw_handle_recover is next, and the operation may go out again.
  */
 bool pw_handle_forgotten(struct pywatt_module *module,
-                         const struct pywatt_registration *registration, enum pywatt_status status);
+                         const struct pywatt_registration *registration, enum pywatt_status status,
+                         uint64_t epoch);
 
 /* True while pw_handle_recover has something to do. */
 bool pw_handle_unwell(const struct pywatt_module *module);

@@ -50,35 +50,24 @@ static enum pywatt_status read_refusal(const struct pw_response *response,
 }
 
 enum pywatt_status pw_read_reply(enum pw_operation operation, const struct pw_response *response,
-                                 enum pywatt_health *verdict,
-                                 struct pywatt_registration **registration,
-                                 struct pywatt_error *error)
+                                 struct pw_answer *answer, struct pywatt_error *error)
 {
-    if (!response->success) {
+    answer->refused = !response->success;
+    if (answer->refused) {
         return read_refusal(response, error);
     }
-    if (response->operation != operation) {
-        return pw_error_set(error, PYWATT_SERIALIZATION,
-                            "the reply answers another operation (%s) than the one asked (%s)",
-                            pw_operation_name(response->operation), pw_operation_name(operation));
+    if (operation == PW_OP_REGISTER && response->registration == NULL) {
+        return pw_error_set(error, PYWATT_SERIALIZATION, "the reply has no module in it");
     }
     if (operation == PW_OP_REGISTER) {
-        if (response->registration == NULL) {
-            return pw_error_set(error, PYWATT_SERIALIZATION, "the reply has no module in it");
-        }
-        if (registration != NULL) {
-            *registration = pywatt_registration_acquire(response->registration);
-        }
+        answer->registration = pywatt_registration_acquire(response->registration);
     }
-    if (verdict != NULL) {
-        *verdict = response->health;
-    }
+    answer->verdict = response->health;
     return PYWATT_OK;
 }
 
 enum pywatt_status pw_ask(struct pywatt_client *client, struct pw_request *request,
-                          uint64_t deadline_ns, enum pywatt_health *verdict,
-                          struct pywatt_registration **registration, bool *answered,
+                          uint64_t deadline_ns, struct pw_answer *answer,
                           struct pywatt_error *error)
 {
     _Alignas(max_align_t) unsigned char storage[REPLY_STORAGE];
@@ -86,14 +75,12 @@ enum pywatt_status pw_ask(struct pywatt_client *client, struct pw_request *reque
     struct pw_response response;
     pw_arena_init_with(&arena, PW_CODEC_ARENA_BUDGET, storage, sizeof(storage));
     pw_response_init(&response);
+    *answer = (struct pw_answer){.verdict = PYWATT_HEALTHY};
 
-    enum pywatt_status status =
-        pw_channel_call(client->channel, request, deadline_ns, &arena, &response, error);
-    if (answered != NULL) {
-        *answered = status == PYWATT_OK && !response.success;
-    }
+    enum pywatt_status status = pw_channel_call(client->channel, request, deadline_ns, &arena,
+                                                &response, &answer->epoch, error);
     if (status == PYWATT_OK) {
-        status = pw_read_reply(request->operation, &response, verdict, registration, error);
+        status = pw_read_reply(request->operation, &response, answer, error);
     }
     pw_response_clear(&response);
     pw_arena_destroy(&arena);
@@ -132,7 +119,7 @@ bool pw_needs_registration(enum pw_operation operation)
     return operation == PW_OP_HEARTBEAT || operation == PW_OP_CAPABILITIES;
 }
 
-/* ---- Tasks ---------------------------------------------------------------------------------- */
+/* ---- Errands -------------------------------------------------------------------------------- */
 
 void pw_errand_init(struct pw_errand *errand, enum pw_operation operation,
                     struct pywatt_module *module, uint64_t deadline_ns)
@@ -190,66 +177,58 @@ enum pywatt_status pw_errand_fill(struct pw_errand *errand, struct pw_request *r
     return PYWATT_OK;
 }
 
-/* What a success means for the module. */
-static void take_effect(struct pw_errand *errand, struct pywatt_registration *registration)
+/* Takes in an answer, or that there is none; puts before words of our own what they are about. */
+static void take_effect(struct pw_errand *errand, enum pywatt_status status,
+                        const struct pw_answer *answer, struct pywatt_error *error)
 {
     struct pywatt_module *module = errand->module;
+    errand->refused = answer->refused;
+    errand->epoch = answer->epoch;
+    errand->verdict = answer->verdict;
+    if (status != PYWATT_OK) {
+        if (!answer->refused) {
+            pw_prefix_operation(error, errand->operation, module);
+        }
+        return;
+    }
     switch (errand->operation) {
     case PW_OP_REGISTER:
-        pw_registry_spread(&module->client->registry, registration);
-        pw_handle_begin(module, registration);
-        pywatt_registration_release(registration);
+        pw_registry_spread(&module->client->registry, answer->registration);
+        pw_handle_begin(module, answer->registration);
+        pywatt_registration_release(answer->registration);
         break;
     case PW_OP_CAPABILITIES: pw_handle_set_told(module, errand->told); break;
-    case PW_OP_UNREGISTER:
-    case PW_OP_HEARTBEAT_BATCH:
-    case PW_OP_HEARTBEAT: break;
+    default: break;
     }
-    atomic_store_explicit(&module->success_epoch, pw_channel_epoch(module->client->channel),
-                          memory_order_relaxed);
+    atomic_store_explicit(&module->success_epoch, answer->epoch, memory_order_relaxed);
 }
 
-enum pywatt_status pw_errand_settle(struct pw_errand *errand, enum pywatt_status status,
-                                    const struct pw_response *response,
+enum pywatt_status pw_errand_settle(struct pw_errand *errand, uint64_t epoch,
+                                    enum pywatt_status status, const struct pw_response *response,
                                     const struct pywatt_error *channel_error,
                                     struct pywatt_error *error)
 {
-    struct pywatt_registration *registration = NULL;
-    bool refused = false;
+    struct pw_answer answer = {.epoch = epoch, .verdict = PYWATT_HEALTHY};
     if (status == PYWATT_OK) {
-        refused = !response->success;
-        status = pw_read_reply(errand->operation, response, &errand->verdict, &registration, error);
-    } else if (channel_error != NULL) {
+        status = pw_read_reply(errand->operation, response, &answer, error);
+    } else {
         *error = *channel_error;
         error->status = status;
-    } else {
-        pw_error_set(error, status, "%s", pywatt_status_text(status));
     }
-    if (status == PYWATT_OK) {
-        take_effect(errand, registration);
-    } else if (!refused) {
-        pw_prefix_operation(error, errand->operation, errand->module);
-    }
+    take_effect(errand, status, &answer, error);
     return status;
 }
 
 /* Once round: build, ask, take in. */
-static enum pywatt_status ask_once(struct pw_errand *errand, bool *answered,
-                                   struct pywatt_error *error)
+static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error *error)
 {
     struct pw_request request;
-    struct pywatt_registration *registration = NULL;
-    *answered = false;
+    struct pw_answer answer;
+    errand->refused = false;
     enum pywatt_status status = pw_errand_fill(errand, &request, error);
-    if (status != PYWATT_OK) {
-        return status;
-    }
-    status = pw_ask(errand->module->client, &request, errand->deadline_ns, &errand->verdict,
-                    &registration, answered, error);
     if (status == PYWATT_OK) {
-        take_effect(errand, registration);
-    } else if (!*answered) {
-        pw_prefix_operation(error, errand->operation, errand->module);
+        status = pw_ask(errand->module->client, &request, errand->deadline_ns, &answer, error);
+        take_effect(errand, status, &answer, error);
     }
     return status;
 }
@@ -263,10 +242,9 @@ enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *
         status = pw_handle_recover(module, errand->deadline_ns, error);
     }
     for (bool again = false; status == PYWATT_OK; again = true) {
-        bool answered;
-        status = ask_once(errand, &answered, error);
-        if (status == PYWATT_OK || again || !may_recover || !answered ||
-            !pw_handle_forgotten(module, errand->registration, status)) {
+        status = ask_once(errand, error);
+        if (status == PYWATT_OK || again || !may_recover || !errand->refused ||
+            !pw_handle_forgotten(module, errand->registration, status, errand->epoch)) {
             return status;
         }
         status = pw_handle_recover(module, errand->deadline_ns, error);

@@ -25,6 +25,8 @@ struct pw_errand {
     struct pw_told *told;                     /* capabilities; borrowed */
     struct pywatt_registration *registration; /* what it went out with; a reference, or NULL */
     enum pywatt_health verdict;               /* heartbeat: the result */
+    bool refused;                             /* the orchestrator said no */
+    uint64_t epoch;                           /* of the connection that it was last sent over */
 };
 
 void pw_errand_init(struct pw_errand *errand, enum pw_operation operation,
@@ -39,32 +41,37 @@ enum pywatt_status pw_errand_fill(struct pw_errand *errand, struct pw_request *r
                                   struct pywatt_error *error);
 
 /*
- * Takes in how the request ended: `status` of the channel and, if that is PYWATT_OK, the reply.
- * Returns what it comes to, with its words in *error, which is not NULL. Cannot fail for itself.
+ * Takes in how the request ended that was sent over connection `epoch`: `status` of the channel and,
+ * if that is PYWATT_OK, the reply. Returns what it comes to, with its words in *error, which is not
+ * NULL. Cannot fail for itself.
  */
-enum pywatt_status pw_errand_settle(struct pw_errand *errand, enum pywatt_status status,
-                                    const struct pw_response *response,
+enum pywatt_status pw_errand_settle(struct pw_errand *errand, uint64_t epoch,
+                                    enum pywatt_status status, const struct pw_response *response,
                                     const struct pywatt_error *channel_error,
                                     struct pywatt_error *error);
 
 /* Does it all: the blocking form. The caller is inside the client. `error` may be NULL. */
 enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *error);
 
+/* What an orchestrator said. */
+struct pw_answer {
+    bool refused;                             /* it was there, and said no */
+    uint64_t epoch;                           /* of the connection that it came over */
+    enum pywatt_health verdict;               /* of a heartbeat */
+    struct pywatt_registration *registration; /* when it registered: a reference for the caller */
+};
+
 /*
  * Sends `request` and waits for its reply: PYWATT_OK if the orchestrator did what was asked, else
- * why not. `*answered`, if not NULL, tells whether it was the orchestrator who said so.
- * `*registration`, if not NULL, gets a reference on what a register reply carries.
+ * why not. Fills *answer in any case.
  */
 enum pywatt_status pw_ask(struct pywatt_client *client, struct pw_request *request,
-                          uint64_t deadline_ns, enum pywatt_health *verdict,
-                          struct pywatt_registration **registration, bool *answered,
+                          uint64_t deadline_ns, struct pw_answer *answer,
                           struct pywatt_error *error);
 
-/* The same for a reply that is there. */
+/* The same for a reply to `operation` that is there; all but the epoch. */
 enum pywatt_status pw_read_reply(enum pw_operation operation, const struct pw_response *response,
-                                 enum pywatt_health *verdict,
-                                 struct pywatt_registration **registration,
-                                 struct pywatt_error *error);
+                                 struct pw_answer *answer, struct pywatt_error *error);
 
 /* Checks the arguments of a heartbeat. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */
 enum pywatt_status pw_check_heartbeat(const struct pywatt_module *module, enum pywatt_health health,

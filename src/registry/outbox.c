@@ -132,9 +132,10 @@ void pw_outbox_end(struct pywatt_client *client)
 }
 
 /* An attempt to recover its module has ended: sends it again, fails it, or lets it wait on. */
-static void reconsider(struct pw_heartbeat *heartbeat, struct pywatt_module *module,
+static void reconsider(struct pywatt_client *client, struct pywatt_module *module,
                        struct pw_async *operation)
 {
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
     const bool leaves = operation->errand.operation == PW_OP_UNREGISTER;
     enum pywatt_status status = PYWATT_OK;
     if (leaves ? !pw_handle_recovering(module) : !pw_handle_unwell(module)) {
@@ -142,11 +143,14 @@ static void reconsider(struct pw_heartbeat *heartbeat, struct pywatt_module *mod
         return;
     }
     pw_list_append(&module->parked, &operation->link);
-    if (!leaves && !pw_handle_recovering(module)) {
-        status = pw_handle_recovery_failed(module, operation->round, &operation->error);
+    if (leaves || pw_handle_recovering(module)) {
+        return;
     }
+    status = pw_handle_recovery_failed(module, operation->round, &operation->error);
     if (status != PYWATT_OK) {
         fail(heartbeat, operation, status);
+    } else {
+        pw_recovery_request(client, module, true);
     }
 }
 
@@ -157,7 +161,7 @@ void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *mod
     pw_list_init(&parked);
     pw_list_splice(&parked, &module->parked);
     while ((link = pw_list_pop(&parked)) != NULL) {
-        reconsider(&client->heartbeat, module, operation_of(link));
+        reconsider(client, module, operation_of(link));
     }
 }
 

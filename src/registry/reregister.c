@@ -12,17 +12,17 @@
 #include "registry/operation.h"
 
 bool pw_handle_forgotten(struct pywatt_module *module,
-                         const struct pywatt_registration *registration, enum pywatt_status status)
+                         const struct pywatt_registration *registration, enum pywatt_status status,
+                         uint64_t epoch)
 {
     if (status != PYWATT_MODULE_NOT_FOUND && status != PYWATT_INVALID_TOKEN &&
         status != PYWATT_STALE_GENERATION) {
         return false;
     }
-    /* A token that was good on this very connection has been replaced: somebody else took over. */
-    const uint64_t epoch = pw_channel_epoch(module->client->channel);
+    /* A token that was good on this very connection, or since, has been replaced by somebody else. */
     const uint64_t last = atomic_load_explicit(&module->success_epoch, memory_order_relaxed);
     const bool lost = status == PYWATT_MODULE_NOT_FOUND ||
-                      (status == PYWATT_INVALID_TOKEN && last != 0 && last != epoch);
+                      (status == PYWATT_INVALID_TOKEN && last != 0 && last < epoch);
     pw_mutex_lock(&module->lock);
     bool recoverable = false;
     if (module->leaving == 0 && !module->unregistered) {
@@ -82,7 +82,7 @@ enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module, uint6
     pw_mutex_lock(&module->lock);
     if (module->leaving > 0 || module->unregistered) {
         status = leaving(error); /* none will be made */
-    } else if (module->recovery_result.round != round) {
+    } else if (module->recovery_result.round != round && !module->recovery_result.out_of_time) {
         status = module->recovery_result.status;
         *error = module->recovery_result.error;
     }
@@ -97,18 +97,17 @@ static enum pywatt_status register_again(struct pywatt_module *module, uint64_t 
 {
     struct pywatt_client *client = module->client;
     struct pywatt_registration *old = pw_handle_registration(module);
-    struct pywatt_registration *fresh = NULL;
     struct pw_request request;
-    bool answered;
+    struct pw_answer answer;
     pw_request_init(&request);
     request.operation = PW_OP_REGISTER;
     request.info = module->info;
     request.token = pw_str_from(pywatt_registration_token(old));
-    const enum pywatt_status status =
-        pw_ask(client, &request, deadline_ns, NULL, &fresh, &answered, error);
+    const enum pywatt_status status = pw_ask(client, &request, deadline_ns, &answer, error);
+    struct pywatt_registration *fresh = answer.registration;
     pywatt_registration_release(old);
     if (status != PYWATT_OK) {
-        if (!answered) {
+        if (!answer.refused) {
             pw_error_prefix(error, "register module '%.64s' again",
                             pywatt_module_info_name(module->info));
         }
@@ -125,8 +124,7 @@ static enum pywatt_status register_again(struct pywatt_module *module, uint64_t 
     pw_handle_set_registration(module, fresh);
     pywatt_registration_release(fresh);
     pw_count(&client->counters.reregistrations, 1);
-    atomic_store_explicit(&module->success_epoch, pw_channel_epoch(client->channel),
-                          memory_order_relaxed);
+    atomic_store_explicit(&module->success_epoch, answer.epoch, memory_order_relaxed);
     return PYWATT_OK;
 }
 
@@ -151,20 +149,19 @@ static enum pywatt_status tell_again(struct pywatt_module *module, uint64_t dead
     }
     struct pywatt_registration *registration = pw_handle_registration(module);
     struct pw_request request;
-    bool answered;
+    struct pw_answer answer;
     pw_request_init(&request);
     request.operation = PW_OP_CAPABILITIES;
     request.module_id = *pywatt_registration_id(registration);
     request.token = pw_str_from(pywatt_registration_token(registration));
     request.generation = pywatt_registration_generation(registration);
     request.capabilities = told->capabilities;
-    enum pywatt_status status =
-        pw_ask(module->client, &request, deadline_ns, NULL, NULL, &answered, error);
+    enum pywatt_status status = pw_ask(module->client, &request, deadline_ns, &answer, error);
     if (status == PYWATT_OK) {
         settle_debt(module, told);
-    } else if (!answered) {
+    } else if (!answer.refused) {
         pw_prefix_operation(error, PW_OP_CAPABILITIES, module);
-    } else if (!pw_handle_forgotten(module, registration, status)) {
+    } else if (!pw_handle_forgotten(module, registration, status, answer.epoch)) {
         pw_log(PYWATT_LOG_WARNING, "module '%.64s': capabilities refused when told again: %s",
                pywatt_module_info_name(module->info), pywatt_status_name(status));
         settle_debt(module, told);
@@ -191,14 +188,16 @@ static enum pywatt_status attempt(struct pywatt_module *module, uint64_t deadlin
 }
 
 /* Gives the result to those who wait, and to whoever goes on from here. */
-static void publish(struct pywatt_module *module, enum pywatt_status status,
+static void publish(struct pywatt_module *module, enum pywatt_status status, uint64_t deadline_ns,
                     const struct pywatt_error *error)
 {
     struct pywatt_client *client = module->client;
+    const uint64_t now_ns = pw_clock_now_ns(client->clock);
     pw_mutex_lock(&module->lock);
     module->recovering = false;
     module->recovery_result.round++;
     module->recovery_result.status = status;
+    module->recovery_result.out_of_time = now_ns >= deadline_ns;
     if (status != PYWATT_OK) {
         module->recovery_result.error = *error;
     }
@@ -248,7 +247,7 @@ static bool wait_or_begin(struct pywatt_module *module, uint64_t deadline_ns,
         *status = PYWATT_OK;
     } else if (module->leaving > 0 || module->unregistered) {
         *status = leaving(error);
-    } else if (result->round != round && result->status != PYWATT_TIMEOUT) {
+    } else if (result->round != round && !result->out_of_time) {
         *status = result->status;
         if (error != NULL) {
             *error = result->error;
@@ -270,7 +269,7 @@ enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t dead
     }
     struct pywatt_error words = {PYWATT_OK, ""};
     status = attempt(module, deadline_ns, &words);
-    publish(module, status, &words);
+    publish(module, status, deadline_ns, &words);
     if (status != PYWATT_OK && error != NULL) {
         *error = words;
     }

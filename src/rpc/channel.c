@@ -132,7 +132,8 @@ void pw_channel_free(struct pw_channel *channel)
 
 enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request *request,
                                    uint64_t deadline_ns, struct pw_arena *arena,
-                                   struct pw_response *response, struct pywatt_error *error)
+                                   struct pw_response *response, uint64_t *epoch,
+                                   struct pywatt_error *error)
 {
     struct pw_patience patience = {.began = false};
     struct pw_correlator *used = NULL;
@@ -152,6 +153,9 @@ enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request
         }
     } while (used != NULL && status != PYWATT_OK && again);
     if (used != NULL) {
+        if (epoch != NULL) {
+            *epoch = pw_correlator_epoch(used);
+        }
         pw_correlator_release(used);
     }
     if (status != PYWATT_OK && error != NULL) {

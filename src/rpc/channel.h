@@ -90,6 +90,8 @@ void pw_channel_free(struct pw_channel *channel);
  * connection, under the reconnect policy, and sends again if a connection turns out dead before the
  * request left; once bytes may have left, it is never sent twice. Where there are max_in_flight
  * requests under way it waits, first come, first served. Blocks until `deadline_ns`.
+ * *epoch, if not NULL, gets the epoch of the connection that the reply came over; see
+ * pw_channel_epoch.
  *
  *   PYWATT_OK             a reply was read, which may say no: look at response->success
  *   PYWATT_CONNECTION     no endpoint could be reached, by the policy or before the deadline
@@ -102,7 +104,8 @@ void pw_channel_free(struct pw_channel *channel);
  */
 enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request *request,
                                    uint64_t deadline_ns, struct pw_arena *arena,
-                                   struct pw_response *response, struct pywatt_error *error);
+                                   struct pw_response *response, uint64_t *epoch,
+                                   struct pywatt_error *error);
 
 /*
  * Makes sure that there is a connection, as pw_channel_call does. PYWATT_OK, PYWATT_CONNECTION,
@@ -143,6 +146,7 @@ struct pw_post {
     uint64_t position; /* of its frame in the connection's output */
     uint64_t heard;    /* how often something had come from the peer when it was started */
     bool doubted;      /* and that a request before it had timed out in silence */
+    uint64_t epoch;    /* of the connection it went over; valid in `done` */
     enum pw_operation operation;
     enum pywatt_status status;
 };

@@ -28,6 +28,7 @@ static void set_options(struct pw_correlator *c, const struct pw_correlator_opti
     c->limits = pw_codec_default_limits;
     c->limits.max_bytes = options->max_frame_bytes;
     c->max_in_flight = options->max_in_flight;
+    c->epoch = options->epoch;
     c->counters = options->counters;
     c->wake_pump = options->wake_pump;
     c->wake_user = options->wake_user;
@@ -310,6 +311,11 @@ void pw_correlator_fail(struct pw_correlator *c, enum pywatt_status status, cons
     pw_mutex_lock(&c->lock);
     pw_correlator_fail_locked(c, status, "%s", text);
     pw_correlator_leave(c);
+}
+
+uint64_t pw_correlator_epoch(const struct pw_correlator *c)
+{
+    return c->epoch;
 }
 
 bool pw_correlator_failed(const struct pw_correlator *c)

@@ -49,6 +49,7 @@ struct pw_correlator_options {
     const struct pw_clock *clock;
     uint32_t max_frame_bytes;
     uint32_t max_in_flight;
+    uint64_t epoch;                   /* as in channel.h */
     size_t tx_limit_bytes;            /* what may wait to be sent; at least one frame may */
     struct pw_rpc_counters *counters; /* borrowed for the correlator's life */
     void (*wake_pump)(void *user);    /* as in channel.h; may be NULL */
@@ -66,6 +67,9 @@ enum pywatt_status pw_correlator_new(const struct pw_correlator_options *options
                                      struct pywatt_error *error);
 void pw_correlator_retain(struct pw_correlator *correlator);
 void pw_correlator_release(struct pw_correlator *correlator);
+
+/* Which connection of its channel it is. No lock. */
+uint64_t pw_correlator_epoch(const struct pw_correlator *correlator);
 
 /* Whether it has failed. No lock. */
 bool pw_correlator_failed(const struct pw_correlator *correlator);

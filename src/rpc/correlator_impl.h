@@ -60,6 +60,7 @@ struct pw_correlator {
     const struct pw_clock *clock;
     struct pw_codec_limits limits;
     uint32_t max_in_flight;
+    uint64_t epoch;
     uint8_t nonce[PW_REQUEST_NONCE_SIZE];
     struct pw_rpc_counters *counters;
     void (*wake_pump)(void *user);

@@ -104,6 +104,7 @@ enum pywatt_status pw_correlator_post(struct pw_correlator *c, struct pw_request
     if (status == PYWATT_OK) {
         post->deadline_ns = deadline_ns;
         post->operation = request->operation;
+        post->epoch = c->epoch;
         pw_mutex_lock(&c->lock);
         status = post_locked(c, post, pw_buffer_span(&frame.buffer), error);
         pw_correlator_leave_to_pump(c);

@@ -141,6 +141,22 @@ static void a_recovery_that_ends_later_is_not_told(void **state)
     box_destroy(&place.box);
 }
 
+static void every_beat_is_counted_in_the_end(void **state)
+{
+    (void)state;
+    struct place place = open_place_with_module("json", NULL);
+    struct pywatt_heartbeat_loop *loop = NULL;
+    pw_fake_drop(place.fake, PW_OP_HEARTBEAT, true);
+    assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, &loop, NULL),
+                     PYWATT_OK);
+    assert_true(pw_fake_wait(place.fake, PW_OP_HEARTBEAT, 1));
+    pywatt_heartbeat_loop_stop(loop);
+    pywatt_client_stop(place.client);
+    assert_int_equal(STAT(place.client, beats_sent), 1);
+    assert_int_equal(STAT(place.client, beats_failed), 1);
+    close_place(&place);
+}
+
 static void unregistering_stops_the_loop_and_the_handle_stays_good(void **state)
 {
     (void)state;
@@ -198,6 +214,7 @@ int main(void)
         cmocka_unit_test(stopping_waits_for_the_provider_and_it_is_not_asked_again),
         cmocka_unit_test(a_stopped_loop_beats_no_more),
         cmocka_unit_test(a_recovery_that_ends_later_is_not_told),
+        cmocka_unit_test(every_beat_is_counted_in_the_end),
         cmocka_unit_test(unregistering_stops_the_loop_and_the_handle_stays_good),
         cmocka_unit_test(handles_outlive_the_client),
     };

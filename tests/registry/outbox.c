@@ -102,10 +102,25 @@ static void the_next_one_is(void **state)
     assert_int_equal(bench.operation.status, PYWATT_NAME_TAKEN);
 }
 
+static void nor_is_one_that_ran_out_of_its_own_time(void **state)
+{
+    (void)state;
+    send_all();
+    bench.module->recovery_result.round++;
+    bench.module->recovery_result.out_of_time = true;
+    pw_outbox_recovered(bench.client, bench.module);
+    assert_true(pw_list_linked(&bench.operation.link));
+    assert_true(bench.module->recovery.urgent); /* another is asked for */
+    pw_outbox_end(bench.client);
+    run_callbacks();
+    assert_int_equal(bench.operation.status, PYWATT_CLOSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test_setup_teardown(an_attempt_that_had_ended_is_not_ones_own, make, unmake),
+        cmocka_unit_test_setup_teardown(nor_is_one_that_ran_out_of_its_own_time, make, unmake),
         cmocka_unit_test_setup_teardown(the_next_one_is, make, unmake),
     };
     return PW_TEST_RUN(cases);

@@ -146,6 +146,56 @@ static void waiting_callers_share_the_failure(void **state)
     close_place(&place);
 }
 
+static void patient(struct pywatt_client_options *options)
+{
+    options->timeout_ms = 400 * pw_test_slow_factor();
+}
+
+static bool has_come(void *user)
+{
+    return pw_test_now_ns() >= *(const int64_t *)user;
+}
+
+/* Whoever came later has time for another attempt. */
+static void nobody_shares_anothers_deadline(void **state)
+{
+    (void)state;
+    for (int asynchronous = 0; asynchronous < 2; asynchronous++) {
+        struct place place = open_place_that_told("json", patient);
+        struct beater beaters[2];
+        pthread_t threads[2];
+        pthread_barrier_t start;
+        pthread_barrier_init(&start, NULL, 1);
+        box_init(&place.box);
+        pw_fake_forget(place.fake);
+        pw_fake_drop(place.fake, PW_OP_REGISTER, true);
+        int64_t half_ns = pw_test_deadline_ns(200);
+        beaters[0] = (struct beater){place.module, &start, PYWATT_CANCELLED};
+        beaters[1] = beaters[0];
+        assert_int_equal(pthread_create(&threads[0], NULL, beat_once, &beaters[0]), 0);
+        assert_true(pw_fake_wait(place.fake, PW_OP_REGISTER, 2));
+        pw_fake_drop(place.fake, PW_OP_REGISTER, false);
+        assert_true(pw_test_wait_until(has_come, &half_ns, 10000));
+        if (asynchronous == 1) {
+            assert_int_equal(pywatt_heartbeat_async(place.module, PYWATT_HEALTHY, NULL,
+                                                    on_heartbeat, &place.box, NULL),
+                             PYWATT_OK);
+            assert_true(box_wait(&place.box, 1));
+            beaters[1].status = place.box.told[0].status;
+        } else {
+            assert_int_equal(pthread_create(&threads[1], NULL, beat_once, &beaters[1]), 0);
+            pthread_join(threads[1], NULL);
+        }
+        pthread_join(threads[0], NULL);
+        assert_int_equal(beaters[0].status, PYWATT_TIMEOUT);
+        assert_int_equal(beaters[1].status, PYWATT_OK);
+        assert_int_equal(pw_fake_count(place.fake, PW_OP_REGISTER), 3);
+        pthread_barrier_destroy(&start);
+        close_place(&place);
+        box_destroy(&place.box);
+    }
+}
+
 /* ---- Where it must not happen ----------------------------------------------------------------- */
 
 static void no_reregister(struct pywatt_client_options *options)
@@ -586,6 +636,7 @@ int main(void)
         cmocka_unit_test(so_does_an_advertisement_and_the_new_capabilities_stay),
         cmocka_unit_test(many_callers_register_it_once),
         cmocka_unit_test(waiting_callers_share_the_failure),
+        cmocka_unit_test(nobody_shares_anothers_deadline),
         cmocka_unit_test(not_when_it_is_switched_off),
         cmocka_unit_test(not_for_a_module_that_was_attached_without_info),
         cmocka_unit_test(not_for_a_newer_registration),

@@ -241,6 +241,7 @@ static void posts_go_over_the_connection_that_there_is(void **state)
     peer_answer(&peer, 1);
     pump_channel(channel, &posted);
     assert_true(posted.own_reply);
+    assert_int_equal(posted.post.epoch, 1);
 
     /* The peer goes: the post fails, and there is no connection until somebody makes one. */
     assert_int_equal(posted_post_on(&posted, channel, 2, LONG_MS), PYWATT_OK);
@@ -258,6 +259,7 @@ static void posts_go_over_the_connection_that_there_is(void **state)
     pw_channel_close(channel);
     assert_int_equal(atomic_load(&posted.runs), 1);
     assert_int_equal(posted.status, PYWATT_CLOSED);
+    assert_int_equal(posted.post.epoch, 2);
     assert_int_equal(posted_post_on(&posted, channel, 5, LONG_MS), PYWATT_CLOSED);
     pw_channel_close(channel);
     pw_channel_stop(channel);

@@ -185,7 +185,7 @@ static enum pywatt_status call(struct pw_channel *channel, struct pw_arena *aren
     make_beat(&request, 1);
     pw_arena_reset(arena);
     return pw_channel_call(channel, &request, (uint64_t)pw_test_deadline_ns(LONG_MS), arena,
-                           response, NULL);
+                           response, NULL, NULL);
 }
 
 struct counted {
@@ -289,7 +289,7 @@ static enum pywatt_status everything(const struct pw_channel_options *options, b
         make_beat(&request, 3);
         request.details = details;
         status = pw_channel_call(channel, &request, (uint64_t)pw_test_deadline_ns(LONG_MS), &arena,
-                                 &response, NULL);
+                                 &response, NULL, NULL);
     }
     if (status == PYWATT_OK) {
         status = post(channel, &counted);

@@ -247,7 +247,7 @@ void caller_run(struct caller *caller)
     caller->began_ns = pw_test_now_ns();
     caller->status = caller->channel != NULL
                          ? pw_channel_call(caller->channel, &request, caller->deadline_ns, &arena,
-                                           &response, &caller->error)
+                                           &response, NULL, &caller->error)
                          : pw_correlator_call(caller->correlator, &request, caller->deadline_ns,
                                               &arena, &response, &caller->unsent, &caller->error);
     caller->ended_ns = pw_test_now_ns();
