@@ -121,7 +121,7 @@ static void watch(struct world *world, uint64_t first_ns)
 static void run(const struct bench_settings *settings, struct bench_results *results,
                 struct bench_histogram *late)
 {
-    const uint32_t lease_ms = (uint32_t)bench_amount(settings, 6000, 1000);
+    const uint32_t lease_ms = (uint32_t)bench_amount(settings, 6000, 2000);
     struct world world = {.count = bench_amount(settings, 100000, 200),
                           .lease_ns = lease_ms * BENCH_NS_PER_MS};
     struct bench_orchestrator_options options = {
@@ -133,7 +133,7 @@ static void run(const struct bench_settings *settings, struct bench_results *res
     world.beats = bench_histogram_new();
     bench_check(world.sent_ns != NULL && world.lost_ns != NULL, "out of memory");
     struct pywatt_orchestrator *orchestrator = bench_start_orchestrator_with("tcp", &options, url);
-    struct bench_driver *driver = bench_driver_open(url, "protobuf", world.count);
+    struct bench_driver *driver = bench_driver_open(url, "protobuf", world.count, 0);
     struct pywatt_client *client = bench_open_client(url, "protobuf");
     uint32_t *order = bench_shuffled(world.count, 1);
 

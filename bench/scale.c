@@ -27,7 +27,7 @@ static struct side open_side(size_t capacity)
     /* One worker, so that there is no idle one to look after. */
     side.far = bench_far_start(&(struct bench_far_options){
         .scheme = "tcp", .workers = 1, .lease_ms = LEASE_MS, .modules = (uint32_t)capacity});
-    side.driver = bench_driver_open(bench_far_url(side.far), "protobuf", capacity);
+    side.driver = bench_driver_open(bench_far_url(side.far), "protobuf", capacity, 0);
     return side;
 }
 

@@ -28,6 +28,7 @@ struct bench_driver {
     struct module *modules;
     size_t capacity;
     size_t count;
+    size_t first_name;
     struct pw_buffer out;
     struct pw_buffer in;
     struct pw_arena arena;
@@ -36,7 +37,8 @@ struct bench_driver {
     uint64_t answered;
 };
 
-struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity)
+struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity,
+                                       size_t first_name)
 {
     struct bench_driver *driver = calloc(1, sizeof(*driver));
     const char *port = strrchr(url, ':');
@@ -46,6 +48,7 @@ struct bench_driver *bench_driver_open(const char *url, const char *codec, size_
     driver->codec = pw_codec_by_name(codec);
     bench_check(driver->modules != NULL && driver->codec != NULL, "no driver for %s", codec);
     driver->capacity = capacity;
+    driver->first_name = first_name;
     driver->fd = bench_connect_loopback((uint16_t)strtoul(port + 1, NULL, 10));
     bench_check(driver->fd >= 0, "%s: %s", url, strerror(errno));
     pw_buffer_init(&driver->out, SIZE_MAX / 2);
@@ -152,7 +155,7 @@ static void ask_to_register(struct bench_driver *driver, size_t number)
     struct pywatt_module_info *info = NULL;
     char name[32];
 
-    snprintf(name, sizeof(name), "m-%zu", number);
+    snprintf(name, sizeof(name), "m-%zu", driver->first_name + number);
     bench_check_ok(pywatt_module_info_new(name, "1", "", &info), &error);
     pw_request_init(&request);
     request.operation = PW_OP_REGISTER;
@@ -240,4 +243,15 @@ void bench_driver_beat(struct bench_driver *driver, const uint32_t *order, size_
             take_beat(driver);
         }
     }
+}
+
+void bench_driver_ask_beat(struct bench_driver *driver, uint32_t number)
+{
+    ask_beat(driver, number);
+    send_requests(driver);
+}
+
+void bench_driver_take_beat(struct bench_driver *driver)
+{
+    take_beat(driver);
 }

@@ -18,10 +18,14 @@
 
 struct bench_driver;
 
-/* `url` is a tcp:// URL of the loopback; there is room for `capacity` modules. */
-struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity);
+/*
+ * `url` is a tcp:// URL of the loopback; there is room for `capacity` modules, whose names begin to
+ * count at `first_name`.
+ */
+struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity,
+                                       size_t first_name);
 
-/* Registers `count` more modules, each called "m-" and its number, from 0 on. */
+/* Registers `count` more modules, each called "m-" and its number, from `first_name` on. */
 void bench_driver_register(struct bench_driver *driver, size_t count);
 
 /*
@@ -30,6 +34,10 @@ void bench_driver_register(struct bench_driver *driver, size_t count);
  */
 void bench_driver_beat(struct bench_driver *driver, const uint32_t *order, size_t count,
                        unsigned batch, uint64_t *sent_ns);
+
+/* The same in two steps, for one beat: it is written, and its reply is read and checked. */
+void bench_driver_ask_beat(struct bench_driver *driver, uint32_t number);
+void bench_driver_take_beat(struct bench_driver *driver);
 
 size_t bench_driver_count(const struct bench_driver *driver);
 void bench_driver_close(struct bench_driver *driver);

@@ -16,8 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools")
 from support import OPTIONS, PATIENCE_S, ROOT, Case, main, program  # noqa: E402
 
 KEYS = {"subject", "metric", "value", "unit", "peer", "peer_value", "ratio", "bar", "bar_met", "runs"}
-SUBJECTS = ["codec", "round-trip", "pipelined", "threads", "loop", "fleet", "scale", "registration",
-            "expiry"]
+SUBJECTS = ["codec", "round-trip", "pipelined", "threads", "loop", "fleet", "scale", "connections",
+            "registration", "expiry"]
 # Bars on what --quick has too little of.
 NOT_IN_QUICK = {"cost of a beat, 1000000 modules"}
 
