@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * map.h - a hash map whose links stand in the items: open chaining, power-of-two buckets, grows at
- * one item a bucket and never shrinks. No lock of its own, no malloc but when it grows.
+ * one item a bucket and never shrinks. No lock of its own, no malloc but when it grows. It grows
+ * little by little: whoever inserts moves a few buckets, so that nobody waits for all of them.
  *
  * The caller computes the hash and compares: one map serves ids, names and request numbers.
  */
@@ -26,6 +27,10 @@ struct pw_map {
     struct pw_map_node **buckets;
     size_t bucket_count; /* 0 or a power of two */
     size_t count;
+    /* While it grows: the buckets before, of which those below `moved` are empty. Else NULL. */
+    struct pw_map_node **old_buckets;
+    size_t old_count;
+    size_t moved;
 };
 
 void pw_map_init(struct pw_map *map);
@@ -33,7 +38,10 @@ void pw_map_init(struct pw_map *map);
 /* Frees the buckets; the items are the caller's. */
 void pw_map_destroy(struct pw_map *map);
 
-/* Makes room for `count` items, so that inserting up to there does not allocate. */
+/*
+ * Makes room for `count` items, so that inserting up to there does not allocate. PYWATT_OK or
+ * PYWATT_NO_MEMORY.
+ */
 enum pywatt_status pw_map_reserve(struct pw_map *map, size_t count);
 
 /*

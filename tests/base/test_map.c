@@ -8,6 +8,7 @@
 #include "malloc_fail.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define COUNT_ONLY ((unsigned long)-1)
 
@@ -187,6 +188,78 @@ static void grows_to_one_item_a_bucket(void **state)
     pw_map_destroy(&map);
 }
 
+/* Each item is found, and walked over once, at every step of the growth. */
+static void expect_all(const struct pw_map *map, struct item *items, unsigned count,
+                       unsigned visits)
+{
+    size_t bucket = 0;
+    struct pw_map_node *node = pw_map_walk(map, &bucket, NULL);
+    while (node != NULL) {
+        PW_CONTAINER_OF(node, struct item, node)->visits++;
+        node = pw_map_walk(map, &bucket, node);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const bool is_in = items[i].number != UINT32_MAX;
+        assert_ptr_equal(find(map, pw_hash_u64(i), i), is_in ? &items[i] : NULL);
+        if (is_in) {
+            assert_int_equal(items[i].visits, visits);
+        }
+    }
+}
+
+static void grows_little_by_little(void **state)
+{
+    (void)state;
+    enum {
+        FULL = 1024,
+        STEPS = 400
+    };
+    struct pw_map map;
+    static struct item items[FULL + STEPS];
+    memset(items, 0, sizeof(items));
+    pw_map_init(&map);
+    insert_all(&map, items, FULL);
+    size_t moved = 0;
+    unsigned steps = 0;
+    for (unsigned i = FULL; i < FULL + STEPS; i++) {
+        items[i].number = i;
+        items[i].visits = i - FULL; /* those that it missed */
+        assert_int_equal(pw_map_insert(&map, &items[i].node, pw_hash_u64(i)), PYWATT_OK);
+        if (map.old_buckets != NULL) {
+            assert_in_range(map.moved, moved + 1, moved + 4);
+            moved = map.moved;
+            steps++;
+        }
+        if (i % 2 == 0) {
+            const unsigned gone = (i * 37) % FULL;
+            if (items[gone].number != UINT32_MAX) {
+                pw_map_remove(&map, &items[gone].node);
+                items[gone].number = UINT32_MAX;
+            }
+        }
+        expect_all(&map, items, i + 1, i - FULL + 1);
+    }
+    assert_in_range(steps, FULL / 4 - 1, STEPS - 1);
+    assert_null(map.old_buckets);
+    pw_map_destroy(&map);
+}
+
+static void may_be_given_more_room_or_end_while_it_grows(void **state)
+{
+    (void)state;
+    struct pw_map map;
+    static struct item items[1030];
+    memset(items, 0, sizeof(items));
+    pw_map_init(&map);
+    insert_all(&map, items, 1030);
+    assert_non_null(map.old_buckets);
+    assert_int_equal(pw_map_reserve(&map, 5000), PYWATT_OK);
+    expect_all(&map, items, 1030, 1);
+    assert_non_null(map.old_buckets);
+    pw_map_destroy(&map);
+    assert_null(pw_map_first(&map, 1));
+}
+
 static void only_the_first_insertion_needs_memory(void **state)
 {
     (void)state;
@@ -230,6 +303,8 @@ int main(void)
         cmocka_unit_test(room_that_was_reserved_is_there),
         cmocka_unit_test(refuses_room_that_no_machine_has),
         cmocka_unit_test(grows_to_one_item_a_bucket),
+        cmocka_unit_test(grows_little_by_little),
+        cmocka_unit_test(may_be_given_more_room_or_end_while_it_grows),
         cmocka_unit_test(only_the_first_insertion_needs_memory),
     };
     return PW_TEST_RUN(cases);
