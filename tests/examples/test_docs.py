@@ -8,6 +8,7 @@ PATH. A block that cannot be (it installs, or runs all tests) stands below a com
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -111,6 +112,23 @@ class Manual(Case):
     def test_every_option_of_the_daemon_is_in_its_page_and_no_other(self):
         self.assertEqual(self.options_of_page("pywatt-orchestrator"),
                          self.options_of_help(program("tools", "pywatt-orchestrator")))
+
+    def test_the_defaults_of_the_daemon_are_those_of_the_library(self):
+        page = read(ROOT / "docs/man/pywatt-orchestrator.1").replace("\\-", "-")
+        said = dict(re.findall(r"^\.BI --([a-z-]+) .*\n(?:[^.\n].*\n)*?.*Default: (\d+)", page, re.M))
+        library = read(ROOT / "src/orchestrator/options.c")
+        for option, value in said.items():
+            field = option.replace("-", "_")
+            found = re.search(rf"\.{field}(?:_ms|_bytes)? = (\d+)(?: << (\d+))?,", library)
+            self.assertTrue(found, option)
+            self.assertEqual(int(value), int(found[1]) << int(found[2] or 0), option)
+        self.assertGreaterEqual(len(said), 8)
+
+    def test_the_presets_in_the_documents_are_there(self):
+        presets = json.loads(read(ROOT / "CMakePresets.json"))["configurePresets"]
+        names = {preset["name"] for preset in presets if not preset.get("hidden")}
+        listed = re.search(r"The other presets are (.*)\.", read(ROOT / "docs/HACKING.md"))[1]
+        self.assertEqual(set(re.findall(r"`([a-z-]+)`", listed)) | {"dev"}, names)
 
     def test_every_option_of_the_commands_is_in_their_page_and_no_other(self):
         options = set()
