@@ -127,7 +127,7 @@ static enum pywatt_status decode_reply(struct pw_correlator *c, struct pw_call *
 static void withdraw_locked(struct pw_correlator *c, struct pw_call *call,
                             enum pywatt_status status)
 {
-    pw_correlator_complete_locked(c, call, status);
+    pw_correlator_complete_locked(call, status);
     if (status == PYWATT_TIMEOUT) {
         pw_correlator_count_timeout(c);
     }
@@ -193,7 +193,7 @@ static void run_call(struct pw_correlator *c, struct pw_call *call)
     if (c->status != PYWATT_OK) {
         call->by_failure = true;
         call->unsent = true;
-        pw_correlator_complete_locked(c, call, c->status);
+        pw_correlator_complete_locked(call, c->status);
     } else {
         pw_list_append(&c->waiting, &call->turn);
         if (now_ns < call->entry.deadline_ns) {

@@ -51,6 +51,11 @@ static enum pywatt_status init_locks(struct pw_channel *channel)
         pw_mutex_destroy(&channel->lock);
         return PYWATT_NO_MEMORY;
     }
+    if (pw_cond_init(&channel->changed) != PYWATT_OK) {
+        pw_cond_destroy(&channel->quiet);
+        pw_mutex_destroy(&channel->lock);
+        return PYWATT_NO_MEMORY;
+    }
     return PYWATT_OK;
 }
 
@@ -63,7 +68,6 @@ enum pywatt_status pw_channel_new(const struct pw_channel_options *options, stru
         return pw_error_no_memory(error);
     }
     set_options(channel, options);
-    pw_list_init(&channel->waiters);
     channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (channel->cancel_fd < 0) {
         pw_error_set(error, PYWATT_IO, "no descriptor for a channel: %s", strerrordesc_np(errno));
@@ -88,7 +92,7 @@ void pw_channel_close(struct pw_channel *channel)
     channel->closed = true;
     channel->current = NULL;
     channel->inside++;
-    pw_channel_wake_waiters_locked(channel);
+    pw_cond_broadcast(&channel->changed);
     pw_mutex_unlock(&channel->lock);
 
     const uint64_t one = 1;
@@ -121,6 +125,7 @@ void pw_channel_free(struct pw_channel *channel)
         return;
     }
     pw_channel_stop(channel);
+    pw_cond_destroy(&channel->changed);
     pw_cond_destroy(&channel->quiet);
     pw_mutex_destroy(&channel->lock);
     close(channel->cancel_fd);
@@ -219,8 +224,7 @@ enum pywatt_status pw_channel_post(struct pw_channel *channel, struct pw_request
     struct pw_correlator *current = current_of(channel, &closed);
     if (current == NULL) {
         return closed ? pw_error_set(error, PYWATT_CLOSED, "%s", pywatt_status_text(PYWATT_CLOSED))
-                      : pw_error_set(error, PYWATT_CONNECTION, "%s: there is no connection",
-                                     channel->endpoints[0].url);
+                      : pw_error_set(error, PYWATT_CONNECTION, "there is no connection");
     }
     const enum pywatt_status status =
         pw_correlator_post(current, request, deadline_ns, post, error);

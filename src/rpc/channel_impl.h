@@ -30,7 +30,7 @@ struct pw_channel {
 
     struct pw_mutex lock;
     struct pw_cond quiet;   /* for stop: somebody left */
-    struct pw_list waiters; /* threads that sleep until something below changes */
+    struct pw_cond changed; /* for those who wait for a connection: something below has changed */
     bool closed;
     bool connecting;               /* one thread is at it */
     struct pw_correlator *current; /* with a reference; may have failed already */
@@ -41,6 +41,7 @@ struct pw_channel {
     struct pw_backoff backoff;
     uint64_t retry_at_ns;
     uint64_t failures;   /* attempts that failed */
+    bool failing;        /* since there was a connection, at least one did */
     uint64_t gave_up_at; /* `failures` when the policy last said that it is enough */
     struct pywatt_error last_error;
 
@@ -51,9 +52,6 @@ struct pw_channel {
 
 /* Somebody left, for whom stop may be waiting. */
 void pw_channel_left_locked(struct pw_channel *channel);
-
-/* Something changed for those who wait for a connection. */
-void pw_channel_wake_waiters_locked(struct pw_channel *channel);
 
 /* What one call has seen of the attempts to connect. Zero at its start. */
 struct pw_patience {

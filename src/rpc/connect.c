@@ -24,19 +24,6 @@
 /* Bytes that may wait to be sent on a connection. */
 #define TX_LIMIT_BYTES ((size_t)1024 * 1024)
 
-/* A thread that waits; stands on its stack. */
-struct waiter {
-    struct pw_list link;
-    struct pw_cond changed;
-};
-
-void pw_channel_wake_waiters_locked(struct pw_channel *channel)
-{
-    for (struct pw_list *at = channel->waiters.next; at != &channel->waiters; at = at->next) {
-        pw_cond_signal(&PW_CONTAINER_OF(at, struct waiter, link)->changed);
-    }
-}
-
 void pw_channel_left_locked(struct pw_channel *channel)
 {
     if (channel->closed && channel->inside == 0 && channel->correlators == 0) {
@@ -149,6 +136,7 @@ static void note_failure_locked(struct pw_channel *channel, uint64_t when_ns,
                                 const struct pywatt_error *error)
 {
     channel->failures++;
+    channel->failing = true;
     channel->last_error = *error;
     channel->last_error.status = PYWATT_CONNECTION;
     uint32_t pause_ms;
@@ -159,7 +147,7 @@ static void note_failure_locked(struct pw_channel *channel, uint64_t when_ns,
         channel->retry_at_ns = 0;
         pw_backoff_reset(&channel->backoff);
     }
-    pw_channel_wake_waiters_locked(channel);
+    pw_cond_broadcast(&channel->changed);
 }
 
 /* Puts a broken connection away. Releases the lock meanwhile. */
@@ -194,6 +182,7 @@ static void take_in_locked(struct pw_channel *channel, const struct attempt *att
     channel->endpoint = attempt->endpoint;
     channel->epoch = pw_correlator_epoch(attempt->correlator);
     channel->retry_at_ns = 0;
+    channel->failing = false;
     atomic_fetch_add_explicit(&channel->counters.connects, 1, memory_order_relaxed);
 }
 
@@ -214,11 +203,12 @@ static enum pywatt_status attempt_locked(struct pw_channel *channel, uint64_t de
     if (status == PYWATT_OK) {
         pw_log(PYWATT_LOG_INFO, "connected to %s", channel->endpoints[attempt.endpoint].url);
     } else {
-        pw_log(PYWATT_LOG_WARNING, "cannot connect: %s", reason.text);
+        pw_log(status == PYWATT_CLOSED ? PYWATT_LOG_DEBUG : PYWATT_LOG_WARNING,
+               "cannot connect: %s", reason.text);
     }
     pw_mutex_lock(&channel->lock);
     channel->connecting = false;
-    pw_channel_wake_waiters_locked(channel);
+    pw_cond_broadcast(&channel->changed);
     if (status == PYWATT_OK) {
         take_in_locked(channel, &attempt);
         return PYWATT_OK;
@@ -240,6 +230,10 @@ static enum pywatt_status out_of_time_locked(const struct pw_channel *channel,
     if (channel->failures > patience->failures) {
         return pw_error_set(error, PYWATT_CONNECTION, "%s", channel->last_error.text);
     }
+    if (channel->failing) {
+        return pw_error_set(error, PYWATT_CONNECTION, "no connection before the deadline: %s",
+                            channel->last_error.text);
+    }
     return pw_error_set(error, PYWATT_CONNECTION, "%s: no connection before the deadline",
                         channel->endpoints[channel->endpoint].url);
 }
@@ -249,26 +243,14 @@ static enum pywatt_status closed_error(struct pywatt_error *error)
     return pw_error_set(error, PYWATT_CLOSED, "%s", pywatt_status_text(PYWATT_CLOSED));
 }
 
-/*
- * Waits for what others do, or for the end of a pause. Each thread has a condition of its own, as
- * only those are cheap to wake one by one. PYWATT_OK, PYWATT_NO_MEMORY.
- */
-static enum pywatt_status wait_locked(struct pw_channel *channel, uint64_t deadline_ns,
-                                      struct pywatt_error *error)
+/* Waits for what others do, or for the end of a pause. */
+static void wait_locked(struct pw_channel *channel, uint64_t deadline_ns)
 {
-    struct waiter waiter;
-    if (pw_cond_init(&waiter.changed) != PYWATT_OK) {
-        return pw_error_no_memory(error);
-    }
     uint64_t until_ns = deadline_ns;
     if (!channel->connecting && channel->retry_at_ns < until_ns) {
         until_ns = channel->retry_at_ns;
     }
-    pw_list_append(&channel->waiters, &waiter.link);
-    pw_cond_wait_until(&waiter.changed, &channel->lock, until_ns);
-    pw_list_remove(&waiter.link);
-    pw_cond_destroy(&waiter.changed);
-    return PYWATT_OK;
+    pw_cond_wait_until(&channel->changed, &channel->lock, until_ns);
 }
 
 static enum pywatt_status obtain_locked(struct pw_channel *channel, uint64_t deadline_ns,
@@ -302,9 +284,11 @@ static enum pywatt_status obtain_locked(struct pw_channel *channel, uint64_t dea
         if (now_ns >= deadline_ns) {
             return out_of_time_locked(channel, patience, error);
         }
-        const bool must_wait = channel->connecting || now_ns < channel->retry_at_ns;
-        const enum pywatt_status status = must_wait ? wait_locked(channel, deadline_ns, error)
-                                                    : attempt_locked(channel, deadline_ns, error);
+        if (channel->connecting || now_ns < channel->retry_at_ns) {
+            wait_locked(channel, deadline_ns);
+            continue;
+        }
+        const enum pywatt_status status = attempt_locked(channel, deadline_ns, error);
         if (status != PYWATT_OK) {
             return status;
         }

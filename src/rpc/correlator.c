@@ -157,11 +157,9 @@ void pw_correlator_take_locked(struct pw_correlator *c, struct pw_post *entry)
     }
 }
 
-void pw_correlator_complete_locked(struct pw_correlator *c, struct pw_call *call,
-                                   enum pywatt_status status)
+void pw_correlator_complete_locked(struct pw_call *call, enum pywatt_status status)
 {
     assert(!call->finished);
-    (void)c;
     call->finished = true;
     call->status = status;
     /* Out of `parked` at once, so that the reader's role goes to somebody who still needs it. */
@@ -239,7 +237,7 @@ static void fail_call_locked(struct pw_correlator *c, struct pw_call *call)
     call->by_failure = true;
     call->unsent = !call->started || is_unsent_locked(c, &call->entry);
     c->fail_signals += pw_list_linked(&call->parked) ? 1 : 0;
-    pw_correlator_complete_locked(c, call, c->status);
+    pw_correlator_complete_locked(call, c->status);
 }
 
 /* All in one step: nobody has to find out by himself. */
@@ -372,7 +370,7 @@ static void admit_locked(struct pw_correlator *c)
         if (status == PYWATT_OK) {
             call->started = true;
         } else {
-            pw_correlator_complete_locked(c, call, status);
+            pw_correlator_complete_locked(call, status);
         }
     }
 }

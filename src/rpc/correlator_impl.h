@@ -146,8 +146,7 @@ enum pywatt_status pw_correlator_start_locked(struct pw_correlator *c, struct pw
 void pw_correlator_take_locked(struct pw_correlator *c, struct pw_post *entry);
 
 /* Completes a call, which nobody else may any more. */
-void pw_correlator_complete_locked(struct pw_correlator *c, struct pw_call *call,
-                                   enum pywatt_status status);
+void pw_correlator_complete_locked(struct pw_call *call, enum pywatt_status status);
 
 /* Puts a post that was taken out among those whose `done` runs after the lock. */
 void pw_correlator_end_post_locked(struct pw_correlator *c, struct pw_post *post,

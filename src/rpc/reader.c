@@ -127,7 +127,7 @@ static void complete_call_locked(struct pw_correlator *c, struct pw_call *call,
     } else {
         status = PYWATT_NO_MEMORY;
     }
-    pw_correlator_complete_locked(c, call, status);
+    pw_correlator_complete_locked(call, status);
 }
 
 static void settle_locked(struct pw_correlator *c, struct arrival *arrival)

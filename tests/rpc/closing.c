@@ -4,6 +4,8 @@
  */
 #include "site.h"
 
+#include <pywatt/log.h>
+
 #include <poll.h>
 #include <string.h>
 
@@ -31,9 +33,18 @@ static struct pw_channel *start(struct pw_endpoint endpoints[SITES])
     return site_channel(&options);
 }
 
+static void count_warning(void *user, enum pywatt_log_level level, const char *line)
+{
+    (void)level;
+    (void)line;
+    atomic_fetch_add((atomic_uint *)user, 1);
+}
+
 static void closing_cuts_connecting_short(void **state)
 {
     (void)state;
+    atomic_uint warnings = 0;
+    pywatt_set_log_sink(count_warning, &warnings, PYWATT_LOG_WARNING);
     struct pw_endpoint endpoints[SITES];
     sites_init();
     site_set(0, SITE_HANGS);
@@ -55,6 +66,8 @@ static void closing_cuts_connecting_short(void **state)
     }
     assert_int_equal(pw_channel_connect(channel, PW_DEADLINE_NEVER, NULL), PYWATT_CLOSED);
     pw_channel_free(channel);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
+    assert_int_equal(atomic_load(&warnings), 0); /* it is what was asked for */
     sites_end();
 }
 

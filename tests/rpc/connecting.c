@@ -186,11 +186,11 @@ static void the_deadline_ends_attempts_too(void **state)
     assert_true(caller_took_ms(&caller) < LONG_MS);
     assert_int_equal(site_dials(0), 1);
 
-    /* The pause is still on: nothing new is tried, nothing new can be said. */
+    /* The pause is still on: nothing new is tried, but the reason is known. */
     caller_init_on(&caller, channel, 1, SHORT_MS);
     caller_run(&caller);
     assert_int_equal(caller.status, PYWATT_CONNECTION);
-    assert_string_equal(caller.error.text, "site:0: no connection before the deadline");
+    assert_string_equal(caller.error.text, "no connection before the deadline: site:0: refused");
     assert_int_equal(site_dials(0), 1);
 
     /* And one that is over on arrival is a timeout. */
