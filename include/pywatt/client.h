@@ -3,11 +3,12 @@
  * client.h - the module side's root object: where the orchestrator is, how it is spoken to, and the
  * threads and connections that do it.
  *
- * A client may be used from any number of threads. It has at most three threads of its own, started
+ * A client may be used from any number of threads. It has three threads of its own, started together
  * by the first heartbeat loop, watcher or asynchronous call: the heartbeat thread (beats, and the
  * replies of asynchronous calls), the recovery thread (connects and registers again in the
  * background) and the dispatcher (runs the application's callbacks, one after the other, with no
- * lock held). All of them block all signals. A blocking call needs none of them: the caller itself
+ * lock held). All of them block all signals, and have a stack of 512 KiB: what callbacks and health
+ * providers need more than that they must take elsewhere. A blocking call needs none of them: the caller itself
  * sends, receives and connects.
  *
  * A client does not survive fork(2): a child must not use what its parent opened.

@@ -88,7 +88,8 @@ PYWATT_API enum pywatt_status pywatt_attach_module(struct pywatt_client *client,
                                                    struct pywatt_error *error);
 
 /*
- * Takes the module out of the orchestrator. Its heartbeat loop, if one runs, is stopped first. The
+ * Takes the module out of the orchestrator. Its heartbeat loop, if one runs, is stopped first: both
+ * forms wait for a provider or a watcher that is running, as pywatt_heartbeat_loop_stop does. The
  * handle stays the caller's to free; other operations on it then answer PYWATT_CLOSED. If it
  * fails, the module counts as still registered, with its loop stopped. Blocking; statuses at the
  * top.

@@ -51,10 +51,11 @@ enum pywatt_status pywatt_unregister_module(struct pywatt_module *module,
     if (!pw_client_enter(client)) {
         return pw_client_is_closed(error);
     }
+    const uint64_t deadline_ns = pw_client_deadline_ns(client);
     enum pywatt_status status = pw_handle_leave(module, error);
     if (status == PYWATT_OK) {
         struct pw_errand errand;
-        pw_errand_init(&errand, PW_OP_UNREGISTER, module, pw_client_deadline_ns(client));
+        pw_errand_init(&errand, PW_OP_UNREGISTER, module, deadline_ns);
         if (pw_handle_settle(module, errand.deadline_ns)) {
             status = pw_errand_run(&errand, error);
         } else {

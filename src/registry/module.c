@@ -280,8 +280,9 @@ void pw_handle_set_registration(struct pywatt_module *module,
         atomic_fetch_add_explicit(&module->registration_version, 1, memory_order_release);
     }
     if (atomic_load(&module->forgotten)) {
-        atomic_store(&module->forgotten, false);
+        /* In this order: who looks without the lock never sees a module that is well in between. */
         atomic_store(&module->owes_capabilities, module->told != NULL);
+        atomic_store(&module->forgotten, false);
     }
     pw_mutex_unlock(&module->lock);
     pywatt_registration_release(old);

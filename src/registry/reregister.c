@@ -45,7 +45,7 @@ static enum pywatt_status leaving(struct pywatt_error *error)
 
 bool pw_handle_unwell(const struct pywatt_module *module)
 {
-    return atomic_load_explicit(&module->forgotten, memory_order_relaxed) ||
+    return atomic_load_explicit(&module->forgotten, memory_order_acquire) ||
            atomic_load_explicit(&module->owes_capabilities, memory_order_relaxed);
 }
 
