@@ -73,6 +73,26 @@ class Shown(Case):
         return any(name in read(path) for path in (ROOT / "cmake").iterdir() if path.is_file())
 
 
+class Headers(Case):
+    def undocumented(self, text):
+        """The declarations that stand in no group of lines with a comment above them."""
+        found = []
+        for group in re.split(r"\n\s*\n", text):
+            before, api, after = f"\n{group}".partition("\nPYWATT_API")
+            if api and "*/" not in before:
+                found.append(after.split("\n")[0])
+        return found
+
+    def test_every_public_function_stands_below_a_comment(self):
+        count = 0
+        for header in sorted((ROOT / "include/pywatt").glob("*.h")):
+            text = read(header)
+            count += text.count("\nPYWATT_API")
+            self.assertEqual(self.undocumented(text), [], header.name)
+        self.assertGreater(count, 100)
+        self.assertEqual(self.undocumented("/* a */\n\nPYWATT_API int a(void);\n"), [" int a(void);"])
+
+
 class Errors(Case):
     def test_the_table_of_errors_is_that_of_the_sources(self):
         declared = re.findall(r"X\((\w+), (\d+), \"(\w+)\"", read(ROOT / "include/pywatt/status.h"))
