@@ -81,6 +81,98 @@ struct place open_place_with_module(const char *codec, tune_fn tune)
     return place;
 }
 
+struct place open_place_that_told(const char *codec, tune_fn tune)
+{
+    struct place place = open_place_with_module(codec, tune);
+    struct pywatt_capabilities *capabilities = new_capabilities();
+    assert_int_equal(pywatt_advertise_capabilities(place.module, capabilities, NULL), PYWATT_OK);
+    pywatt_capabilities_free(capabilities);
+    return place;
+}
+
+struct pw_fake_module seen_by_fake(struct place *place)
+{
+    struct pw_fake_module module;
+    memset(&module, 0, sizeof(module));
+    assert_true(pw_fake_find(place->fake, pywatt_module_id(place->module), &module));
+    return module;
+}
+
+void assert_came_back(struct place *place)
+{
+    const struct pw_fake_module module = seen_by_fake(place);
+    struct pywatt_registration *registration = pywatt_module_registration(place->module);
+    assert_string_equal(module.name, "alpha");
+    assert_string_equal(module.token, "token-2");
+    assert_int_equal(module.registered, 1);
+    assert_int_equal(module.advertised, 1);
+    assert_string_equal(module.capabilities, TOLD_CAPABILITIES);
+    assert_string_equal(pywatt_registration_token(registration), "token-2");
+    pywatt_registration_release(registration);
+    assert_int_equal(STAT(place->client, reregistrations), 1);
+}
+
+enum pywatt_status run_blocking(struct place *place, struct pywatt_module *module,
+                                enum pw_operation operation, struct pywatt_error *error)
+{
+    struct pywatt_module *none = NULL;
+    enum pywatt_status status = PYWATT_OK;
+    switch (operation) {
+    case PW_OP_REGISTER: {
+        struct pywatt_module_info *info = new_info("beta");
+        status = pywatt_register_module(place->client, info, &none, error);
+        pywatt_module_info_free(info);
+        assert_null(none);
+        break;
+    }
+    case PW_OP_UNREGISTER: status = pywatt_unregister_module(module, error); break;
+    case PW_OP_HEARTBEAT:
+        status = pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, error);
+        break;
+    case PW_OP_CAPABILITIES: {
+        struct pywatt_capabilities *capabilities = new_capabilities();
+        status = pywatt_advertise_capabilities(module, capabilities, error);
+        pywatt_capabilities_free(capabilities);
+        break;
+    }
+    case PW_OP_HEARTBEAT_BATCH: break;
+    }
+    return status;
+}
+
+enum pywatt_status submit_async(struct place *place, struct pywatt_module *module,
+                                enum pw_operation operation)
+{
+    enum pywatt_status status = PYWATT_OK;
+    struct box *box = &place->box;
+    switch (operation) {
+    case PW_OP_REGISTER: {
+        struct pywatt_module_info *info = new_info("beta");
+        status = pywatt_register_module_async(place->client, info, on_registered, box, NULL);
+        pywatt_module_info_free(info);
+        break;
+    }
+    case PW_OP_UNREGISTER:
+        status = pywatt_unregister_module_async(module, on_done, box, NULL);
+        break;
+    case PW_OP_HEARTBEAT: {
+        struct pywatt_string_map *details = pywatt_string_map_new();
+        assert_int_equal(pywatt_string_map_set(details, "load", "0.5"), PYWATT_OK);
+        status = pywatt_heartbeat_async(module, PYWATT_DEGRADED, details, on_heartbeat, box, NULL);
+        pywatt_string_map_free(details);
+        break;
+    }
+    case PW_OP_CAPABILITIES: {
+        struct pywatt_capabilities *capabilities = new_capabilities();
+        status = pywatt_advertise_capabilities_async(module, capabilities, on_done, box, NULL);
+        pywatt_capabilities_free(capabilities);
+        break;
+    }
+    case PW_OP_HEARTBEAT_BATCH: break;
+    }
+    return status;
+}
+
 void close_place(struct place *place)
 {
     pywatt_module_free(place->module);

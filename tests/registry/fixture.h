@@ -87,6 +87,23 @@ struct place open_place(const char *codec, tune_fn tune);
 struct place open_place_with_module(const char *codec, tune_fn tune); /* "alpha" */
 void close_place(struct place *place);
 
+/* With a module that has told its capabilities. */
+struct place open_place_that_told(const char *codec, tune_fn tune);
+
+/* What the fake knows of the place's module. */
+struct pw_fake_module seen_by_fake(struct place *place);
+
+/* That module was registered again, once, and told its capabilities again. */
+void assert_came_back(struct place *place);
+
+/* Runs an operation in its blocking form. */
+enum pywatt_status run_blocking(struct place *place, struct pywatt_module *module,
+                                enum pw_operation operation, struct pywatt_error *error);
+
+/* Submits an operation whose end goes into the place's box; `module` for all but to register. */
+enum pywatt_status submit_async(struct place *place, struct pywatt_module *module,
+                                enum pw_operation operation);
+
 /* Starts a loop without a provider, which lasts as long as the module. */
 void start_loop(struct pywatt_module *module, uint32_t interval_ms);
 
