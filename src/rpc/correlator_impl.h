@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * correlator_impl.h - what the files that make up a correlator share: correlator.c (its life, who
- * completes what, who has which role), call.c (blocking calls), post.c (posted requests and the
- * pump) and reader.c (bytes that came become replies). Nobody else includes it.
+ * completes what, who has which role), failure.c (its end), call.c (blocking calls), post.c (posted
+ * requests and the pump) and reader.c (bytes that came become replies). Nobody else includes it.
  *
  * `lock` guards all that is not marked otherwise. Nobody waits for the peer, decodes, or runs
  * foreign code with it held.
@@ -112,6 +112,15 @@ struct pw_correlator {
     struct pw_response response;
 };
 
+static inline uint32_t pw_correlator_list_len(const struct pw_list *list)
+{
+    uint32_t len = 0;
+    for (const struct pw_list *at = list->next; at != list; at = at->next) {
+        len++;
+    }
+    return len;
+}
+
 /* ---- correlator.c -------------------------------------------------------------------------- */
 
 /*
@@ -126,14 +135,6 @@ void pw_correlator_leave(struct pw_correlator *c);
  * is overdue.
  */
 void pw_correlator_leave_to_pump(struct pw_correlator *c);
-
-/* The first error sticks; everything under way is completed with it. The text follows the URL. */
-void pw_correlator_fail_locked(struct pw_correlator *c, enum pywatt_status status,
-                               const char *format, ...) PYWATT_PRINTF(3, 4);
-
-/* The same where the peer is the cause: it counts against it if it has not replied yet. */
-void pw_correlator_lost_locked(struct pw_correlator *c, enum pywatt_status status,
-                               const char *format, ...) PYWATT_PRINTF(3, 4);
 
 /* Whether a frame of `len` bytes may go now, as far as those before it are concerned. */
 bool pw_correlator_has_room_locked(const struct pw_correlator *c, size_t len);
@@ -152,23 +153,10 @@ void pw_correlator_complete_locked(struct pw_call *call, enum pywatt_status stat
 void pw_correlator_end_post_locked(struct pw_correlator *c, struct pw_post *post,
                                    enum pywatt_status status);
 
-/*
- * A request that was taken out has no reply, for the reason `status`. The connection ends if the
- * order of replies is lost, or if the peer has fallen silent.
- */
-void pw_correlator_gave_up_locked(struct pw_correlator *c, const struct pw_post *entry,
-                                  enum pywatt_status status);
-
 static inline void pw_correlator_count_timeout(struct pw_correlator *c)
 {
     atomic_fetch_add_explicit(&c->counters->timeouts, 1, memory_order_relaxed);
 }
-
-/*
- * A serial peer's reply was decoded, or could not be: the next request may go, or the connection
- * ends, as nobody can say which request the next reply belongs to.
- */
-void pw_correlator_decided_locked(struct pw_correlator *c, bool readable);
 
 /* Starts calls whose turn has come, and sends; releases the lock meanwhile. */
 void pw_correlator_flush_locked(struct pw_correlator *c);
@@ -177,6 +165,29 @@ static inline struct pw_call *pw_call_of(struct pw_post *entry)
 {
     return PW_CONTAINER_OF(entry, struct pw_call, entry);
 }
+
+/* ---- failure.c ----------------------------------------------------------------------------- */
+
+/* The first error sticks; everything under way is completed with it. The text follows the URL. */
+void pw_correlator_fail_locked(struct pw_correlator *c, enum pywatt_status status,
+                               const char *format, ...) PYWATT_PRINTF(3, 4);
+
+/* The same where the peer is the cause: it counts against it if it has not replied yet. */
+void pw_correlator_lost_locked(struct pw_correlator *c, enum pywatt_status status,
+                               const char *format, ...) PYWATT_PRINTF(3, 4);
+
+/*
+ * A request that was taken out has no reply, for the reason `status`. The connection ends if the
+ * order of replies is lost, or if the peer has fallen silent.
+ */
+void pw_correlator_gave_up_locked(struct pw_correlator *c, const struct pw_post *entry,
+                                  enum pywatt_status status);
+
+/*
+ * A serial peer's reply was decoded, or could not be: the next request may go, or the connection
+ * ends, as nobody can say which request the next reply belongs to.
+ */
+void pw_correlator_decided_locked(struct pw_correlator *c, bool readable);
 
 /* ---- reader.c ------------------------------------------------------------------------------ */
 
