@@ -301,8 +301,9 @@ class ExitCodes(Case):
     def test_2_for_state_files_that_are_not_there(self):
         missing = self.path("missing")
         for command in ("heartbeat", "advertise", "unregister"):
-            said = self.ctl(command, "--state", missing, code=2).text("stderr")
-            self.assertIn(f"'{missing}'", said)
+            for file in (missing, self.folder):
+                said = self.ctl(command, "--state", file, code=2).text("stderr")
+                self.assertIn(f"'{file}'", said)
 
     def test_a_state_file_is_not_overwritten_unless_forced(self):
         daemon = self.start_orchestrator()
@@ -354,7 +355,8 @@ class ExitCodes(Case):
                     out.write(text)
                 self.fails(2, "INVALID_ARGUMENT", "advertise", *me, "--file", file, names=[file])
         missing = self.path("missing")
-        self.fails(2, "IO", "advertise", *me, "--file", missing, names=[f"'{missing}'"])
+        for file in (missing, self.folder):  # the folder is there, but cannot be read as a file
+            self.fails(2, "IO", "advertise", *me, "--file", file, names=[f"'{file}'"])
 
     def test_1_when_the_output_cannot_be_written(self):
         process = self.run_to_end("sh", "-c", 'exec "$0" version >/dev/full',
