@@ -34,7 +34,11 @@ enum pywatt_liveness {
 /* "alive", "suspect", "lost", or "unknown" for another number. Static. */
 PYWATT_API const char *pywatt_liveness_name(enum pywatt_liveness liveness);
 
-/* Who may register a name or an id that a module holds, without that module's token. */
+/*
+ * Who may register a name or an id that a module holds, without that module's token. A module that
+ * the store knew when the orchestrator was started is suspect until it comes back; it is not to
+ * blame for that, so it can be taken over only once it is lost: it has one whole lease.
+ */
 enum pywatt_takeover {
     /* Anybody, once the holder is suspect or lost. */
     PYWATT_TAKEOVER_SUSPECT = 0,
@@ -73,8 +77,14 @@ struct pywatt_event {
 
 /*
  * Told what happens to modules, in order for each module. `event` is borrowed. Runs on a thread of
- * its own, with no lock held; it may call any function of this header except
- * pywatt_orchestrator_free.
+ * its own, with no lock held; it may call any function of this header, also those that stop and
+ * free the orchestrator (see there).
+ *
+ * A slow one delays nobody. Events wait for it, with two limits. While more than 1024 wait, a
+ * PYWATT_EVENT_HEALTH or PYWATT_EVENT_LIVENESS takes the place of the one of the same kind about the
+ * same module that waits still: states in between are not told, the last one is. While 262144
+ * wait, or when memory is out, further events of any kind are dropped; the log then says how many.
+ * Whoever needs to know the state for certain asks pywatt_orchestrator_find.
  */
 typedef void (*pywatt_event_fn)(void *user, const struct pywatt_event *event);
 
@@ -96,25 +106,38 @@ struct pywatt_orchestrator_options {
     const char *store;
     /*
      * What modules are told as the orchestrator's address: an IP literal and a port. Default NULL
-     * and 0: the local address of the connection that the module came in on. Copied.
+     * and 0: the local address of the connection that the module came in on; over "unix:" and
+     * "memory:" that of the first "tcp:" listener (127.0.0.1 if it listens at all addresses), and
+     * without one 127.0.0.1 and port 0. Copied.
      */
     const char *advertise_host;
     uint16_t advertise_port;
-    /* The longest frame accepted, its five header bytes not counted. Default 1 MiB. */
+    /* The longest frame accepted, its five header bytes not counted. 256 to 64 MiB; 1 MiB. */
     uint32_t max_frame_bytes;
     /* Connections at once. Default 10000. Further ones are closed at once. */
     uint32_t max_connections;
     /* Modules at once. Default 1000000. A registration over it is answered with a limit error. */
     uint32_t max_modules;
-    /* How long a frame may take from its first byte to its last. Default 10000. */
+    /*
+     * How long a frame may take from its first byte to its last, and the first one of a connection
+     * from when that was accepted. Default 10000.
+     */
     uint32_t frame_timeout_ms;
-    /* How long a connection may be silent. Default 0: for ever (its modules' leases decide). */
+    /*
+     * How long a connection may be silent while nothing is owed to it, neither a reply nor bytes
+     * that it has not taken. Default 0: for ever (its modules' leases decide).
+     */
     uint32_t idle_timeout_ms;
     /* Output buffered for a peer that does not read; over it, the connection ends. 1 MiB. */
     uint32_t max_output_bytes;
     /* NULL for nobody. `event_user` is borrowed until the orchestrator is freed. */
     pywatt_event_fn on_event;
     void *event_user;
+    /*
+     * Connections at once from one IP address; further ones are closed at once. Default 0: as many
+     * as max_connections, as all modules of a machine share one.
+     */
+    uint32_t max_connections_per_peer;
 };
 
 /* Fills *options with the defaults. */
@@ -144,18 +167,33 @@ PYWATT_API enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestra
                                                          size_t bound_size,
                                                          struct pywatt_error *error);
 
-/* Starts the threads. PYWATT_OK, PYWATT_INVALID_ARGUMENT (started already), PYWATT_NO_MEMORY. */
+/*
+ * Starts the threads. PYWATT_OK, PYWATT_INVALID_ARGUMENT (started already), PYWATT_NO_MEMORY (of
+ * threads, too), PYWATT_IO (file descriptors are out; the text names the first listener's URL).
+ * After a failure all that is left to do is to free it.
+ */
 PYWATT_API enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchestrator,
                                                         struct pywatt_error *error);
 
 /*
- * Ends cleanly: stops listening, answers what has been read, closes all connections, ends the
- * threads. Registrations stay in the store. Blocks until done. May be called again; not from
- * on_event.
+ * Ends cleanly: stops listening, reads what lies in its sockets and answers it (for a second at
+ * most, if peers or the store are slow), closes all connections, ends the threads. A connection that
+ * nobody has accepted yet is closed unread. Registrations stay in the store. Blocks until done, and
+ * until on_event was told what happened. May be called again, from any thread.
+ *
+ * From inside of on_event it waits for the same, but for on_event itself: events that are left are
+ * told afterwards, and a later call, or pywatt_orchestrator_free, waits for that. If the
+ * orchestrator is being started or stopped by another thread at that moment it returns at once, and
+ * that thread stops it.
  */
 PYWATT_API void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator);
 
-/* Stops, and gives all memory back. `orchestrator` is consumed; NULL is allowed. */
+/*
+ * Stops, and gives all memory back. `orchestrator` is consumed; NULL is allowed. Nobody else may use
+ * it meanwhile. Not from inside of the function that pywatt_orchestrator_for_each calls.
+ * From inside of on_event: on_event is not called again, and the memory is given back when it has
+ * returned.
+ */
 PYWATT_API void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator);
 
 /* ---- What it knows ------------------------------------------------------------------------ */
@@ -210,7 +248,7 @@ PYWATT_API uint64_t pywatt_module_view_lease_ms(const struct pywatt_module_view 
 /* Nanoseconds since the module last beat, registered or advertised. */
 PYWATT_API uint64_t pywatt_module_view_silent_ns(const struct pywatt_module_view *view);
 
-/* Beats that were accepted since the module was registered here. */
+/* Beats that were accepted since the module was registered here, or was taken over. */
 PYWATT_API uint64_t pywatt_module_view_beats(const struct pywatt_module_view *view);
 
 /*

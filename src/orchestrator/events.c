@@ -164,7 +164,7 @@ void pw_events_push(struct pw_events *events, const struct pywatt_event *event)
 
 static struct queued *take_locked(struct pw_events *events, uint64_t *dropped)
 {
-    for (;;) {
+    while (events->abandoned == NULL) {
         struct pw_list *link = pw_list_pop(&events->queue);
         if (link != NULL) {
             *dropped = events->dropped;
@@ -179,17 +179,32 @@ static struct queued *take_locked(struct pw_events *events, uint64_t *dropped)
         }
         pw_cond_wait(&events->cond, &events->mutex);
     }
+    return NULL;
+}
+
+/* Whose thread this one is. */
+static _Thread_local const struct pw_events *own;
+
+bool pw_events_on_own_thread(const struct pw_events *events)
+{
+    return own == events;
 }
 
 static void *events_main(void *arg)
 {
     struct pw_events *events = arg;
+    own = events;
     for (;;) {
         uint64_t dropped = 0;
         pw_mutex_lock(&events->mutex);
         struct queued *queued = take_locked(events, &dropped);
+        void (*abandoned)(void *) = events->abandoned;
         pw_mutex_unlock(&events->mutex);
         if (queued == NULL) {
+            own = NULL;
+            if (abandoned != NULL) {
+                abandoned(events->abandoned_user);
+            }
             return NULL;
         }
         if (dropped > 0) {
@@ -213,15 +228,28 @@ enum pywatt_status pw_events_start(struct pw_events *events)
     return status;
 }
 
-void pw_events_stop(struct pw_events *events)
+void pw_events_end(struct pw_events *events)
 {
-    if (!events->running) {
-        return;
-    }
     pw_mutex_lock(&events->mutex);
     events->stopping = true;
     pw_cond_broadcast(&events->cond);
     pw_mutex_unlock(&events->mutex);
-    pthread_join(events->thread, NULL);
-    events->running = false;
+}
+
+void pw_events_stop(struct pw_events *events)
+{
+    if (events->running) {
+        pw_events_end(events);
+        pthread_join(events->thread, NULL);
+        events->running = false;
+    }
+}
+
+void pw_events_abandon(struct pw_events *events, void (*abandoned)(void *user), void *user)
+{
+    pthread_detach(pthread_self());
+    pw_mutex_lock(&events->mutex);
+    events->abandoned = abandoned;
+    events->abandoned_user = user;
+    pw_mutex_unlock(&events->mutex);
 }

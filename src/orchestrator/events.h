@@ -38,6 +38,8 @@ struct pw_events {
     uint64_t dropped;          /* not yet told in the log */
     struct pw_map replaceable; /* waiting events of health and liveness, by module and kind */
     bool stopping;
+    void (*abandoned)(void *user); /* once set nobody is told any more */
+    void *abandoned_user;
 };
 
 /* PYWATT_OK or PYWATT_NO_MEMORY. */
@@ -47,8 +49,20 @@ void pw_events_destroy(struct pw_events *events);
 /* Starts the thread, if anybody listens. PYWATT_OK or PYWATT_NO_MEMORY. */
 enum pywatt_status pw_events_start(struct pw_events *events);
 
-/* Tells what waits still, and ends the thread. */
+/* Tells what waits still, and ends the thread. Not on that thread. */
 void pw_events_stop(struct pw_events *events);
+
+/* True inside of on_event. */
+bool pw_events_on_own_thread(const struct pw_events *events);
+
+/* The thread tells what waits still, and ends. Nobody waits for that: pw_events_stop does, later. */
+void pw_events_end(struct pw_events *events);
+
+/*
+ * Inside of on_event: it is not called again, and once it has returned the thread calls `abandoned`,
+ * which may destroy `events`, and ends. Instead of pw_events_stop.
+ */
+void pw_events_abandon(struct pw_events *events, void (*abandoned)(void *user), void *user);
 
 /* Copies *event, its name included. Never blocks for the application. Any thread. */
 void pw_events_push(struct pw_events *events, const struct pywatt_event *event);

@@ -13,51 +13,10 @@
 
 /* ---- Making one ---- */
 
-/* A lost module is kept for long enough. Fails if somebody is at it: then a little later. */
-struct forget_task {
-    struct pw_task task;
-    struct pywatt_orchestrator *orchestrator;
-};
-
-#define FORGET_AGAIN_MS 1000
-
-static void try_again(struct pywatt_orchestrator *orchestrator, const struct pywatt_uuid *id)
-{
-    struct pw_shard *shard;
-    struct pw_module *module = pw_table_lock_module(&orchestrator->table, id, &shard);
-    if (module != NULL) {
-        if (module->liveness == PYWATT_LOST) {
-            const uint64_t now_ns = pw_lease_now_ns(&orchestrator->lease);
-            pw_lease_visit_at(&orchestrator->lease, module,
-                              pw_deadline_after_ms(now_ns, FORGET_AGAIN_MS));
-        }
-        pw_mutex_unlock(&shard->mutex);
-    }
-}
-
-static void on_forgotten(struct pw_task *task)
-{
-    struct forget_task *forget = PW_CONTAINER_OF(task, struct forget_task, task);
-    if (task->status != PYWATT_OK) {
-        try_again(forget->orchestrator, &task->id);
-    }
-    pw_task_clear(task);
-    free(forget);
-}
-
 static void forget(void *user, const struct pywatt_uuid *id)
 {
     struct pywatt_orchestrator *orchestrator = user;
-    struct forget_task *forget = calloc(1, sizeof(*forget));
-    if (forget == NULL) {
-        try_again(orchestrator, id);
-        return;
-    }
-    forget->orchestrator = orchestrator;
-    forget->task.kind = PW_TASK_FORGET;
-    forget->task.id = *id;
-    forget->task.done = on_forgotten;
-    pw_registrar_start(&orchestrator->registrar, &forget->task);
+    pw_forget(&orchestrator->forgetting, id);
 }
 
 static unsigned begin_pass(void *user)
@@ -85,17 +44,22 @@ static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
     if (pw_registrar_init(&o->registrar, &o->table, o->store, &o->config) != PYWATT_OK) {
         goto no_registrar;
     }
+    if (pw_server_init(&o->server, &o->config, &o->table, &o->lease, &o->registrar) != PYWATT_OK) {
+        goto no_server;
+    }
     if (pw_mutex_init(&o->life_mutex) != PYWATT_OK) {
         goto no_mutex;
     }
     if (pw_cond_init(&o->life_cond) != PYWATT_OK) {
         goto no_cond;
     }
-    pw_server_init(&o->server, &o->config, &o->table, &o->lease, &o->registrar);
+    pw_forget_init(&o->forgetting, &o->table, &o->registrar);
     return PYWATT_OK;
 no_cond:
     pw_mutex_destroy(&o->life_mutex);
 no_mutex:
+    pw_server_destroy(&o->server);
+no_server:
     pw_registrar_destroy(&o->registrar);
 no_registrar:
     pw_table_destroy(&o->table);
@@ -253,12 +217,15 @@ static enum pywatt_status start_threads(struct pywatt_orchestrator *orchestrator
     return status;
 }
 
-static void set_life(struct pywatt_orchestrator *orchestrator, enum pw_life life)
+/* Whether it is to be stopped at once. */
+static bool set_life(struct pywatt_orchestrator *orchestrator, enum pw_life life)
 {
     pw_mutex_lock(&orchestrator->life_mutex);
     orchestrator->life = life;
+    const bool stop_wanted = orchestrator->stop_wanted && life == PW_LIFE_RUNNING;
     pw_cond_broadcast(&orchestrator->life_cond);
     pw_mutex_unlock(&orchestrator->life_mutex);
+    return stop_wanted;
 }
 
 enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchestrator,
@@ -277,8 +244,28 @@ enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchest
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "the orchestrator was started already");
     }
     const enum pywatt_status status = start_threads(orchestrator, error);
-    set_life(orchestrator, status == PYWATT_OK ? PW_LIFE_RUNNING : PW_LIFE_STOPPED);
+    if (set_life(orchestrator, status == PYWATT_OK ? PW_LIFE_RUNNING : PW_LIFE_STOPPED)) {
+        pywatt_orchestrator_stop(orchestrator);
+    }
     return status;
+}
+
+/*
+ * False if there is nothing to do. Inside of on_event nobody is waited for: who stops it already
+ * waits for that very call, and who starts it will see that it is to be stopped.
+ */
+static bool begin_stop(struct pywatt_orchestrator *orchestrator, bool in_event, bool *runs)
+{
+    pw_mutex_lock(&orchestrator->life_mutex);
+    while (orchestrator->life == PW_LIFE_CHANGING && !in_event) {
+        pw_cond_wait(&orchestrator->life_cond, &orchestrator->life_mutex);
+    }
+    const bool begins = orchestrator->life != PW_LIFE_CHANGING;
+    *runs = orchestrator->life == PW_LIFE_RUNNING;
+    orchestrator->stop_wanted = true;
+    orchestrator->life = PW_LIFE_CHANGING;
+    pw_mutex_unlock(&orchestrator->life_mutex);
+    return begins;
 }
 
 void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator)
@@ -286,20 +273,34 @@ void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator)
     if (orchestrator == NULL) {
         return;
     }
-    pw_mutex_lock(&orchestrator->life_mutex);
-    while (orchestrator->life == PW_LIFE_CHANGING) {
-        pw_cond_wait(&orchestrator->life_cond, &orchestrator->life_mutex);
+    const bool in_event = pw_events_on_own_thread(&orchestrator->events);
+    bool runs;
+    if (!begin_stop(orchestrator, in_event, &runs)) {
+        return;
     }
-    const bool runs = orchestrator->life == PW_LIFE_RUNNING;
-    orchestrator->life = runs ? PW_LIFE_CHANGING : PW_LIFE_STOPPED;
-    pw_mutex_unlock(&orchestrator->life_mutex);
     if (runs) {
         /* The lease first, so that nobody is lost while the workers end. */
         pw_lease_stop(&orchestrator->lease);
         pw_server_stop(&orchestrator->server);
-        pw_events_stop(&orchestrator->events);
-        set_life(orchestrator, PW_LIFE_STOPPED);
     }
+    if (in_event) {
+        pw_events_end(&orchestrator->events);
+    } else {
+        pw_events_stop(&orchestrator->events);
+    }
+    (void)set_life(orchestrator, PW_LIFE_STOPPED);
+}
+
+/* It is stopped, and nobody is inside of it any more. */
+static void give_back(void *user)
+{
+    struct pywatt_orchestrator *orchestrator = user;
+    /* Tasks that are in the store end here, while all that they touch still stands. */
+    pw_registrar_close(&orchestrator->registrar);
+    pw_store_close(orchestrator->store);
+    destroy_parts(orchestrator);
+    pw_config_destroy(&orchestrator->config);
+    free(orchestrator);
 }
 
 void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
@@ -307,13 +308,13 @@ void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
     if (orchestrator == NULL) {
         return;
     }
+    const bool in_event = pw_events_on_own_thread(&orchestrator->events);
     pywatt_orchestrator_stop(orchestrator);
-    /* Tasks that are in the store end here, while all that they touch still stands. */
-    pw_registrar_close(&orchestrator->registrar);
-    pw_store_close(orchestrator->store);
-    destroy_parts(orchestrator);
-    pw_config_destroy(&orchestrator->config);
-    free(orchestrator);
+    if (in_event) {
+        pw_events_abandon(&orchestrator->events, give_back, orchestrator);
+    } else {
+        give_back(orchestrator);
+    }
 }
 
 /* ---- What it knows ---- */

@@ -6,6 +6,7 @@
 #define PW_ORCHESTRATOR_ORCHESTRATOR_H
 
 #include "orchestrator/events.h"
+#include "orchestrator/forget.h"
 #include "orchestrator/lease.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/options.h"
@@ -30,11 +31,13 @@ struct pywatt_orchestrator {
     struct pw_lease lease;
     struct pw_module_table table;
     struct pw_registrar registrar;
+    struct pw_forgetting forgetting;
     struct pw_server server;
     struct pw_mutex life_mutex;
     struct pw_cond life_cond;
     /* life_mutex */
     enum pw_life life;
+    bool stop_wanted; /* on_event wanted it while it was being started */
 };
 
 /*

@@ -24,9 +24,9 @@ enum {
 
 static void deliver_pass(struct pw_worker *worker, struct pw_mail *mail);
 
-void pw_server_init(struct pw_server *server, const struct pw_config *config,
-                    struct pw_module_table *table, struct pw_lease *lease,
-                    struct pw_registrar *registrar)
+enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_config *config,
+                                  struct pw_module_table *table, struct pw_lease *lease,
+                                  struct pw_registrar *registrar)
 {
     *server = (struct pw_server){
         .config = config,
@@ -49,6 +49,7 @@ void pw_server_init(struct pw_server *server, const struct pw_config *config,
     PW_HINT_ATOMIC(server->connections_refused);
     PW_HINT_ATOMIC(server->log_limit);
     PW_HINT_ATOMIC(server->own_log_limit);
+    return pw_peers_init(&server->peers, config->options.max_connections_per_peer);
 }
 
 /* ---- Listening ---- */
@@ -92,6 +93,7 @@ enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, c
     server->listener_count++;
     char bound[PW_ENDPOINT_URL_MAX];
     pw_listener_url(listener->listener, bound, sizeof(bound));
+    listener->network = strncmp(bound, "tcp:", 4) == 0;
     note_address(server, bound);
     if (bound_url != NULL && bound_size > 0) {
         snprintf(bound_url, bound_size, "%s", bound);
@@ -148,24 +150,33 @@ void pw_server_resume_accepting(struct pw_server *server)
     watch_listeners(server, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-static bool hand_over(struct pw_server *server, struct pw_conn *conn)
+/* NULL, or why the connection cannot stay. */
+static const char *hand_over(struct pw_server *server, struct pw_conn *conn, const char *from)
 {
     const uint64_t limit = server->config->options.max_connections;
     if (atomic_load_explicit(&server->connections, memory_order_relaxed) >= limit) {
-        return false;
+        return "there are as many connections as there may be";
     }
-    struct pw_worker *worker = &server->workers[server->next_worker++ % server->worker_count];
-    struct pw_session *session = pw_session_new(worker, conn);
+    struct pw_peer *peer = NULL;
+    const enum pywatt_status status =
+        from == NULL ? PYWATT_OK : pw_peers_enter(&server->peers, from, &peer);
+    if (status == PYWATT_LIMIT) {
+        return "there are as many connections from there as there may be";
+    }
+    struct pw_worker *worker = &server->workers[server->next_worker % server->worker_count];
+    struct pw_session *session = status == PYWATT_OK ? pw_session_new(worker, conn, peer) : NULL;
     if (session == NULL) {
-        return false;
+        pw_peers_leave(&server->peers, peer);
+        return "memory is out";
     }
+    server->next_worker++;
     atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->connections_accepted, 1, memory_order_relaxed);
     pw_worker_post(worker, &session->arrival);
-    return true;
+    return NULL;
 }
 
-static void turn_away(struct pw_server *server, struct pw_conn *conn)
+static void turn_away(struct pw_server *server, struct pw_conn *conn, const char *why)
 {
     atomic_fetch_add_explicit(&server->connections_refused, 1, memory_order_relaxed);
     uint32_t suppressed = 0;
@@ -173,25 +184,33 @@ static void turn_away(struct pw_server *server, struct pw_conn *conn)
                           &suppressed)) {
         char peer[PW_ENDPOINT_URL_MAX];
         pw_conn_peer_name(conn, peer, sizeof(peer));
-        pw_log(PYWATT_LOG_WARNING,
-               "%s: turned away: there are %u connections already, or memory is out (%u such "
-               "lines left out)",
-               peer, server->config->options.max_connections, suppressed);
+        pw_log(PYWATT_LOG_WARNING, "%s: turned away: %s (%u such lines left out)", peer, why,
+               suppressed);
     }
     pw_conn_destroy(conn);
 }
 
-static void accept_some(struct pw_server *server, struct pw_listener *listener, int at_most)
+static void take(struct pw_server *server, struct pw_conn *conn, bool network)
 {
-    for (int i = 0; i < at_most && listener != NULL; i++) {
+    char from[PW_ENDPOINT_URL_MAX];
+    const bool counted = network && server->peers.limit > 0;
+    if (counted) {
+        pw_conn_peer_name(conn, from, sizeof(from));
+    }
+    const char *why_not = hand_over(server, conn, counted ? from : NULL);
+    if (why_not != NULL) {
+        turn_away(server, conn, why_not);
+    }
+}
+
+static void accept_some(struct pw_server *server, const struct pw_server_listener *listener,
+                        int at_most)
+{
+    for (int i = 0; i < at_most && listener->listener != NULL; i++) {
         struct pw_conn *conn = NULL;
         struct pywatt_error error = {.text = ""};
-        switch (pw_listener_accept(listener, &conn, &error)) {
-        case PW_IO_OK:
-            if (!hand_over(server, conn)) {
-                turn_away(server, conn);
-            }
-            break;
+        switch (pw_listener_accept(listener->listener, &conn, &error)) {
+        case PW_IO_OK: take(server, conn, listener->network); break;
         case PW_IO_ERROR: pause_accepting(server, &error); return;
         case PW_IO_AGAIN:
         case PW_IO_EOF: return;
@@ -201,7 +220,7 @@ static void accept_some(struct pw_server *server, struct pw_listener *listener, 
 
 void pw_server_accept(struct pw_server *server, struct pw_source *source)
 {
-    accept_some(server, PW_CONTAINER_OF(source, struct pw_server_listener, source)->listener,
+    accept_some(server, PW_CONTAINER_OF(source, struct pw_server_listener, source),
                 ACCEPTS_AT_ONCE);
 }
 
@@ -214,7 +233,7 @@ static void deliver_pass(struct pw_worker *worker, struct pw_mail *mail)
     struct pw_server *server = worker->server;
     (void)mail;
     for (size_t i = 0; i < server->listener_count && !worker->ended; i++) {
-        accept_some(server, server->listeners[i].listener, ACCEPTS_BEFORE_A_PASS);
+        accept_some(server, &server->listeners[i], ACCEPTS_BEFORE_A_PASS);
     }
     for (unsigned i = 0; i < server->worker_count; i++) {
         pw_worker_ask_pass(&server->workers[i]);
@@ -269,15 +288,21 @@ static void stop_workers(struct pw_server *server)
 
 enum pywatt_status pw_server_start(struct pw_server *server, struct pywatt_error *error)
 {
+    /* Before a worker that ran for a moment has closed it. */
+    char url[PW_ENDPOINT_URL_MAX] = "no listener";
+    if (server->listener_count > 0) {
+        pw_listener_url(server->listeners[0].listener, url, sizeof(url));
+    }
     enum pywatt_status status = make_workers(server);
     for (unsigned i = 0; i < server->worker_count && status == PYWATT_OK; i++) {
         status = pw_worker_start(&server->workers[i]);
     }
     if (status != PYWATT_OK) {
         stop_workers(server);
-        return pw_error_set(
-            error, status, "%u workers cannot be started: %s", server->config->options.workers,
-            status == PYWATT_IO ? "no more file descriptors" : "out of memory or threads");
+        return pw_error_set(error, status, "%s: the %u workers that serve it cannot be started: %s",
+                            url, server->config->options.workers,
+                            status == PYWATT_IO ? "no more file descriptors"
+                                                : "out of memory or threads");
     }
     atomic_store_explicit(&server->counting, server->worker_count, memory_order_release);
     return PYWATT_OK;
@@ -296,6 +321,7 @@ void pw_server_destroy(struct pw_server *server)
     }
     pw_server_close_listeners(server);
     destroy_workers(server);
+    pw_peers_destroy(&server->peers);
 }
 
 unsigned pw_server_ask_pass(struct pw_server *server)

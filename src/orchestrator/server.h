@@ -10,6 +10,7 @@
 #include "orchestrator/lease.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/options.h"
+#include "orchestrator/peers.h"
 #include "orchestrator/registrar.h"
 #include "orchestrator/worker.h"
 #include "transport/transport.h"
@@ -28,6 +29,7 @@
 struct pw_server_listener {
     struct pw_source source;
     struct pw_listener *listener; /* NULL once closed */
+    bool network;                 /* its peers have addresses */
 };
 
 struct pw_server {
@@ -55,15 +57,16 @@ struct pw_server {
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t connections_accepted;
     atomic_uint_fast64_t connections_refused;
+    struct pw_peers peers;
     atomic_uint counting;          /* workers whose counters can be read: none before the start */
     struct pw_log_limit log_limit; /* of what peers can cause */
     struct pw_log_limit own_log_limit; /* of our own troubles */
 };
 
-/* All is borrowed. */
-void pw_server_init(struct pw_server *server, const struct pw_config *config,
-                    struct pw_module_table *table, struct pw_lease *lease,
-                    struct pw_registrar *registrar);
+/* All is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
+enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_config *config,
+                                  struct pw_module_table *table, struct pw_lease *lease,
+                                  struct pw_registrar *registrar);
 
 /* Statuses of pywatt_orchestrator_listen. Before the start. */
 enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, char *bound_url,

@@ -84,6 +84,8 @@ void pw_session_close(struct pw_session *session)
     pw_worker_unwatch(worker, pw_conn_fd(session->conn));
     pw_conn_destroy(session->conn);
     session->conn = NULL;
+    pw_peers_leave(&server->peers, session->peer);
+    session->peer = NULL;
     drop_slots(session);
     pw_token_wipe_buffer(&session->input);
     pw_token_wipe_buffer(&session->output);
@@ -216,7 +218,8 @@ void pw_session_on_timer(struct pw_session *session)
         return;
     }
     if (now_ns >= session->frame_deadline_ns) {
-        pw_session_end(session, PYWATT_LOG_WARNING, "a frame took too long");
+        pw_session_end(session, session->greeted ? PYWATT_LOG_WARNING : PYWATT_LOG_INFO,
+                       session->greeted ? "a frame took too long" : "no frame came in time");
     } else if (now_ns >= session->write_deadline_ns) {
         pw_session_end(session, PYWATT_LOG_WARNING, "it does not read what it is sent");
     } else if (now_ns >= reply_deadline_ns(session)) {
@@ -340,6 +343,8 @@ static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
     pw_list_append(&worker->sessions, &session->link);
     worker->session_count++;
     session->last_active_ns = worker->now_ns;
+    session->frame_deadline_ns =
+        pw_deadline_after_ms(worker->now_ns, worker->server->config->options.frame_timeout_ms);
     session->interest = EPOLLIN;
     if (worker->stopping || worker->ended) {
         pw_session_close(session);
@@ -351,7 +356,8 @@ static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
     }
 }
 
-struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn)
+struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn,
+                                  struct pw_peer *peer)
 {
     struct pw_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
@@ -361,6 +367,7 @@ struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn
     session->arrival.deliver = deliver_arrival;
     session->worker = worker;
     session->conn = conn;
+    session->peer = peer;
     session->frame_deadline_ns = PW_DEADLINE_NEVER;
     session->write_deadline_ns = PW_DEADLINE_NEVER;
     pw_list_init(&session->arrival.link);

@@ -23,6 +23,7 @@ struct pw_session {
     struct pw_mail arrival; /* how it comes to its worker */
     struct pw_worker *worker;
     struct pw_conn *conn; /* NULL once closed */
+    struct pw_peer *peer; /* where it comes from; NULL if that is not counted */
     struct pw_list link;  /* among the worker's sessions, or its closed ones */
     struct pw_binding binding;
     struct pw_timer timer;
@@ -32,17 +33,19 @@ struct pw_session {
     unsigned tasks;       /* slots that are not ready; a closed session stays for its tasks */
     size_t waiting_bytes; /* of the requests that they hold */
     uint32_t interest;
-    uint64_t frame_deadline_ns; /* PW_DEADLINE_NEVER unless a frame has begun */
+    uint64_t frame_deadline_ns; /* of the first frame, or of one that has begun; else NEVER */
     uint64_t write_deadline_ns; /* PW_DEADLINE_NEVER unless the peer has to take something */
     uint64_t last_active_ns;
     bool held_back; /* frames wait in `input` until replies have gone out */
     bool no_more;   /* nothing is read any more: the peer has ended, or the orchestrator does */
+    bool greeted;   /* a whole frame has come */
     bool ended;     /* the peer has: what it asked for is still answered */
     bool ending;    /* closes once what was answered is sent, as far as that goes at once */
 };
 
-/* Made by who accepts; consumes `conn` on success. NULL when memory is out. */
-struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn);
+/* Made by who accepts; consumes `conn` and `peer` on success. NULL when memory is out. */
+struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn,
+                                  struct pw_peer *peer);
 
 /* ---- For its worker ---- */
 

@@ -126,6 +126,7 @@ static size_t serve_frames(struct pw_session *session, struct pw_span input)
             pw_session_bad_input(session, "a frame that is longer than the limit");
             break;
         }
+        session->greeted = true;
         pw_dispatch_frame(session, &frame);
         done += size;
     }

@@ -226,7 +226,7 @@ static void frames_without_a_request_get_no_reply(void **state)
     world_stop(&world);
 }
 
-static void a_probe_that_sends_nothing_is_left_alone(void **state)
+static void a_probe_that_sends_nothing_is_left_alone_for_a_while(void **state)
 {
     (void)state;
     struct world world;
@@ -326,6 +326,35 @@ static void connections_over_the_limit_are_turned_away(void **state)
 }
 
 /* The soft limit of descriptors, so that only so many more can be opened. */
+static void connections_of_one_address_may_be_limited(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peers[3];
+    struct peer more;
+    world_prepare(&world);
+    world.options.max_connections_per_peer = 2;
+    world_start(&world);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 2; i++) {
+            world_peer(&world, &peers[i], "json");
+            assert_int_equal(peer_register(&peers[i], i == 0 ? "a" : "b", NULL), PYWATT_OK);
+        }
+        world_peer(&world, &more, "json");
+        assert_true(peer_is_closed_by_other(&more));
+        peer_close(&more);
+        assert_int_equal(world_stats(&world).connections_refused, round + 1);
+        /* Peers without an address are not counted. */
+        assert_true(peer_open(&peers[2], world.memory_url, "json"));
+        assert_int_equal(peer_register(&peers[2], "c", NULL), PYWATT_OK);
+        for (int i = 0; i < 3; i++) {
+            peer_close(&peers[i]);
+        }
+        world_await_connections(&world, 0);
+    }
+    world_stop(&world);
+}
+
 static void allow_descriptors(rlim_t count)
 {
     struct rlimit limit;
@@ -394,10 +423,11 @@ int main(void)
         cmocka_unit_test(a_frame_may_come_byte_by_byte),
         cmocka_unit_test(a_request_that_cannot_be_read_is_refused_if_it_is_one),
         cmocka_unit_test(frames_without_a_request_get_no_reply),
-        cmocka_unit_test(a_probe_that_sends_nothing_is_left_alone),
+        cmocka_unit_test(a_probe_that_sends_nothing_is_left_alone_for_a_while),
         cmocka_unit_test(a_peer_that_ends_after_its_requests_gets_its_replies),
         cmocka_unit_test(peers_may_break_off_without_reading),
         cmocka_unit_test(connections_over_the_limit_are_turned_away),
+        cmocka_unit_test(connections_of_one_address_may_be_limited),
         cmocka_unit_test(peers_wait_while_descriptors_are_out),
         cmocka_unit_test(modules_over_the_limit_are_refused),
     };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct pywatt_orchestrator *new_orchestrator(void)
@@ -202,6 +203,30 @@ static void says_why_it_cannot_listen(void **state)
     pywatt_orchestrator_free(orchestrator);
 }
 
+static void says_why_it_cannot_start(void **state)
+{
+    (void)state;
+    struct pywatt_orchestrator *orchestrator = new_orchestrator();
+    struct pywatt_error error = {.text = ""};
+    struct rlimit limit;
+    char url[128];
+    assert_int_equal(
+        pywatt_orchestrator_listen(orchestrator, "tcp://127.0.0.1:0", url, sizeof(url), NULL),
+        PYWATT_OK);
+    /* No descriptor is left for the workers. */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const enum pywatt_status status = pywatt_orchestrator_start(orchestrator, &error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(status, PYWATT_IO);
+    assert_int_equal(error.status, PYWATT_IO);
+    assert_non_null(strstr(error.text, url));
+    assert_non_null(strstr(error.text, "descriptors"));
+    assert_int_equal(pywatt_orchestrator_start(orchestrator, NULL), PYWATT_INVALID_ARGUMENT);
+    pywatt_orchestrator_free(orchestrator);
+}
+
 static void there_may_be_only_so_many_listeners(void **state)
 {
     (void)state;
@@ -322,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_read_does_not_hold_up_the_end),
         cmocka_unit_test(is_started_once),
         cmocka_unit_test(says_why_it_cannot_listen),
+        cmocka_unit_test(says_why_it_cannot_start),
         cmocka_unit_test(there_may_be_only_so_many_listeners),
         cmocka_unit_test(serves_every_transport_at_once),
         cmocka_unit_test(on_event_may_call_in),

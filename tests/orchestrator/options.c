@@ -33,6 +33,7 @@ static void the_defaults_are_as_documented(void **state)
     assert_int_equal(o.max_output_bytes, 1048576);
     assert_null(o.on_event);
     assert_null(o.event_user);
+    assert_int_equal(o.max_connections_per_peer, 0);
     pywatt_orchestrator_options_init(NULL);
 }
 

@@ -64,6 +64,30 @@ static void a_frame_that_takes_too_long_ends_the_connection(void **state)
     end_good(&world, &good);
 }
 
+/* Bytes that never become a frame do not keep a connection, either. */
+static void a_connection_without_a_frame_ends(void **state)
+{
+    (void)state;
+    struct world world;
+    struct good good;
+    struct peer silent;
+    struct peer slow;
+    world_prepare(&world);
+    world.options.frame_timeout_ms = 300;
+    world_start(&world);
+    begin_good(&world, &good);
+    world_peer(&world, &silent, "json");
+    world_peer(&world, &slow, "json");
+    assert_true(peer_send_raw(&slow, "\x00\x0f", 2));
+    assert_true(peer_is_closed_by_other(&silent));
+    assert_true(peer_is_closed_by_other(&slow));
+    /* One that has sent a frame may be silent. */
+    assert_int_equal(world_stats(&world).connections, 1);
+    peer_close(&silent);
+    peer_close(&slow);
+    end_good(&world, &good);
+}
+
 static void a_long_frame_that_comes_in_time_is_no_slow_one(void **state)
 {
     (void)state;
@@ -287,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_frame_that_takes_too_long_ends_the_connection),
+        cmocka_unit_test(a_connection_without_a_frame_ends),
         cmocka_unit_test(a_long_frame_that_comes_in_time_is_no_slow_one),
         cmocka_unit_test(a_silent_connection_ends_if_that_is_wanted),
         cmocka_unit_test(a_peer_that_does_not_read_is_not_read_from_and_then_ended),

@@ -34,6 +34,7 @@ struct slow_store {
     size_t count;
     size_t submitted;
     bool slow;
+    bool slow_removals;
     bool blocked;
     unsigned inside; /* threads that wait in submit */
     bool closing;
@@ -110,6 +111,14 @@ void slow_store_set_slow(struct pw_store *base, bool slow)
     pthread_mutex_unlock(&store->mutex);
 }
 
+void slow_store_set_slow_removals(struct pw_store *base, bool slow)
+{
+    struct slow_store *store = from_base(base);
+    pthread_mutex_lock(&store->mutex);
+    store->slow_removals = slow;
+    pthread_mutex_unlock(&store->mutex);
+}
+
 static void slow_submit(struct pw_store *base, const struct pw_store_change *change,
                         pw_store_done done, void *user)
 {
@@ -126,7 +135,8 @@ static void slow_submit(struct pw_store *base, const struct pw_store_change *cha
         pthread_cond_wait(&store->cond, &store->mutex);
     }
     store->inside--;
-    const bool keeps = store->slow && store->count < KEPT_MAX;
+    const bool slow = store->slow || (store->slow_removals && change->kind == PW_STORE_REMOVE);
+    const bool keeps = slow && store->count < KEPT_MAX;
     if (keeps) {
         store->kept[store->count++] = kept;
         pthread_cond_broadcast(&store->cond);
@@ -199,6 +209,15 @@ void slow_store_end(struct pw_store *base, size_t index, enum pywatt_status stat
     pthread_mutex_unlock(&store->mutex);
 }
 
+size_t slow_store_kept(struct pw_store *base)
+{
+    struct slow_store *store = from_base(base);
+    pthread_mutex_lock(&store->mutex);
+    const size_t kept = store->count;
+    pthread_mutex_unlock(&store->mutex);
+    return kept;
+}
+
 size_t slow_store_submitted_too_late(void)
 {
     return atomic_load(&submitted_too_late);
@@ -254,6 +273,7 @@ static void slow_close(struct pw_store *base)
     pthread_mutex_lock(&store->mutex);
     store->closing = true;
     store->slow = false;
+    store->slow_removals = false;
     pthread_cond_broadcast(&store->cond);
     pthread_mutex_unlock(&store->mutex);
     pthread_join(store->thread, NULL);

@@ -16,6 +16,9 @@
 struct pw_store *slow_store_open(bool slow);
 void slow_store_set_slow(struct pw_store *store, bool slow);
 
+/* The same for removals alone. */
+void slow_store_set_slow_removals(struct pw_store *store, bool slow);
+
 /*
  * While it is blocked submit does not return, which a store must not do: it is how a test holds a
  * worker up. slow_store_await_blocked waits until somebody is in there.
@@ -31,6 +34,9 @@ bool slow_store_await(struct pw_store *store, size_t count);
  * PYWATT_OK, else it fails with that. Returns when `done` was called.
  */
 void slow_store_end(struct pw_store *store, size_t index, enum pywatt_status status);
+
+/* How many are kept. */
+size_t slow_store_kept(struct pw_store *store);
 
 /* How many changes were submitted since it was opened. */
 size_t slow_store_submitted(struct pw_store *store);

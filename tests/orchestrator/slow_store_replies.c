@@ -337,6 +337,53 @@ static void a_lost_module_whose_removal_fails_is_forgotten_later(void **state)
     world_stop(&world);
 }
 
+/* ---- Forgetting ---- */
+
+enum {
+    FORGETTABLE = 400
+};
+
+static bool all_were_lost(void *user)
+{
+    return world_stats(user).modules_lost == FORGETTABLE;
+}
+
+static bool all_are_forgotten(void *user)
+{
+    struct world *world = user;
+    while (slow_store_kept(world->store) > 0) {
+        slow_store_end(world->store, 0, PYWATT_OK);
+    }
+    return world_stats(world).modules == 0;
+}
+
+/* They come due together; their removals do not come to the store together. */
+static void only_so_many_removals_are_under_way_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    slow_store_set_slow_removals(world.store, true);
+    world.options.retain_ms = 1;
+    world_start(&world);
+    world_peer(&world, &peer, "protobuf");
+    for (int i = 0; i < FORGETTABLE; i++) {
+        struct identity who;
+        char name[16];
+        snprintf(name, sizeof(name), "m%d", i);
+        assert_int_equal(peer_register_with(&peer, name, NULL, NULL, "10", &who), PYWATT_OK);
+    }
+    assert_true(pw_test_wait_until(all_were_lost, &world, 20000));
+    assert_true(slow_store_await(world.store, PW_FORGET_AT_ONCE));
+    assert_int_equal(slow_store_submitted(world.store), FORGETTABLE + PW_FORGET_AT_ONCE);
+    assert_true(pw_test_wait_until(all_are_forgotten, &world, 20000));
+    assert_int_equal(slow_store_submitted(world.store), 2 * FORGETTABLE);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
 /* ---- The log ---- */
 
 static void count_line(void *user, enum pywatt_log_level level, const char *line)
@@ -386,6 +433,7 @@ int main(void)
         cmocka_unit_test(of_two_that_take_a_suspect_name_over_one_gets_it),
         cmocka_unit_test(the_limit_counts_modules_that_are_under_way),
         cmocka_unit_test(a_lost_module_whose_removal_fails_is_forgotten_later),
+        cmocka_unit_test(only_so_many_removals_are_under_way_at_once),
         cmocka_unit_test(a_store_that_fails_every_change_is_worth_few_lines),
     };
     return PW_TEST_RUN(cases);
