@@ -284,7 +284,8 @@ class ExitCodes(Case):
             good = json.load(file)
         damaged = ["", "{", "[]", "null", json.dumps(good) + "x", json.dumps(good) + "\0",
                    json.dumps({**good, "format": 2}), json.dumps({**good, "id": "7"}),
-                   json.dumps({**good, "name": ""}), json.dumps({**good, "metadata": {"a": 1}})]
+                   json.dumps({**good, "name": ""}), json.dumps({**good, "name": "a\0b"}),
+                   json.dumps({**good, "metadata": {"a": 1}})]
         damaged += [json.dumps({k: v for k, v in good.items() if k != gone})
                     for gone in ("endpoint", "codec", "id", "token", "name", "version")]
         for text in damaged:

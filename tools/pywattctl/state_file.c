@@ -142,6 +142,20 @@ static int read_object(const char *path, const cJSON *object, struct ctl_state *
     return 0;
 }
 
+/* cJSON ends a text at U+0000, and texts of ours have none: one that has was put there by others. */
+static bool has_nul_escape(const char *text)
+{
+    for (const char *at = strchr(text, '\\'); at != NULL; at = strchr(at + 2, '\\')) {
+        if (strncmp(at, "\\u0000", 6) == 0) {
+            return true;
+        }
+        if (at[1] == '\0') {
+            break;
+        }
+    }
+    return false;
+}
+
 int ctl_state_load(const char *path, struct ctl_state *state)
 {
     char *text = NULL;
@@ -152,8 +166,13 @@ int ctl_state_load(const char *path, struct ctl_state *state)
         return bad;
     }
     cJSON *object = cJSON_ParseWithLengthOpts(text, size + 1, NULL, 1);
-    bad = cJSON_IsObject(object) && strlen(text) == size ? read_object(path, object, state)
-                                                         : refuse(path, "it is not a JSON object");
+    if (!cJSON_IsObject(object) || strlen(text) != size) {
+        bad = refuse(path, "it is not a JSON object");
+    } else if (has_nul_escape(text)) {
+        bad = refuse(path, "a text in it has U+0000");
+    } else {
+        bad = read_object(path, object, state);
+    }
     cJSON_Delete(object);
     explicit_bzero(text, size);
     free(text);
