@@ -67,7 +67,6 @@ static void report(struct bench_results *results, const char *codec, const struc
     const double client_cpu = (double)(after->client_cpu_ns - before->client_cpu_ns);
     const double far_cpu = (double)(after->orchestrator_cpu_ns - before->orchestrator_cpu_ns);
 
-    bench_check(beats > 0, "no beat was answered");
     snprintf(metric, sizeof(metric), "beats answered %s", codec);
     bench_results_add(results, metric, "/s", beats * (double)BENCH_NS_PER_S / took);
     snprintf(metric, sizeof(metric), "beats failed or skipped %s", codec);
@@ -122,9 +121,9 @@ static void run(const struct bench_settings *settings, struct bench_results *res
                                                    watched ? &ticks[i] : NULL, NULL, &error),
                        &error);
     }
-    bench_sleep_until(bench_now_ns() + bench_amount(settings, 1000, 10) * BENCH_NS_PER_MS);
+    bench_let_beat(client, bench_now_ns() + bench_amount(settings, 1000, 10) * BENCH_NS_PER_MS);
     struct moment before = look(client, far);
-    bench_sleep_until(before.now_ns + time_ms * BENCH_NS_PER_MS);
+    bench_let_beat(client, before.now_ns + time_ms * BENCH_NS_PER_MS);
     struct moment after = look(client, far);
     report(results, codec, &before, &after);
 

@@ -9,8 +9,6 @@
 #include "support/check.h"
 #include "support/sides.h"
 
-#include <signal.h>
-
 static uint32_t number(const char *text)
 {
     return (uint32_t)strtoul(text, NULL, 10);
@@ -26,8 +24,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "Usage: bench_orchestrator SCHEME WORKERS LEASE_MS MODULES\n");
         return 2;
     }
-    /* Ctrl-C is for who started us: then our input ends. */
-    signal(SIGINT, SIG_IGN);
     options.workers = number(argv[2]);
     options.lease_ms = number(argv[3]);
     options.max_modules = number(argv[4]);

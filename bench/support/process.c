@@ -38,6 +38,8 @@ bool bench_process_find(const char *program, char *path, size_t size)
 /* In the new process. */
 static void become(char *const argv[], int in, int out)
 {
+    /* It ends because we do, not because Ctrl-C reaches it, too. */
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
         dup2(out, STDERR_FILENO) < 0) {

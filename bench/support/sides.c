@@ -3,6 +3,7 @@
 #include "support/sides.h"
 
 #include "support/check.h"
+#include "support/clock.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -100,4 +101,17 @@ struct pywatt_client_stats bench_client_stats(struct pywatt_client *client)
 
     bench_check(pywatt_client_get_stats(client, &stats) == PYWATT_OK, "the client has no counts");
     return stats;
+}
+
+void bench_let_beat(struct pywatt_client *client, uint64_t when_ns)
+{
+    const uint64_t before = bench_client_stats(client).beats_answered;
+    const uint64_t deadline_ns = when_ns + 60 * BENCH_NS_PER_S;
+
+    bench_sleep_until(when_ns);
+    while (bench_client_stats(client).beats_answered == before) {
+        uint64_t now = bench_now_ns();
+        bench_check(now < deadline_ns, "no beat is answered");
+        bench_sleep_until(now + BENCH_NS_PER_MS);
+    }
 }

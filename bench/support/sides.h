@@ -47,4 +47,7 @@ void bench_unregister(struct pywatt_module *module);
 struct pywatt_orchestrator_stats bench_orchestrator_stats(struct pywatt_orchestrator *orchestrator);
 struct pywatt_client_stats bench_client_stats(struct pywatt_client *client);
 
+/* Sleeps until `when_ns`, and, if need be, on until loops of the client have had an answer more. */
+void bench_let_beat(struct pywatt_client *client, uint64_t when_ns);
+
 #endif

@@ -8,8 +8,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
@@ -37,6 +40,18 @@ def children(pid):
     done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True,
                           check=False)
     return [int(line) for line in done.stdout.split()]
+
+
+def command(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def environment(pid):
+    return dict(entry.split("=", 1)
+                for entry in pathlib.Path(f"/proc/{pid}/environ").read_text().split("\0") if entry)
 
 
 def runs(pid):
@@ -99,9 +114,32 @@ class Quick(Case):
 
 
 class Ends(Case):
-    def test_a_peer_does_not_outlive_its_measurement(self):
-        if not has("redis-server"):
-            self.skipTest("redis-server is not installed")
+    def started_by(self, script):
+        """All processes below it."""
+        below = children(script.child.pid)
+        for pid in below:
+            below += children(pid)
+        return below
+
+    def test_nothing_outlives_a_run_that_is_broken_off(self):
+        os.symlink(os.path.join(OPTIONS.build, "bench"), self.path("bench"))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            script = self.start(ROOT / "scripts/bench", "--build", self.folder, "--runs", "1000",
+                                "threads")
+            deadline = time.monotonic() + PATIENCE_S
+            script.wait_line("==== threads")
+            while not [pid for pid in self.started_by(script) if "orchestrator" in command(pid)]:
+                self.assertLess(time.monotonic(), deadline, script.story())
+            started = self.started_by(script)
+            scratch = environment(started[0])["TMPDIR"]
+            self.assertTrue(os.path.isdir(scratch))
+            script.signal(number)
+            self.assert_ends(script, 128 + number)
+            while any(runs(pid) for pid in started):
+                self.assertLess(time.monotonic(), deadline, started)
+            self.assertFalse(os.path.exists(scratch))
+
+    def test_a_peer_does_not_outlive_a_subject_that_is_killed(self):
         bench = self.start(program("bench", "bench_threads"), "--runs", "1000")
         deadline = time.monotonic() + PATIENCE_S
         while not children(bench.child.pid):
@@ -112,11 +150,49 @@ class Ends(Case):
         while any(runs(pid) for pid in servers):
             self.assertLess(time.monotonic(), deadline, servers)
 
+    def test_a_missing_reply_ends_the_run(self):
+        bench = self.start(program("bench", "bench_scale"))
+        deadline = time.monotonic() + PATIENCE_S
+        while len(children(bench.child.pid)) < 2:
+            self.assertLess(time.monotonic(), deadline, bench.story())
+        for orchestrator in children(bench.child.pid):
+            os.kill(orchestrator, signal.SIGKILL)
+        self.assert_ends(bench, 1)
+        self.assertRegex(bench.text("stderr"), "closed the connection|process is gone|send: ")
+
+    def test_a_wrong_reply_of_a_peer_ends_the_run(self):
+        server = pathlib.Path(self.path("redis-server"))
+        server.write_text(f"#!/bin/sh\nexec {sys.executable} {__file__} --serve-redis \"$@\"\n")
+        server.chmod(0o755)
+        bench = self.start(program("bench", "bench_round_trip"), "--quick",
+                           env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}",
+                                "TMPDIR": self.folder})
+        self.assert_ends(bench, 1)
+        self.assertIn("redis refused an EXPIRE", bench.text("stderr"))
+
     def test_an_unknown_subject_is_refused(self):
         done = self.run_to_end(ROOT / "scripts/bench", "--quick", "swimming")
         self.assert_ends(done, 2)
         self.assertIn("swimming", done.text("stderr"))
 
 
+def serve_redis():
+    """A server on the port of the last argument that is friendly, but does not know any key."""
+    answers = {b"PING": b"+PONG\r\n", b"SET": b"+OK\r\n", b"*3": b":0\r\n"}
+
+    def serve(connection):
+        with connection, connection.makefile("rb") as lines:
+            for line in lines:
+                words = line.split()
+                if words and words[0] in answers:
+                    connection.sendall(answers[words[0]])
+
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[-1])))
+    while True:
+        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve-redis"]:
+        serve_redis()
     main()
