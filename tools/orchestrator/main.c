@@ -7,11 +7,11 @@
  * thread.
  */
 #include "common/report.h"
+#include "orchestrator/event_line.h"
 #include "orchestrator/settings.h"
 
 #include <pywatt/pywatt.h>
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,30 +30,12 @@ static int exit_code_of(enum pywatt_status status, bool listening)
     }
 }
 
-/* A module chooses its name: what could pass for another line of the log is replaced. */
-static void clean_copy(char *out, size_t size, const char *text)
-{
-    size_t n = 0;
-
-    for (; text[n] != '\0' && n + 1 < size; n++) {
-        unsigned char c = (unsigned char)text[n];
-        out[n] = c < ' ' || c == 127 ? '?' : text[n];
-    }
-    out[n] = '\0';
-}
-
 static void log_event(void *user, const struct pywatt_event *event)
 {
-    char id[PYWATT_UUID_TEXT_SIZE];
-    char name[PYWATT_NAME_MAX + 1];
-    char line[PYWATT_NAME_MAX + 256];
+    char line[EVENT_LINE_SIZE];
 
     (void)user;
-    pywatt_uuid_format(&event->module_id, id);
-    clean_copy(name, sizeof(name), event->module_name);
-    snprintf(line, sizeof(line), "%s %s id=%s health=%s liveness=%s generation=%" PRIu64,
-             pywatt_event_name(event->kind), name, id, pywatt_health_name(event->health),
-             pywatt_liveness_name(event->liveness), event->generation);
+    event_line(line, event);
     pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO, line);
 }
 

@@ -20,6 +20,7 @@ enum key {
     KEY_TAKEOVER,
     KEY_MAX_FRAME,
     KEY_MAX_CONNECTIONS,
+    KEY_MAX_CONNECTIONS_PER_PEER,
     KEY_MAX_MODULES,
     KEY_FRAME_TIMEOUT,
     KEY_IDLE_TIMEOUT,
@@ -51,13 +52,16 @@ static const struct tool_option leases[] = {
 };
 
 static const struct tool_option limits[] = {
-    {"max-frame", KEY_MAX_FRAME, "BYTES", "longest message accepted (default 1048576)"},
+    {"max-frame", KEY_MAX_FRAME, "BYTES",
+     "longest message accepted, 256 to 67108864\n(default 1048576)"},
     {"max-connections", KEY_MAX_CONNECTIONS, "N", "connections at once (default 10000)"},
+    {"max-connections-per-peer", KEY_MAX_CONNECTIONS_PER_PEER, "N",
+     "the same for each IP address (default 0: no other limit)"},
     {"max-modules", KEY_MAX_MODULES, "N", "modules at once (default 1000000)"},
     {"frame-timeout", KEY_FRAME_TIMEOUT, "MS",
-     "time for a message from its first byte to its last\n(default 10000)"},
+     "time for a message from its first byte to its last, and for\nthe first one of a connection (default 10000)"},
     {"idle-timeout", KEY_IDLE_TIMEOUT, "MS",
-     "how long a connection may be silent (default 0: for ever)"},
+     "how long a connection may be silent that waits for nothing\n(default 0: for ever)"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -133,9 +137,12 @@ static int set_limit(struct pywatt_orchestrator_options *options, int key, const
 {
     switch (key) {
     case KEY_MAX_FRAME:
-        return tool_parse_u32("max-frame", value, 1, UINT32_MAX, &options->max_frame_bytes);
+        return tool_parse_u32("max-frame", value, 256, 64 << 20, &options->max_frame_bytes);
     case KEY_MAX_CONNECTIONS:
         return tool_parse_u32("max-connections", value, 1, UINT32_MAX, &options->max_connections);
+    case KEY_MAX_CONNECTIONS_PER_PEER:
+        return tool_parse_u32("max-connections-per-peer", value, 0, UINT32_MAX,
+                              &options->max_connections_per_peer);
     case KEY_MAX_MODULES:
         return tool_parse_u32("max-modules", value, 1, UINT32_MAX, &options->max_modules);
     case KEY_FRAME_TIMEOUT:
