@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BATCH 100
+
 #define TOKEN "Zm9yIG1lYXN1cmluZyBvbmx5LCBubyBzZWNyZXQgYXQ"
 
 /* One message in one codec, and what encoding and decoding it needs. */
@@ -104,6 +106,7 @@ static void run(const struct bench_settings *settings, struct bench_results *res
 {
     const uint64_t run_ns = bench_amount(settings, 50 * BENCH_NS_PER_MS, 1);
     const bool asks = subject->request != NULL;
+    const uint32_t beats = asks ? subject->request->beat_count : subject->response->beat_count;
     const char *operation =
         pw_operation_name(asks ? subject->request->operation : subject->response->operation);
     char metric[96];
@@ -115,8 +118,13 @@ static void run(const struct bench_settings *settings, struct bench_results *res
     check_round_trip(subject);
     encode(subject);
 
-    int len = snprintf(metric, sizeof(metric), "%s %s %s", subject->codec->name, operation,
+    char size[16] = "";
+    if (beats > 0) {
+        snprintf(size, sizeof(size), " of %u", beats);
+    }
+    int len = snprintf(metric, sizeof(metric), "%s %s%s %s", subject->codec->name, operation, size,
                        asks ? "request" : "reply");
+    bench_check(len > 0 && (size_t)len < sizeof(metric), "a name too long");
     char *rest = metric + len;
     size_t room = sizeof(metric) - (size_t)len;
     snprintf(rest, room, ", size");
@@ -142,7 +150,32 @@ struct messages {
     struct pywatt_registration *registration;
     struct pw_request requests[PW_OPERATION_COUNT];
     struct pw_response responses[PW_OPERATION_COUNT];
+    struct pw_batched_beat beats[BATCH];
+    struct pw_request batch_request;
+    struct pw_response batch_response;
 };
+
+/* Beats of as many modules in one message, and the reply to it if all went well. */
+static void make_batch(struct messages *messages)
+{
+    for (unsigned i = 0; i < BATCH; i++) {
+        messages->beats[i] = (struct pw_batched_beat){
+            .token = PW_STR_LITERAL(TOKEN), .generation = 1, .health = PYWATT_HEALTHY};
+        pywatt_uuid_generate(&messages->beats[i].module_id);
+    }
+    pw_request_init(&messages->batch_request);
+    messages->batch_request.operation = PW_OP_HEARTBEAT_BATCH;
+    messages->batch_request.has_request_id = true;
+    pywatt_uuid_generate(&messages->batch_request.request_id);
+    messages->batch_request.beats = messages->beats;
+    messages->batch_request.beat_count = BATCH;
+    pw_response_init(&messages->batch_response);
+    messages->batch_response.operation = PW_OP_HEARTBEAT_BATCH;
+    messages->batch_response.has_request_id = true;
+    messages->batch_response.request_id = messages->batch_request.request_id;
+    messages->batch_response.success = true;
+    messages->batch_response.beat_count = BATCH;
+}
 
 /* The parts of which the messages consist: about as much as a usual module says. */
 static void make_parts(struct messages *messages)
@@ -179,6 +212,7 @@ static void make_parts(struct messages *messages)
 
 static void make_messages(struct messages *messages)
 {
+    make_batch(messages);
     make_parts(messages);
     for (int i = 0; i < PW_OPERATION_COUNT; i++) {
         struct pw_request *request = &messages->requests[i];
@@ -215,7 +249,7 @@ static void free_parts(struct messages *messages)
 int main(int argc, char **argv)
 {
     struct bench_settings settings;
-    struct messages messages;
+    static struct messages messages;
     unsigned done = 0;
 
     bench_settings_parse(&settings, "codec", "Times the codecs, message by message.", argc, argv);
@@ -226,6 +260,12 @@ int main(int argc, char **argv)
             struct subject request = {.codec = *codec, .request = &messages.requests[i]};
             struct subject response = {.codec = *codec, .response = &messages.responses[i]};
             bench_progress(&settings, done++, 3 * PW_OPERATION_COUNT, (*codec)->name);
+            run(&settings, results, &request);
+            run(&settings, results, &response);
+        }
+        if ((*codec)->batches) {
+            struct subject request = {.codec = *codec, .request = &messages.batch_request};
+            struct subject response = {.codec = *codec, .response = &messages.batch_response};
             run(&settings, results, &request);
             run(&settings, results, &response);
         }
