@@ -5,7 +5,8 @@
  * Each operation has a blocking form and an asynchronous one.
  *
  * Blocking: the calling thread sends, and itself receives if nobody else does. It returns by the
- * client's timeout_ms at the latest. All return
+ * client's timeout_ms at the latest, except that pywatt_unregister_module waits for callbacks. All
+ * return
  *   PYWATT_OK
  *   PYWATT_CONNECTION             no address could be reached (before the deadline, or within the
  *                                 attempts that the reconnect policy allows)
@@ -24,12 +25,12 @@
  * Where max_in_flight requests are under way, the next one waits for room, within its deadline.
  *
  * Asynchronous: returns at once. PYWATT_LIMIT also means that too many asynchronous operations are
- * not over yet: max_in_flight of them, or 1024 if that is more, count from the call until `done`
- * begins. If it returns PYWATT_OK, `done` runs exactly once, on the client's
- * dispatcher thread, with no lock held, never from inside the call; callbacks of a client run one
- * after the other, so they should not block for long. If it returns anything else, `done` never
- * runs. What a callback is given is borrowed for the call unless its comment says otherwise. A
- * callback may call anything, also blocking operations, unregister, stop and free.
+ * not over yet: max_in_flight of them, or 1024 if that is more, counted from the call until `done`
+ * begins. If it returns PYWATT_OK, `done` runs exactly once, on the client's dispatcher thread, with
+ * no lock held, never from inside the call; callbacks of a client run one after the other, so they
+ * should not block for long. If it returns anything else, `done` never runs. What a callback is given
+ * is borrowed for the call unless its comment says otherwise. A callback may call anything, also
+ * blocking operations, unregister, stop and free.
  *
  * All functions may be called from any thread, several at once on the same module.
  */

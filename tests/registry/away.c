@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void fixed_pauses(struct pywatt_client_options *options)
@@ -67,6 +68,34 @@ static void a_loop_connects_by_itself_in_the_first_place(void **state)
     pw_fake_free(fake);
 }
 
+/* ---- One that hangs ------------------------------------------------------------------------------ */
+
+static char two_urls[200];
+
+static void two_endpoints(struct pywatt_client_options *options)
+{
+    short_timeout(options);
+    options->endpoints = two_urls;
+}
+
+static void a_loop_leaves_a_hung_orchestrator_for_the_next(void **state)
+{
+    (void)state;
+    struct pw_fake *next = pw_fake_start();
+    struct place place = {.fake = pw_fake_start()};
+    snprintf(two_urls, sizeof(two_urls), "%s,%s", pw_fake_url(place.fake), pw_fake_url(next));
+    place.client = open_client(place.fake, "json", two_endpoints);
+    place.module = register_named(place.client, "alpha");
+    pw_fake_drop(place.fake, PW_OP_HEARTBEAT, true);
+    start_loop(place.module, 1);
+    assert_true(pw_fake_wait_health(next, pywatt_module_id(place.module), PYWATT_HEALTHY));
+    assert_int_equal(pw_fake_count(place.fake, PW_OP_HEARTBEAT), 2);
+    assert_int_equal(STAT(place.client, timeouts), 2);
+    assert_int_equal(pw_fake_connections(place.fake), 1);
+    close_place(&place);
+    pw_fake_free(next);
+}
+
 /* ---- One that goes while nobody asks it anything ------------------------------------------------ */
 
 static void a_loop_connects_again_between_two_beats(void **state)
@@ -118,6 +147,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(beats_go_on_when_the_orchestrator_is_back),
         cmocka_unit_test(a_loop_connects_by_itself_in_the_first_place),
+        cmocka_unit_test(a_loop_leaves_a_hung_orchestrator_for_the_next),
         cmocka_unit_test(a_loop_connects_again_between_two_beats),
         cmocka_unit_test(an_operation_is_not_lost_with_a_connection_that_died_unused),
     };
