@@ -8,6 +8,7 @@
 #include "malloc_fail.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     PATIENCE_MS = 3000
@@ -217,15 +218,16 @@ static enum pywatt_status whole_life(struct stage *stage)
     return status;
 }
 
+/* At places of this process alone: other tests run beside it. */
 static enum pywatt_status serve_again(struct stage *stage)
 {
     struct pywatt_orchestrator *orchestrator = NULL;
-    char url[128];
-    static const char *const urls[] = {"tcp://127.0.0.1:0", "memory:no memory", "unix:@pywatt/%d"};
+    char name[64];
+    snprintf(name, sizeof(name), "unix:@pywatt-no-memory-%d", (int)getpid());
+    const char *const urls[] = {"tcp://127.0.0.1:0", "memory:no memory", name};
     enum pywatt_status status = pywatt_orchestrator_new(&stage->host.options, &orchestrator, NULL);
     for (size_t i = 0; i < 3 && status == PYWATT_OK; i++) {
-        snprintf(url, sizeof(url), "%s%s", urls[i], i == 0 ? "" : stage->codec);
-        status = pywatt_orchestrator_listen(orchestrator, url, NULL, 0, NULL);
+        status = pywatt_orchestrator_listen(orchestrator, urls[i], NULL, 0, NULL);
     }
     if (status == PYWATT_OK) {
         status = pywatt_orchestrator_start(orchestrator, NULL);
