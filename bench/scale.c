@@ -42,7 +42,12 @@ static void grow(struct side *side, size_t count)
 {
     bench_driver_register(side->driver, count - bench_driver_count(side->driver));
     free(side->order);
-    side->order = bench_shuffled(count, 1);
+    side->order = calloc(count, sizeof(*side->order));
+    bench_check(side->order != NULL, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        side->order[i] = (uint32_t)i;
+    }
+    bench_driver_shuffle(side->driver, 1);
     side->at = 0;
 }
 

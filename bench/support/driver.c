@@ -194,6 +194,20 @@ void bench_driver_register(struct bench_driver *driver, size_t count)
     }
 }
 
+void bench_driver_shuffle(struct bench_driver *driver, uint64_t seed)
+{
+    uint32_t *order = bench_shuffled(driver->count, seed);
+    struct module *modules = calloc(driver->capacity, sizeof(*modules));
+
+    bench_check(modules != NULL, "out of memory");
+    for (size_t i = 0; i < driver->count; i++) {
+        modules[i] = driver->modules[order[i]];
+    }
+    free(driver->modules);
+    free(order);
+    driver->modules = modules;
+}
+
 static enum pywatt_health health_of(uint64_t number)
 {
     return (enum pywatt_health)(number % 3);

@@ -29,6 +29,12 @@ struct bench_driver *bench_driver_open(const char *url, const char *codec, size_
 void bench_driver_register(struct bench_driver *driver, size_t count);
 
 /*
+ * Puts the modules into another order, so that beats by rising number surprise the orchestrator's
+ * caches, and not the driver's own. A number is then no longer that of the name.
+ */
+void bench_driver_shuffle(struct bench_driver *driver, uint64_t seed);
+
+/*
  * One beat for each of the `count` modules whose numbers stand in `order`, `batch` in a batch. If
  * `sent_ns` is not NULL, sent_ns[n] gets the moment just before module n's beat was written.
  */
