@@ -16,6 +16,9 @@
 #define PW_DATA_HEARTBEAT_INTERVAL_MS "heartbeat_interval_ms"
 #define PW_DATA_GENERATION "generation"
 
+/* What the orchestrator can do beyond the four operations, a list of names; for people to see. */
+#define PW_DATA_FEATURES "features"
+
 /* The metadata key with which a module asks for a lease. */
 #define PW_METADATA_LEASE_MS "lease_ms"
 

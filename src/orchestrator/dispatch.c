@@ -51,11 +51,11 @@ void pw_dispatch_refuse(struct pw_session *session, const struct pw_answer *answ
 
 /* ---- Beats ---- */
 
-static void say_why(char text[PW_BEAT_TEXT_SIZE], const struct pw_beat *beat,
-                    enum pywatt_status status, uint64_t generation)
+void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *module_id,
+                     enum pywatt_status status, uint64_t sent_generation, uint64_t generation)
 {
     char id[PYWATT_UUID_TEXT_SIZE];
-    pywatt_uuid_format(beat->module_id, id);
+    pywatt_uuid_format(module_id, id);
     switch (status) {
     case PYWATT_MODULE_NOT_FOUND:
         snprintf(text, PW_BEAT_TEXT_SIZE, "Module not found: %s", id);
@@ -65,7 +65,7 @@ static void say_why(char text[PW_BEAT_TEXT_SIZE], const struct pw_beat *beat,
         snprintf(text, PW_BEAT_TEXT_SIZE,
                  "Generation %" PRIu64 " of module %s is over: it was registered again as "
                  "generation %" PRIu64,
-                 beat->generation, id, generation);
+                 sent_generation, id, generation);
         break;
     default:
         snprintf(text, PW_BEAT_TEXT_SIZE, "The orchestrator is out of memory, try again later");
@@ -82,7 +82,7 @@ struct pw_response pw_dispatch_beat(struct pw_session *session, const struct pw_
     const enum pywatt_status status =
         pw_presence_beat(worker->server->table, beat, &health, &generation);
     if (status != PYWATT_OK) {
-        say_why(text, beat, status, generation);
+        pw_beat_say_why(text, beat->module_id, status, beat->generation, generation);
         pw_count(&worker->counters.requests_refused, 1);
         return pw_answer_bad(answer, status, text, beat->health);
     }
@@ -121,9 +121,7 @@ static void serve_request(struct pw_session *session, const struct pw_codec_ops 
             serve_beat(session, codec, request);
         }
     } else if (request->operation == PW_OP_HEARTBEAT_BATCH) {
-        const struct pw_answer answer = pw_answer_to(codec, request);
-        pw_dispatch_refuse(session, &answer, PYWATT_UNSUPPORTED,
-                           "This orchestrator takes no batches", PYWATT_HEALTHY);
+        pw_dispatch_batch(session, codec, request);
     } else {
         pw_pending_change(session, codec, request, size);
         pw_request_reset(request);

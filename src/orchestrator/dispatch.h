@@ -15,7 +15,7 @@
  */
 void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame);
 
-/* ---- For pending.c as well ---- */
+/* ---- For pending.c and batch.c as well ---- */
 
 /* What a reply needs of its request. */
 struct pw_answer {
@@ -41,5 +41,17 @@ void pw_dispatch_refuse(struct pw_session *session, const struct pw_answer *answ
 /* Serves a beat, and counts it. The response borrows `text`, where a refusal is put into words. */
 struct pw_response pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
                                     const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE]);
+
+/* Puts into words why a beat that named `sent_generation` was refused. */
+void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *module_id,
+                     enum pywatt_status status, uint64_t sent_generation, uint64_t generation);
+
+/*
+ * batch.c: serves the beats of a batch at once, whatever requests of the connection wait: those
+ * of the same module, if there are any, were sent before it was known how they would end. Uses the
+ * worker's arena.
+ */
+void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
+                       const struct pw_request *request);
 
 #endif

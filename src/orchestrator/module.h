@@ -21,10 +21,34 @@
 /* In place of a verdict: there is none. */
 #define PW_NO_VERDICT 0xff
 
+#define PW_CACHE_LINE 64
+
 struct pw_binding;
 
 struct pw_module {
-    struct pywatt_uuid id; /* never changes */
+    /*
+     * What a beat looks at comes first, in two lines of the cache.
+     *
+     * The shard's mutex, but for the id, which never changes.
+     */
+    struct pw_map_node by_id;
+    struct pywatt_uuid id;
+    struct pw_binding *binding; /* the connection on which it beat last; NULL once that closed */
+    uint64_t generation;
+    uint64_t last_beat_ns; /* on the clock of the leases */
+    uint64_t beats;
+    struct pw_token token;
+    bool token_known; /* `token` is filled */
+    uint8_t health;   /* enum pywatt_health, as reported */
+    uint8_t liveness; /* enum pywatt_liveness */
+    uint8_t verdict;  /* enum pywatt_health, or PW_NO_VERDICT */
+    bool restored;    /* from the store, and not seen since the start */
+    uint8_t fence;    /* enum pywatt_status: what beats are answered with; usually PYWATT_OK */
+    uint32_t lease_ms;
+    struct pywatt_string_map *details; /* of the last beat that had any; NULL before */
+
+    /* The rest of what the shard's mutex guards. */
+    uint8_t token_hash[PW_TOKEN_HASH_SIZE];
 
     /* The names' mutex: the place in the index by name. */
     struct pw_map_node by_name;
@@ -35,27 +59,10 @@ struct pw_module {
     /* The bindings' mutex: the place in the list of binding->modules. */
     struct pw_list bound;
 
-    /* The shard's mutex. */
-    struct pw_map_node by_id;
-    struct pw_binding *binding; /* the connection on which it beat last; NULL once that closed */
-    uint64_t generation;
-    uint64_t last_beat_ns; /* on the clock of the leases */
-    uint64_t beats;
-    struct pywatt_string_map *details; /* of the last beat that had any; NULL before */
-    uint32_t lease_ms;
-    uint8_t health;   /* enum pywatt_health, as reported */
-    uint8_t liveness; /* enum pywatt_liveness */
-    uint8_t verdict;  /* enum pywatt_health, or PW_NO_VERDICT */
-    bool token_known; /* `token` is filled */
-    bool restored;    /* from the store, and not seen since the start */
-    uint8_t fence;    /* enum pywatt_status: what beats are answered with; usually PYWATT_OK */
-    struct pw_token token;
-    uint8_t token_hash[PW_TOKEN_HASH_SIZE];
-
     /* Changed under both the names' and the shard's mutex, so read under either. */
     struct pw_shared_info *info;
     struct pw_shared_capabilities *capabilities; /* NULL until it advertised */
-};
+} __attribute__((aligned(PW_CACHE_LINE)));
 
 /*
  * A new module, in no table yet; takes references of its own to `info` and `capabilities` (which

@@ -136,9 +136,9 @@ static enum pywatt_status keep_details(struct pw_module *module,
     return pw_string_map_assign(module->details, details);
 }
 
-static enum pywatt_status beat_locked(struct pw_module_table *table, struct pw_module *module,
-                                      const struct pw_beat *beat, enum pywatt_health *answer,
-                                      uint64_t *generation)
+enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct pw_module *module,
+                                           const struct pw_beat *beat, enum pywatt_health *answer,
+                                           uint64_t *generation)
 {
     if (module->fence != PYWATT_OK) {
         return (enum pywatt_status)module->fence;
@@ -173,7 +173,8 @@ enum pywatt_status pw_presence_beat(struct pw_module_table *table, const struct 
     if (module == NULL) {
         return PYWATT_MODULE_NOT_FOUND;
     }
-    const enum pywatt_status status = beat_locked(table, module, beat, answer, generation);
+    const enum pywatt_status status =
+        pw_presence_beat_locked(table, module, beat, answer, generation);
     pw_mutex_unlock(&shard->mutex);
     return status;
 }

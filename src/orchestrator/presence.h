@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "model/message.h"
 #include "orchestrator/module_table.h"
 
 #include <pywatt/model.h>
@@ -44,6 +45,26 @@ struct pw_beat {
  */
 enum pywatt_status pw_presence_beat(struct pw_module_table *table, const struct pw_beat *beat,
                                     enum pywatt_health *answer, uint64_t *generation);
+
+/* What came of one beat of a batch: the status and what else pw_presence_beat gives. */
+struct pw_beat_outcome {
+    uint64_t generation;
+    enum pywatt_status status;
+    enum pywatt_health health;
+};
+
+/*
+ * Beats of many modules that came in one message, at most PW_BATCH_MAX; outcomes[i] is that of
+ * beats[i]. Each shard is locked once, for all its modules that are in the batch.
+ */
+void pw_presence_batch(struct pw_module_table *table, const struct pw_batched_beat *beats,
+                       uint32_t count, struct pw_binding *binding, uint64_t now_ns,
+                       struct pw_beat_outcome *outcomes);
+
+/* One beat of a module that was found. Shard's mutex held. Else as pw_presence_beat. */
+enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct pw_module *module,
+                                           const struct pw_beat *beat, enum pywatt_health *answer,
+                                           uint64_t *generation);
 
 /*
  * A registration or an advertisement of this generation came through on this connection: the module

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "model/registration.h"
+#include "model/string_map.h"
 #include "orchestrator/presence.h"
 
 #include <inttypes.h>
@@ -330,6 +331,11 @@ static enum pywatt_status fill_registration(struct pywatt_registration *registra
     }
     if (status == PYWATT_OK) {
         status = pw_registration_set_number(registration, PW_DATA_GENERATION, task->generation);
+    }
+    if (status == PYWATT_OK) {
+        status =
+            pw_string_map_put_json(&registration->additional_data, pw_str_from(PW_DATA_FEATURES),
+                                   PW_STR_LITERAL("[\"heartbeat_batch\"]"));
     }
     return status;
 }

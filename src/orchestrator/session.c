@@ -242,10 +242,17 @@ void pw_session_wind_up(struct pw_session *session)
 
 /* ---- Replies ---- */
 
-/* Appends a whole frame, or nothing. */
-static bool encode(struct pw_buffer *out, const struct pw_codec_ops *codec,
-                   const struct pw_response *response)
+/* Appends a whole frame, or nothing. The first reply on a connection tells what we can do. */
+static bool encode(struct pw_session *session, struct pw_buffer *out,
+                   const struct pw_codec_ops *codec, const struct pw_response *response)
 {
+    struct pw_response first;
+    if (!session->features_told && codec->batches) {
+        session->features_told = true;
+        first = *response;
+        first.features = PW_FEATURE_HEARTBEAT_BATCH;
+        response = &first;
+    }
     const size_t before = pw_buffer_len(out);
     const uint8_t empty[PW_FRAME_HEADER_SIZE] = {0};
     if (pw_buffer_append(out, empty, sizeof(empty)) != PYWATT_OK) {
@@ -271,7 +278,7 @@ void pw_session_reply(struct pw_session *session, const struct pw_codec_ops *cod
                             : pw_buffer_len(&session->output) > 0 ? &session->output
                                                                   : &session->worker->out;
     const size_t before = pw_buffer_len(out);
-    if (!encode(out, codec, response)) {
+    if (!encode(session, out, codec, response)) {
         /* A request without its reply would put all later ones out of step. */
         session->ending = true;
     } else if (waits) {
@@ -317,7 +324,7 @@ void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot
         pw_session_end(session, PYWATT_LOG_ERROR, "a reply was not ready in time");
         return;
     }
-    if (!encode(&slot->reply, codec, response)) {
+    if (!encode(session, &slot->reply, codec, response)) {
         /* Its peer would wait for ever, and take every later reply for another one's. */
         pw_session_flush(session);
         pw_session_end(session, PYWATT_LOG_ERROR, "no memory for a reply");

@@ -36,11 +36,12 @@ struct pw_session {
     uint64_t frame_deadline_ns; /* of the first frame, or of one that has begun; else NEVER */
     uint64_t write_deadline_ns; /* PW_DEADLINE_NEVER unless the peer has to take something */
     uint64_t last_active_ns;
-    bool held_back; /* frames wait in `input` until replies have gone out */
-    bool no_more;   /* nothing is read any more: the peer has ended, or the orchestrator does */
-    bool greeted;   /* a whole frame has come */
-    bool ended;     /* the peer has: what it asked for is still answered */
-    bool ending;    /* closes once what was answered is sent, as far as that goes at once */
+    bool features_told; /* with the first reply */
+    bool held_back;     /* frames wait in `input` until replies have gone out */
+    bool no_more;       /* nothing is read any more: the peer has ended, or the orchestrator does */
+    bool greeted;       /* a whole frame has come */
+    bool ended;         /* the peer has: what it asked for is still answered */
+    bool ending;        /* closes once what was answered is sent, as far as that goes at once */
 };
 
 /* Made by who accepts; consumes `conn` and `peer` on success. NULL when memory is out. */

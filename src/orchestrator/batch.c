@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * batch.c - a message with the beats of many modules, and its reply, which names only those to which
+ * there is something to say. On the worker's thread; what it needs stands in the worker's arena.
+ */
+#include "orchestrator/dispatch.h"
+#include "orchestrator/server.h"
+
+static bool is_exception(const struct pw_beat_outcome *outcome, const struct pw_batched_beat *beat)
+{
+    return outcome->status != PYWATT_OK || outcome->health != beat->health;
+}
+
+/* Puts the exception at *exception; false when memory for its words is out. */
+static bool fill_exception(struct pw_arena *arena, const struct pw_beat_outcome *outcome,
+                           const struct pw_batched_beat *beat, uint32_t index,
+                           struct pw_beat_exception *exception)
+{
+    *exception = (struct pw_beat_exception){
+        .index = index, .status = outcome->status, .health = outcome->health};
+    if (outcome->status == PYWATT_OK) {
+        return true;
+    }
+    char text[PW_BEAT_TEXT_SIZE];
+    pw_beat_say_why(text, &beat->module_id, outcome->status, beat->generation, outcome->generation);
+    exception->health = beat->health;
+    exception->error = pw_str_from(pw_arena_strdup(arena, pw_str_from(text)));
+    return exception->error.data != NULL;
+}
+
+struct tally {
+    uint32_t exceptions;
+    uint32_t refused;
+};
+
+static struct tally count_up(const struct pw_beat_outcome *outcomes,
+                             const struct pw_request *request)
+{
+    struct tally tally = {0, 0};
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        tally.exceptions += is_exception(&outcomes[i], &request->beats[i]) ? 1 : 0;
+        tally.refused += outcomes[i].status != PYWATT_OK ? 1 : 0;
+    }
+    return tally;
+}
+
+/* NULL when memory is out. */
+static struct pw_beat_exception *list_exceptions(struct pw_arena *arena,
+                                                 const struct pw_beat_outcome *outcomes,
+                                                 const struct pw_request *request, uint32_t count)
+{
+    struct pw_beat_exception *exceptions = pw_arena_alloc(arena, count * sizeof(*exceptions));
+    uint32_t filled = 0;
+    for (uint32_t i = 0; exceptions != NULL && i < request->beat_count; i++) {
+        if (is_exception(&outcomes[i], &request->beats[i]) &&
+            !fill_exception(arena, &outcomes[i], &request->beats[i], i, &exceptions[filled++])) {
+            return NULL;
+        }
+    }
+    return exceptions;
+}
+
+void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
+                       const struct pw_request *request)
+{
+    struct pw_worker *worker = session->worker;
+    struct pw_arena *arena = &worker->arena;
+    const struct pw_answer answer = pw_answer_to(codec, request);
+    struct pw_response response = pw_answer_good(&answer);
+    struct pw_beat_outcome *outcomes =
+        pw_arena_alloc(arena, request->beat_count * sizeof(*outcomes));
+    if (outcomes == NULL) {
+        pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY,
+                           "The orchestrator is out of memory, try again later", PYWATT_HEALTHY);
+        return;
+    }
+    pw_presence_batch(worker->server->table, request->beats, request->beat_count, &session->binding,
+                      worker->lease_ns, outcomes);
+    const struct tally tally = count_up(outcomes, request);
+    response.beat_count = request->beat_count;
+    if (tally.exceptions > 0) {
+        response.exception_count = tally.exceptions;
+        response.exceptions = list_exceptions(arena, outcomes, request, tally.exceptions);
+    }
+    pw_count(&worker->counters.heartbeats, request->beat_count - tally.refused);
+    pw_count(&worker->counters.requests_refused, tally.refused);
+    if (tally.exceptions > 0 && response.exceptions == NULL) {
+        /* The beats count, but nobody can be told what came of them. */
+        pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY,
+                           "The orchestrator is out of memory, try again later", PYWATT_HEALTHY);
+        return;
+    }
+    pw_session_reply(session, codec, &response);
+}
