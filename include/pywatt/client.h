@@ -73,6 +73,11 @@ struct pywatt_client_options {
     uint32_t max_frame_bytes;
     /* Requests under way on a connection, at most. Default 16384. */
     uint32_t max_in_flight;
+    /*
+     * Whether beats that leave at the same time go out as one message, where the codec has that
+     * (protobuf) and the orchestrator says that it can. Default true.
+     */
+    bool coalesce;
 };
 
 /* Fills *options with the defaults. Any thread; does not block. */

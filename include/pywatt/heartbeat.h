@@ -83,6 +83,35 @@ PYWATT_API void pywatt_heartbeat_loop_stop(struct pywatt_heartbeat_loop *loop);
 PYWATT_API void pywatt_module_set_watcher(struct pywatt_module *module,
                                           pywatt_heartbeat_watcher watcher, void *user);
 
+/* One beat of a batch. */
+struct pywatt_beat {
+    /* Borrowed for the call. */
+    struct pywatt_module *module;
+    /* What it reports. */
+    enum pywatt_health health;
+    /* Set by the call: how this beat ended, as pywatt_heartbeat would have returned it. */
+    enum pywatt_status status;
+    /* Set if status is PYWATT_OK: the orchestrator's view of the module's health. */
+    enum pywatt_health verdict;
+};
+
+/*
+ * Sends beats of many modules of one client and waits for all answers. Where the codec and the
+ * orchestrator can (protobuf, and one of this library), many beats share a message; else each has
+ * its own, and as many are under way at once as the orchestrator takes. A module that the
+ * orchestrator has forgotten is registered again, as pywatt_heartbeat does it, all within one
+ * deadline. `beats` is borrowed and must not be touched by others meanwhile.
+ *
+ * PYWATT_OK if all beats ended so; else the status of the first that did not, and the text names
+ * its module. A beat with a module that is NULL or belongs to another client, or with no health, has
+ * PYWATT_INVALID_ARGUMENT and is not sent; the others are. A `count` of 0 does nothing. When it
+ * returns PYWATT_CLOSED, PYWATT_NO_MEMORY or PYWATT_INVALID_ARGUMENT before anything was sent, no
+ * beat has a status. Blocking; any thread, callbacks included.
+ */
+PYWATT_API enum pywatt_status pywatt_heartbeat_batch(struct pywatt_client *client,
+                                                     struct pywatt_beat *beats, size_t count,
+                                                     struct pywatt_error *error);
+
 PYWATT_END_DECLS
 
 #endif

@@ -47,6 +47,9 @@ static inline void pw_store_be32(uint8_t *p, uint32_t value)
     p[3] = (uint8_t)value;
 }
 
+/* Bytes that a processor moves at once; what is used together stands in few of these. */
+#define PW_CACHE_LINE 64
+
 /* The object of `type` whose `member` is at `ptr`. */
 #define PW_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -10,9 +10,8 @@
 struct pw_module *pw_module_new(const struct pywatt_uuid *id, struct pw_shared_info *info,
                                 struct pw_shared_capabilities *capabilities)
 {
-    struct pw_module *module = aligned_alloc(PW_CACHE_LINE, sizeof(*module));
+    struct pw_module *module = calloc(1, sizeof(*module));
     if (module != NULL) {
-        memset(module, 0, sizeof(*module));
         module->id = *id;
         module->info = pw_shared_info_acquire(info);
         module->capabilities = pw_shared_capabilities_acquire(capabilities);

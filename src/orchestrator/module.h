@@ -21,13 +21,11 @@
 /* In place of a verdict: there is none. */
 #define PW_NO_VERDICT 0xff
 
-#define PW_CACHE_LINE 64
-
 struct pw_binding;
 
 struct pw_module {
     /*
-     * What a beat looks at comes first, in two lines of the cache.
+     * What a beat looks at comes first: as much as two lines of the cache hold.
      *
      * The shard's mutex, but for the id, which never changes.
      */
@@ -62,7 +60,7 @@ struct pw_module {
     /* Changed under both the names' and the shard's mutex, so read under either. */
     struct pw_shared_info *info;
     struct pw_shared_capabilities *capabilities; /* NULL until it advertised */
-} __attribute__((aligned(PW_CACHE_LINE)));
+};
 
 /*
  * A new module, in no table yet; takes references of its own to `info` and `capabilities` (which

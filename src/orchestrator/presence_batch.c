@@ -53,7 +53,8 @@ static void ask_for_module(const struct pw_shard *shard, uint64_t hash)
     if (node != NULL) {
         const uint8_t *module = (const uint8_t *)node - offsetof(struct pw_module, by_id);
         __builtin_prefetch(module, 1);
-        __builtin_prefetch(module + 64, 1);
+        __builtin_prefetch(module + PW_CACHE_LINE, 1);
+        __builtin_prefetch(module + offsetof(struct pw_module, details), 1);
     }
 }
 

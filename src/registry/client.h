@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/sync.h"
+#include "registry/batch.h"
 #include "registry/counters.h"
 #include "registry/dispatcher.h"
 #include "registry/heartbeat.h"
@@ -65,8 +66,9 @@ struct pywatt_client {
     unsigned users;        /* calls inside */
     unsigned live_threads; /* threads that have not done their work yet */
     bool closed;
-    bool consumed; /* the application has given its handle back */
-    bool released; /* the channel is gone, or somebody is about to end it */
+    bool consumed;                /* the application has given its handle back */
+    struct pw_batch *spare_batch; /* memory of the last batch call, or NULL */
+    bool released;                /* the channel is gone, or somebody is about to end it */
     struct pw_client_thread threads[PW_THREAD_ROLES];
 };
 

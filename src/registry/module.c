@@ -66,6 +66,7 @@ static void init_fields(struct pywatt_module *module)
     PW_HINT_ATOMIC(module->success_epoch);
     PW_HINT_ATOMIC(module->forgotten);
     PW_HINT_ATOMIC(module->owes_capabilities);
+    pw_card_init(&module->card);
     pw_recovery_place_init(&module->recovery);
     pw_list_init(&module->parked);
     pw_list_init(&module->recovered);
@@ -88,10 +89,11 @@ enum pywatt_status pw_handle_new(struct pywatt_client *client,
                                  const struct pywatt_module_info *info, struct pywatt_module **out,
                                  struct pywatt_error *error)
 {
-    struct pywatt_module *module = calloc(1, sizeof(*module));
+    struct pywatt_module *module = aligned_alloc(PW_CACHE_LINE, sizeof(*module));
     if (module == NULL) {
         return pw_error_no_memory(error);
     }
+    memset(module, 0, sizeof(*module));
     enum pywatt_status status = PYWATT_OK;
     if (info != NULL) {
         status = pywatt_module_info_copy(info, &module->info);
@@ -270,12 +272,22 @@ struct pywatt_registration *pywatt_module_registration(struct pywatt_module *mod
     return module == NULL ? NULL : pw_handle_registration(module);
 }
 
+/* For a module that is unregistered: without a token. */
+static void write_card_locked(struct pywatt_module *module)
+{
+    const struct pywatt_registration *registration = module->registration;
+    pw_card_write(
+        &module->card, &module->id, pywatt_registration_generation(registration),
+        pw_str_from(module->unregistered ? NULL : pywatt_registration_token(registration)));
+}
+
 void pw_handle_set_registration(struct pywatt_module *module,
                                 struct pywatt_registration *registration)
 {
     pw_mutex_lock(&module->lock);
     struct pywatt_registration *old = module->registration;
     module->registration = pywatt_registration_acquire(registration);
+    write_card_locked(module);
     if (old != registration) {
         atomic_fetch_add_explicit(&module->registration_version, 1, memory_order_release);
     }
@@ -306,6 +318,33 @@ void pywatt_module_set_health(struct pywatt_module *module, enum pywatt_health h
 }
 
 /* ---- Leaving -------------------------------------------------------------------------------- */
+
+/* Of a module whose card has no token. */
+static size_t read_long_token(struct pywatt_module *module, struct pw_batched_beat *row,
+                              char *token, size_t room)
+{
+    size_t len = 0;
+    pw_mutex_lock(&module->lock);
+    if (!module->unregistered) {
+        const char *text = pywatt_registration_token(module->registration);
+        len = strlen(text) <= room ? strlen(text) : 0;
+        memcpy(token, text, len);
+        row->module_id = module->id;
+        row->generation = pywatt_registration_generation(module->registration);
+    }
+    pw_mutex_unlock(&module->lock);
+    return len;
+}
+
+size_t pw_handle_card(struct pywatt_module *module, struct pw_batched_beat *row, char *token,
+                      size_t room)
+{
+    if (room < PW_CARD_TOKEN_MAX) {
+        return 0;
+    }
+    const size_t len = pw_card_read(&module->card, &row->module_id, &row->generation, token);
+    return len > 0 ? len : read_long_token(module, row, token, room);
+}
 
 static enum pywatt_status is_unregistered(struct pywatt_error *error)
 {
@@ -343,7 +382,10 @@ void pw_handle_left(struct pywatt_module *module, bool gone)
 {
     pw_mutex_lock(&module->lock);
     module->leaving--;
-    module->unregistered |= gone;
+    if (gone) {
+        module->unregistered = true;
+        write_card_locked(module);
+    }
     pw_mutex_unlock(&module->lock);
     if (gone) {
         pw_registry_remove(&module->client->registry, module);

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/sync.h"
+#include "registry/card.h"
 #include "registry/recovery.h"
 #include "registry/watch.h"
 
@@ -36,7 +37,13 @@ struct pw_recovery_result {
 };
 
 struct pywatt_module {
-    struct pywatt_client *client; /* one reference */
+    /* What a beat of a batch looks at comes first, in two lines of the cache. */
+    struct pywatt_client *client;   /* one reference */
+    struct pw_card card;            /* written under lock */
+    _Atomic uint64_t success_epoch; /* the channel's epoch at the last success; 0: none */
+    atomic_bool forgotten;          /* to be registered again; written under lock */
+    atomic_bool owes_capabilities;  /* to be told its capabilities; written under lock */
+
     /* Set before anybody else sees the module, and then fixed. */
     struct pywatt_uuid id;
     struct pywatt_module_info *info; /* with the id in it; NULL: it cannot register again */
@@ -44,9 +51,6 @@ struct pywatt_module {
     atomic_uint references;
     atomic_int health;                 /* what a loop without a provider reports */
     atomic_uint registration_version;  /* rises when `registration` is another one */
-    _Atomic uint64_t success_epoch;    /* the channel's epoch at the last success; 0: none */
-    atomic_bool forgotten;             /* to be registered again; written under lock */
-    atomic_bool owes_capabilities;     /* to be told its capabilities; written under lock */
     struct pw_map_node by_id;          /* the registry's */
     bool listed;                       /* the registry's */
     struct pw_recovery_place recovery; /* the recovery's */
@@ -66,7 +70,7 @@ struct pywatt_module {
     struct pw_recovery_result recovery_result;
     struct pywatt_heartbeat_loop *loop; /* the one that runs, with a reference, or NULL */
     struct pw_watch watch;
-};
+} __attribute__((aligned(PW_CACHE_LINE)));
 
 /*
  * A module without an id and a registration. `info` is copied, and may be NULL. PYWATT_OK,
@@ -123,6 +127,15 @@ bool pw_handle_settle(struct pywatt_module *module, uint64_t deadline_ns);
  */
 enum pywatt_status pw_handle_use(struct pywatt_module *module, struct pywatt_registration **out,
                                  struct pywatt_error *error);
+
+/*
+ * What a beat of the module carries: fills its id and generation into *row, and copies the token to
+ * `token`, where there is room for `room` bytes. The token's length; 0 if it does not fit, or the
+ * module is unregistered.
+ */
+struct pw_batched_beat;
+size_t pw_handle_card(struct pywatt_module *module, struct pw_batched_beat *row, char *token,
+                      size_t room);
 
 /* ---- Registering again: reregister.c ----------------------------------------------------------- */
 

@@ -40,6 +40,7 @@ void pywatt_client_options_init(struct pywatt_client_options *options)
     options->reregister = true;
     options->max_frame_bytes = 1024 * 1024;
     options->max_in_flight = 16384;
+    options->coalesce = true;
 }
 
 /* Copies as much as both sides know; refuses options that only a newer library could honour. */
@@ -166,6 +167,7 @@ enum pywatt_status pw_settings_read(const struct pywatt_client_options *given,
     }
     out->timeout_ms = options.timeout_ms;
     out->reregister = options.reregister;
+    out->batches = options.coalesce && out->codec->batches;
     out->max_frame_bytes = options.max_frame_bytes;
     out->max_in_flight = options.max_in_flight;
     status =

@@ -23,6 +23,7 @@ struct pw_settings {
     uint64_t timeout_ms;
     struct pw_backoff backoff; /* fresh */
     bool reregister;
+    bool batches; /* beats share messages where the orchestrator can */
     uint32_t max_frame_bytes;
     uint32_t max_in_flight;
 };

@@ -42,25 +42,42 @@ static enum pywatt_status encode_frame(const struct pw_codec_ops *codec,
     return status;
 }
 
+/* On the stack if it fits, which most do. */
+static enum pywatt_status encode_anywhere(struct pw_correlator *c, const struct pw_request *request,
+                                          size_t max_size, struct pw_request_frame *frame,
+                                          struct pywatt_error *error)
+{
+    const size_t room = sizeof(frame->storage) < max_size ? sizeof(frame->storage) : max_size;
+    /* Its limit is its capacity, so it never grows onto the heap. */
+    frame->buffer = (struct pw_buffer){.data = frame->storage, .capacity = room, .limit = room};
+    const enum pywatt_status status = encode_frame(c->codec, request, &frame->buffer, error);
+    if (status != PYWATT_LIMIT || room == max_size) {
+        return status;
+    }
+    pw_buffer_init(&frame->buffer, max_size);
+    frame->on_heap = true;
+    return encode_frame(c->codec, request, &frame->buffer, error);
+}
+
 enum pywatt_status pw_request_frame_make(struct pw_correlator *c, struct pw_request *request,
-                                         uint64_t *number, struct pw_request_frame *frame,
-                                         struct pywatt_error *error)
+                                         struct pw_buffer *scratch, uint64_t *number,
+                                         struct pw_request_frame *frame, struct pywatt_error *error)
 {
     *number = 1 + atomic_fetch_add_explicit(&c->last_number, 1, memory_order_relaxed);
     request->has_request_id = true;
     write_id(c, *number, &request->request_id);
 
     const size_t max_size = PW_FRAME_HEADER_SIZE + c->stream.max_payload;
-    const size_t room = sizeof(frame->storage) < max_size ? sizeof(frame->storage) : max_size;
-    /* Its limit is its capacity, so it never grows onto the heap. */
-    frame->buffer = (struct pw_buffer){.data = frame->storage, .capacity = room, .limit = room};
-    frame->on_heap = false;
     struct pywatt_error problem;
-    enum pywatt_status status = encode_frame(c->codec, request, &frame->buffer, &problem);
-    if (status == PYWATT_LIMIT && room < max_size) {
-        pw_buffer_init(&frame->buffer, max_size);
-        frame->on_heap = true;
-        status = encode_frame(c->codec, request, &frame->buffer, &problem);
+    enum pywatt_status status;
+    frame->on_heap = false;
+    if (scratch != NULL) {
+        pw_buffer_clear(scratch);
+        status = encode_frame(c->codec, request, scratch, &problem);
+        frame->bytes = pw_buffer_span(scratch);
+    } else {
+        status = encode_anywhere(c, request, max_size, frame, &problem);
+        frame->bytes = pw_buffer_span(&frame->buffer);
     }
     if (status == PYWATT_LIMIT) {
         return pw_error_set(error, PYWATT_LIMIT,
@@ -93,6 +110,9 @@ enum pywatt_status pw_correlator_decode(struct pw_correlator *c, const struct pw
         pw_error_prefix(error, "%s: the reply to a %s request cannot be read", c->url,
                         pw_operation_name(operation));
         return status;
+    }
+    if (response->features != 0) {
+        atomic_fetch_or_explicit(&c->features, response->features, memory_order_relaxed);
     }
     if (response->operation != operation) {
         return pw_error_set(error, PYWATT_SERIALIZATION,
@@ -256,13 +276,13 @@ enum pywatt_status pw_correlator_call(struct pw_correlator *c, struct pw_request
     *unsent = false;
     struct pw_request_frame frame;
     uint64_t number;
-    enum pywatt_status status = pw_request_frame_make(c, request, &number, &frame, error);
+    enum pywatt_status status = pw_request_frame_make(c, request, NULL, &number, &frame, error);
     if (status != PYWATT_OK) {
         pw_request_frame_free(&frame);
         return status;
     }
     struct pw_call call;
-    init_call(&call, request, number, deadline_ns, pw_buffer_span(&frame.buffer));
+    init_call(&call, request, number, deadline_ns, frame.bytes);
     run_call(c, &call);
     pw_request_frame_free(&frame);
     if (call.reply_codec == NULL) {

@@ -208,6 +208,15 @@ bool pw_channel_connected(struct pw_channel *channel)
     return connected;
 }
 
+unsigned pw_channel_features(struct pw_channel *channel)
+{
+    pw_mutex_lock(&channel->lock);
+    const unsigned features =
+        channel->current == NULL ? 0 : pw_correlator_features(channel->current);
+    pw_mutex_unlock(&channel->lock);
+    return features;
+}
+
 uint64_t pw_channel_epoch(struct pw_channel *channel)
 {
     pw_mutex_lock(&channel->lock);

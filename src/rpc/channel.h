@@ -28,6 +28,7 @@
 #define PW_RPC_CHANNEL_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -117,6 +118,12 @@ enum pywatt_status pw_channel_connect(struct pw_channel *channel, uint64_t deadl
 /* True while there is a connection that is not known to be broken. */
 bool pw_channel_connected(struct pw_channel *channel);
 
+/*
+ * What the orchestrator at the other end can do: enum pw_feature, as far as it has said so on the
+ * connection that there is; else 0.
+ */
+unsigned pw_channel_features(struct pw_channel *channel);
+
 /* How many connections there have been: tells whether one broke in between. */
 uint64_t pw_channel_epoch(struct pw_channel *channel);
 
@@ -138,6 +145,11 @@ typedef void (*pw_post_done)(struct pw_post *post, enum pywatt_status status,
 /* A posted request's place in the channel; stands in the owner's own struct. */
 struct pw_post {
     pw_post_done done;
+    /*
+     * Where the request is encoded, before it is copied to what is to be sent; NULL: on the stack,
+     * and on the heap if it is long. The owner's again when posting has returned.
+     */
+    struct pw_buffer *scratch;
     /* The rest is the channel's from post to done. */
     struct pw_map_node by_id;
     struct pw_list by_deadline;

@@ -41,6 +41,7 @@ static void set_empty(struct pw_correlator *c)
     PW_HINT_ATOMIC(c->last_number);
     PW_HINT_ATOMIC(c->crowded);
     PW_HINT_ATOMIC(c->failed);
+    PW_HINT_ATOMIC(c->features);
     PW_HINT_ATOMIC(c->receiving);
     PW_HINT_ATOMIC(c->receiving_max);
     atomic_init(&c->references, 1);
@@ -119,6 +120,11 @@ void pw_correlator_release(struct pw_correlator *c)
 uint64_t pw_correlator_epoch(const struct pw_correlator *c)
 {
     return c->epoch;
+}
+
+unsigned pw_correlator_features(const struct pw_correlator *c)
+{
+    return atomic_load_explicit(&c->features, memory_order_relaxed);
 }
 
 /* ---- Requests under way -------------------------------------------------------------------- */

@@ -82,6 +82,9 @@ bool pw_correlator_barren(const struct pw_correlator *correlator);
 /* Only after it has failed: whether that was because the peer had fallen silent. */
 bool pw_correlator_hung(const struct pw_correlator *correlator);
 
+/* enum pw_feature, as far as the peer has told. No lock. */
+unsigned pw_correlator_features(const struct pw_correlator *correlator);
+
 /* Makes it fail, unless it has already. Runs `done` of posted requests. */
 void pw_correlator_fail(struct pw_correlator *correlator, enum pywatt_status status,
                         const char *text);

@@ -73,6 +73,7 @@ struct pw_correlator {
     atomic_uint_fast64_t last_number; /* of requests */
     atomic_bool crowded;              /* a post may find no room: look before it is encoded */
     atomic_bool failed;               /* set last: `status` and `error` do not change any more */
+    atomic_uint features;             /* that the peer has told */
     atomic_uint receiving;            /* threads that receive; to see that it is one */
     atomic_uint receiving_max;
 
@@ -213,17 +214,19 @@ bool pw_correlator_end_read_and_lock(struct pw_correlator *c, bool ready);
 
 /* A request as a frame, on the caller's stack if it is small. */
 struct pw_request_frame {
+    struct pw_span bytes;
     struct pw_buffer buffer;
     bool on_heap;
     uint8_t storage[2048];
 };
 
 /*
- * Gives the request its id, and encodes it; *number gets the id's number. Free the frame in any
- * case. PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_LIMIT, and what the encoder says.
+ * Gives the request its id, and encodes it into `scratch`, or into the frame if that is NULL;
+ * *number gets the id's number. Free the frame in any case. PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_LIMIT, and what the encoder says.
  */
 enum pywatt_status pw_request_frame_make(struct pw_correlator *c, struct pw_request *request,
-                                         uint64_t *number, struct pw_request_frame *frame,
+                                         struct pw_buffer *scratch, uint64_t *number,
+                                         struct pw_request_frame *frame,
                                          struct pywatt_error *error);
 void pw_request_frame_free(struct pw_request_frame *frame);
 

@@ -100,13 +100,13 @@ enum pywatt_status pw_correlator_post(struct pw_correlator *c, struct pw_request
         return status;
     }
     struct pw_request_frame frame;
-    status = pw_request_frame_make(c, request, &post->id, &frame, error);
+    status = pw_request_frame_make(c, request, post->scratch, &post->id, &frame, error);
     if (status == PYWATT_OK) {
         post->deadline_ns = deadline_ns;
         post->operation = request->operation;
         post->epoch = c->epoch;
         pw_mutex_lock(&c->lock);
-        status = post_locked(c, post, pw_buffer_span(&frame.buffer), error);
+        status = post_locked(c, post, frame.bytes, error);
         pw_correlator_leave_to_pump(c);
     }
     pw_request_frame_free(&frame);

@@ -208,7 +208,7 @@ static enum pywatt_status post(struct pw_channel *channel, struct counted *count
 {
     struct pw_request request;
     make_beat(&request, 2);
-    counted->post.done = counted_done;
+    counted->post = (struct pw_post){.done = counted_done};
     counted->runs = 0;
     return pw_channel_post(channel, &request, (uint64_t)pw_test_deadline_ns(LONG_MS),
                            &counted->post, NULL);

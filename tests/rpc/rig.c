@@ -316,7 +316,7 @@ static uint64_t prepare_post(struct posted *posted, uint32_t number, unsigned ti
 {
     memset(posted, 0, sizeof(*posted));
     posted->number = number;
-    posted->post.done = post_done;
+    posted->post = (struct pw_post){.done = post_done};
     make_beat(request, number);
     return (uint64_t)pw_test_deadline_ns(timeout_ms);
 }
