@@ -50,6 +50,8 @@ struct pending {
 static void free_pending(struct pending *pending)
 {
     pw_list_remove(&pending->turn);
+    /* When a session closes, those that wait for it go after it: they hang on each other only. */
+    pw_list_remove(&pending->waiters);
     pw_task_clear(&pending->task);
     pywatt_string_map_free(pending->details);
     free(pending);
