@@ -7,6 +7,7 @@ set title "Throughput by batch size"
 set xlabel "beats under way, or in one message"
 set ylabel "beats or commands per second"
 set logscale xy
+set format x "%.0s %c"
 files = "batch-pipelined-protobuf batch-pipelined-json batch-coalesced-protobuf batch-coalesced-json batch-redis-expire"
 titles = "'pipelined, protobuf' 'pipelined, json' 'coalesced, protobuf' 'coalesced, json' 'Redis EXPIRE, 50 connections'"
 some = ""

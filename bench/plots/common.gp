@@ -7,7 +7,7 @@ if (kind eq "svg") set terminal svg size 900,540 dynamic enhanced background rgb
 if (kind eq "png") set terminal pngcairo size 900,540 enhanced background rgb "white"
 set output sprintf("%s.%s", name, kind)
 set grid linecolor rgb "#d0d0d0"
-set key outside below
+set key outside above
 set style data lines
 set format y "%.0s %c"
 
