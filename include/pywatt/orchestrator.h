@@ -189,8 +189,8 @@ PYWATT_API enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrat
 PYWATT_API void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator);
 
 /*
- * Stops, and gives all memory back. `orchestrator` is consumed; NULL is allowed. Nobody else may use
- * it meanwhile. Not from inside of the function that pywatt_orchestrator_for_each calls.
+ * Stops, and gives all memory back. `orchestrator` is consumed; NULL is allowed. Nobody else may be
+ * inside of a function that uses it, not even of the one that starts it. Not from inside of the function that pywatt_orchestrator_for_each calls.
  * From inside of on_event: on_event is not called again, and the memory is given back when it has
  * returned.
  */

@@ -2,6 +2,7 @@
 /*
  * Stopping and freeing from inside of on_event.
  */
+#include "base/tool_hints.h"
 #include "slow_store.h"
 #include "world.h"
 
@@ -38,6 +39,7 @@ static void end_it(void *user, const struct pywatt_event *event)
         return;
     }
     (void)pw_test_wait_until(goes_on, ender, 20000);
+    PW_HINT_ACQUIRE(&ender->waits);
     if (ender->deed != FREE) {
         pywatt_orchestrator_stop(ender->orchestrator);
         pywatt_orchestrator_stop(ender->orchestrator);
@@ -45,6 +47,7 @@ static void end_it(void *user, const struct pywatt_event *event)
     if (ender->deed != STOP) {
         pywatt_orchestrator_free(ender->orchestrator);
     }
+    PW_HINT_RELEASE(&ender->done);
     atomic_store(&ender->done, true);
 }
 
@@ -64,8 +67,30 @@ static bool nothing_is_left(void *user)
     return pw_test_threads() == before->threads && pw_test_open_fds() == before->fds;
 }
 
+static void hint(struct ender *ender)
+{
+    PW_HINT_ATOMIC(ender->told);
+    PW_HINT_ATOMIC(ender->done);
+    PW_HINT_ATOMIC(ender->told_after_free);
+    PW_HINT_ATOMIC(ender->waits);
+}
+
+/* on_event may go on: what was done up to here happened before. */
+static void let_go(struct ender *ender)
+{
+    PW_HINT_RELEASE(&ender->waits);
+    atomic_store(&ender->waits, false);
+}
+
+static void await_done(struct ender *ender)
+{
+    assert_true(pw_test_wait_until(is_done, ender, 20000));
+    PW_HINT_ACQUIRE(&ender->done);
+}
+
 static void begin(struct ender *ender, char url[128])
 {
+    hint(ender);
     struct pywatt_orchestrator_options options;
     pywatt_orchestrator_options_init(&options);
     options.workers = 2;
@@ -91,8 +116,8 @@ static void check_end(enum deed deed)
     assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
     assert_int_equal(peer_register(&peer, "b", NULL), PYWATT_OK);
     assert_int_equal(peer_register(&peer, "c", NULL), PYWATT_OK);
-    atomic_store(&ender.waits, false);
-    assert_true(pw_test_wait_until(is_done, &ender, 20000));
+    let_go(&ender);
+    await_done(&ender);
     assert_true(peer_is_closed_by_other(&peer));
     peer_close(&peer);
     if (deed == STOP) {
@@ -151,7 +176,7 @@ static void on_event_may_stop_what_somebody_stops_already(void **state)
     assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
     assert_int_equal(pthread_create(&thread, NULL, stop, ender.orchestrator), 0);
     assert_true(pw_test_wait_until(is_changing, &ender, 20000));
-    atomic_store(&ender.waits, false);
+    let_go(&ender);
     pthread_join(thread, NULL);
     assert_true(is_done(&ender));
     peer_close(&peer);
@@ -167,6 +192,7 @@ static void on_event_may_stop_what_is_being_started(void **state)
         struct ender ender = {.deed = STOP};
         struct pywatt_orchestrator_options options;
         struct pw_store *store = slow_store_open(false);
+        hint(&ender);
         slow_store_add(store, &id, "stored", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 1, 1);
         pywatt_orchestrator_options_init(&options);
         options.min_lease_ms = 1;
@@ -175,7 +201,7 @@ static void on_event_may_stop_what_is_being_started(void **state)
         assert_int_equal(pw_orchestrator_new(&options, NULL, store, &ender.orchestrator, NULL),
                          PYWATT_OK);
         assert_int_equal(pywatt_orchestrator_start(ender.orchestrator, NULL), PYWATT_OK);
-        assert_true(pw_test_wait_until(is_done, &ender, 20000));
+        await_done(&ender);
         pywatt_orchestrator_stop(ender.orchestrator);
         assert_int_equal(pywatt_orchestrator_start(ender.orchestrator, NULL),
                          PYWATT_INVALID_ARGUMENT);
