@@ -7,12 +7,12 @@
  */
 #include "support/check.h"
 #include "support/clock.h"
+#include "support/crowd.h"
 #include "support/far.h"
 #include "support/progress.h"
 #include "support/redis.h"
 #include "support/results.h"
 #include "support/series.h"
-#include "support/shuffle.h"
 
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -43,10 +43,7 @@ struct slot {
 /* A client and its modules. */
 struct crowd {
     struct pipeline pipeline;
-    struct pywatt_client *client;
-    struct pywatt_module **modules;
-    uint32_t *order;
-    size_t count;
+    struct bench_crowd all;
     size_t at;
 };
 
@@ -97,8 +94,8 @@ static double measure(struct crowd *crowd, unsigned window, uint64_t time_ns)
         }
         slots[at].health = (enum pywatt_health)(pipeline->sent % 3);
         atomic_store_explicit(&slots[at].free, false, memory_order_relaxed);
-        struct pywatt_module *module = crowd->modules[crowd->order[crowd->at]];
-        crowd->at = (crowd->at + 1) % crowd->count;
+        struct pywatt_module *module = crowd->all.modules[crowd->at];
+        crowd->at = (crowd->at + 1) % crowd->all.count;
         bench_check_ok(
             pywatt_heartbeat_async(module, slots[at].health, NULL, on_answer, &slots[at], &error),
             &error);
@@ -148,25 +145,13 @@ static void sweep_redis(const struct bench_settings *settings, struct bench_redi
 static void open_crowd(struct crowd *crowd, const char *url, const char *codec, size_t count)
 {
     sem_init(&crowd->pipeline.wake, 0, 0);
-    crowd->client = bench_open_client(url, codec);
-    crowd->modules = calloc(count, sizeof(struct pywatt_module *));
-    crowd->order = bench_shuffled(count, 1);
-    crowd->count = count;
-    bench_check(crowd->modules != NULL, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        crowd->modules[i] = bench_register(crowd->client, codec, i);
-    }
+    bench_crowd_open(&crowd->all, url, codec, count);
 }
 
 static void close_crowd(struct crowd *crowd)
 {
-    for (size_t i = 0; i < crowd->count; i++) {
-        pywatt_module_free(crowd->modules[i]);
-    }
-    pywatt_client_free(crowd->client); /* after which no answer wakes anybody */
+    bench_crowd_close(&crowd->all); /* after which no answer wakes anybody */
     sem_destroy(&crowd->pipeline.wake);
-    free(crowd->modules);
-    free(crowd->order);
 }
 
 static void run(const struct bench_settings *settings, struct bench_results *results,

@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SCRATCH_MAX 16
 
 static void make(const char *path)
 {
@@ -29,12 +32,34 @@ FILE *bench_folder_file(const char *folder, const char *part, const char *name)
     return file;
 }
 
+/* Those that there are, to be removed however the program ends by itself. The main thread's. */
+static char scratch[SCRATCH_MAX][256];
+
+static void remove_scratch(void)
+{
+    for (unsigned i = 0; i < SCRATCH_MAX; i++) {
+        if (scratch[i][0] != '\0') {
+            bench_folder_remove(scratch[i]);
+        }
+    }
+}
+
 void bench_folder_scratch(char *out, size_t size)
 {
+    static bool registered;
     const char *base = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+    unsigned at = 0;
 
-    snprintf(out, size, "%s/pywatt-bench-XXXXXX", base);
-    bench_check(mkdtemp(out) != NULL, "%s: %s", out, strerror(errno));
+    bench_check(registered || atexit(remove_scratch) == 0, "out of memory");
+    registered = true;
+    while (at < SCRATCH_MAX && scratch[at][0] != '\0') {
+        at++;
+    }
+    bench_check(at < SCRATCH_MAX, "too many scratch folders");
+    int len = snprintf(out, size, "%s/pywatt-bench-XXXXXX", base);
+    bench_check(len > 0 && (size_t)len < size && mkdtemp(out) != NULL, "%s: %s", out,
+                strerror(errno));
+    snprintf(scratch[at], sizeof(scratch[at]), "%s", out);
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
@@ -47,5 +72,10 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 
 void bench_folder_remove(const char *folder)
 {
+    for (unsigned i = 0; i < SCRATCH_MAX; i++) {
+        if (folder != scratch[i] && strcmp(scratch[i], folder) == 0) {
+            scratch[i][0] = '\0';
+        }
+    }
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -12,7 +12,7 @@
 /* Opens FOLDER/part/name for writing, and makes the folders; the caller closes it. */
 FILE *bench_folder_file(const char *folder, const char *part, const char *name);
 
-/* A new empty folder below TMPDIR, or /tmp. */
+/* A new empty folder below TMPDIR, or /tmp; removed when the program ends by itself, or before. */
 void bench_folder_scratch(char *out, size_t size);
 
 /* Takes a folder away with all that is in it. */

@@ -58,6 +58,22 @@ static bool serves(struct bench_peer *peer)
     return ready;
 }
 
+/* What the server said, for somebody who wants to know why it does not work. */
+static void print_log(const struct bench_peer *peer)
+{
+    char line[512];
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/log", peer->folder);
+    FILE *log = fopen(path, "re");
+    while (log != NULL && fgets(line, sizeof(line), log) != NULL) {
+        fputs(line, stderr);
+    }
+    if (log != NULL) {
+        fclose(log);
+    }
+}
+
 /* False if it ended by itself, for example because its port has been taken meanwhile. */
 static bool start_once(struct bench_peer *peer, const char *path)
 {
@@ -74,7 +90,10 @@ static bool start_once(struct bench_peer *peer, const char *path)
         if (bench_process_ended(&peer->process)) {
             return false;
         }
-        bench_check(bench_now_ns() < deadline, "%s does not answer; see %s", peer->ops->name, log);
+        if (bench_now_ns() >= deadline) {
+            print_log(peer);
+            bench_check(false, "%s does not answer", peer->ops->name);
+        }
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
     return true;
@@ -100,8 +119,8 @@ struct bench_peer *bench_peer_start(const char *name, const char **why)
     }
     bench_folder_scratch(peer->folder, sizeof(peer->folder));
     while (!start_once(peer, path)) {
-        bench_check(++attempts < START_ATTEMPTS, "%s does not start; see %s/log", name,
-                    peer->folder);
+        print_log(peer);
+        bench_check(++attempts < START_ATTEMPTS, "%s does not start", name);
     }
     return peer;
 }

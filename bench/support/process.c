@@ -36,11 +36,14 @@ bool bench_process_find(const char *program, char *path, size_t size)
 }
 
 /* In the new process. */
-static void become(char *const argv[], int in, int out)
+static void become(char *const argv[], int in, int out, pid_t parent)
 {
     /* It ends because we do, not because Ctrl-C reaches it, too. */
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(125); /* we were gone before the kernel was told */
+    }
     if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
         dup2(out, STDERR_FILENO) < 0) {
         _exit(126);
@@ -62,10 +65,11 @@ void bench_process_start(struct bench_process *process, char *const argv[], cons
         bench_check(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0, "pipe: %s",
                     strerror(errno));
     }
+    const pid_t parent = getpid();
     process->pid = fork();
     bench_check(process->pid >= 0, "fork: %s", strerror(errno));
     if (process->pid == 0) {
-        become(argv, to[0], from[1]);
+        become(argv, to[0], from[1], parent);
     }
     close(to[0]);
     close(from[1]);

@@ -19,8 +19,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools")
 from support import OPTIONS, PATIENCE_S, ROOT, Case, main, program  # noqa: E402
 
 KEYS = {"subject", "metric", "value", "unit", "peer", "peer_value", "ratio", "bar", "bar_met", "runs"}
-SUBJECTS = ["codec", "round-trip", "pipelined", "threads", "loop", "fleet", "scale", "connections",
-            "registration", "expiry"]
+SUBJECTS = ["codec", "round-trip", "pipelined", "coalesced", "threads", "loop", "fleet", "scale",
+            "connections", "registration", "expiry"]
 # Bars on what --quick has too little of.
 NOT_IN_QUICK = {"cost of a beat, 1000000 modules"}
 
@@ -140,7 +140,8 @@ class Ends(Case):
             self.assertFalse(os.path.exists(scratch))
 
     def test_a_peer_does_not_outlive_a_subject_that_is_killed(self):
-        bench = self.start(program("bench", "bench_threads"), "--runs", "1000")
+        bench = self.start(program("bench", "bench_threads"), "--runs", "1000",
+                           env={**os.environ, "TMPDIR": self.folder})
         deadline = time.monotonic() + PATIENCE_S
         while not children(bench.child.pid):
             self.assertLess(time.monotonic(), deadline, bench.story())
@@ -169,6 +170,7 @@ class Ends(Case):
                                 "TMPDIR": self.folder})
         self.assert_ends(bench, 1)
         self.assertIn("redis refused an EXPIRE", bench.text("stderr"))
+        self.assertEqual(os.listdir(self.folder), ["redis-server"])
 
     def test_an_unknown_subject_is_refused(self):
         done = self.run_to_end(ROOT / "scripts/bench", "--quick", "swimming")
