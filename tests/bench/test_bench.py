@@ -36,10 +36,17 @@ def bars():
             re.findall(r'^ *\{"([^"]+)", "([^"]+)", (NULL|"[^"]+"),', text, re.MULTILINE)]
 
 
+def fields(pid):
+    """What stands behind the name in its stat: state, parent, ...; nothing once it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def children(pid):
-    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True,
-                          check=False)
-    return [int(line) for line in done.stdout.split()]
+    return [int(name) for name in os.listdir("/proc")
+            if name.isdigit() and fields(name)[1:2] == [str(pid)]]
 
 
 def command(pid):
@@ -56,10 +63,7 @@ def environment(pid):
 
 def runs(pid):
     """False once it is gone, or is only waited for by nobody."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return fields(pid)[:1] not in ([], ["Z"])
 
 
 class Quick(Case):
