@@ -17,6 +17,7 @@
 #define PYWATT_CLIENT_H
 
 #include <pywatt/export.h>
+#include <pywatt/histogram.h>
 #include <pywatt/model.h>
 #include <pywatt/status.h>
 
@@ -141,6 +142,12 @@ struct pywatt_client_stats {
     uint64_t beats_skipped;
     /* The largest delay between the moment a beat was due and the moment it was sent. */
     uint64_t beats_max_lateness_ns;
+    /* Beats of loops that were sent more than a millisecond after they were due. */
+    uint64_t beats_late;
+    /* From sending a beat, of whatever kind, to its answer. */
+    struct pywatt_histogram round_trips;
+    /* From the moment a loop's beat was due to the moment it was sent. */
+    struct pywatt_histogram lateness;
 };
 
 /*

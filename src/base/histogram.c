@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * histogram.c - durations in log-linear buckets. The recorder has one writer at a time, so that
- * adding needs no atomic read-modify-write; any thread reads.
+ * histogram.c - durations in log-linear buckets. Any thread; all of a recorder is atomic.
  */
 #include "base/histogram.h"
 
@@ -72,16 +71,17 @@ void pw_recorder_init(struct pw_recorder *recorder)
 
 static void add(_Atomic uint64_t *number, uint64_t n)
 {
-    atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + n,
-                          memory_order_relaxed);
+    atomic_fetch_add_explicit(number, n, memory_order_relaxed);
 }
 
 void pw_recorder_add(struct pw_recorder *recorder, uint64_t duration_ns, uint64_t times)
 {
     add(&recorder->buckets[bucket_of(duration_ns)], times);
     add(&recorder->sum_ns, duration_ns * times);
-    if (duration_ns > atomic_load_explicit(&recorder->max_ns, memory_order_relaxed)) {
-        atomic_store_explicit(&recorder->max_ns, duration_ns, memory_order_relaxed);
+    uint64_t max_ns = atomic_load_explicit(&recorder->max_ns, memory_order_relaxed);
+    while (duration_ns > max_ns &&
+           !atomic_compare_exchange_weak_explicit(&recorder->max_ns, &max_ns, duration_ns,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 

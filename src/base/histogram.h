@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * histogram.h - records durations for a struct pywatt_histogram, without a lock. One thread at a
- * time adds to a recorder, any thread reads it meanwhile: each number is exact, they are not of
- * one instant.
+ * histogram.h - records durations for a struct pywatt_histogram, without a lock. Any thread adds,
+ * any thread reads: each number is exact, they are not of one instant.
  */
 #ifndef PW_BASE_HISTOGRAM_H
 #define PW_BASE_HISTOGRAM_H

@@ -115,6 +115,9 @@ void pw_async_posted(struct pw_post *post, enum pywatt_status status,
         pw_async_finish(operation, pw_client_is_closed(&operation->error));
         return;
     }
+    if (status == PYWATT_OK && errand->operation == PW_OP_HEARTBEAT) {
+        pw_note_round_trip(errand->module->client, operation->sent_ns);
+    }
     status = pw_errand_settle(errand, post->epoch, status, response, error, &operation->error);
     if (errand->refused && !operation->recovered && pw_needs_registration(errand->operation) &&
         pw_handle_forgotten(errand->module, errand->registration, status, errand->epoch)) {

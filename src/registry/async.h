@@ -25,6 +25,7 @@ struct pw_async {
 
     struct pw_list link; /* the heartbeat thread's mail, ready or parked */
     struct pw_due due;   /* the heartbeat thread's, until it is posted */
+    uint64_t sent_ns;
     struct pw_post post; /* the channel's */
     struct pw_job job;   /* the dispatcher's */
 

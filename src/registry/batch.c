@@ -21,12 +21,7 @@
 #include <string.h>
 
 enum {
-    /* Beats in a frame: with usual tokens that is half of what an orchestrator receives at once. */
-    FRAME_BEATS = 448,
-    TOKEN_BYTES = FRAME_BEATS * 64,
-    /* What a beat takes in a frame beside its token, at most. */
-    BEAT_BYTES = 48,
-    FRAME_OVERHEAD = 64,
+    TOKEN_BYTES = PW_BEAT_FRAME_MAX * 64,
     /* Frames under way. */
     SLOTS = 512,
     /* Single beats go to the kernel in pieces of so many. */
@@ -46,6 +41,7 @@ struct slot {
     struct pw_batch *batch;
     size_t first;
     uint32_t count;
+    uint64_t sent_ns;
     bool fresh; /* some module of it has had no success on this connection yet */
 };
 
@@ -75,7 +71,7 @@ struct pw_batch {
     size_t token_bytes;
     size_t frame_bytes;
     struct pw_buffer scratch;
-    struct pw_batched_beat rows[FRAME_BEATS];
+    struct pw_batched_beat rows[PW_BEAT_FRAME_MAX];
     char tokens[TOKEN_BYTES];
     struct slot slots[SLOTS];
 };
@@ -228,6 +224,8 @@ static void settle_locked(struct pw_batch *batch, const struct slot *slot, uint6
         words = *error;
         words.status = status;
     } else {
+        const uint64_t now_ns = pw_clock_now_ns(batch->client->clock);
+        pw_recorder_add(&batch->client->counters.round_trips, now_ns - slot->sent_ns, slot->count);
         status = pw_read_reply(response->operation, response, &answer, &words);
     }
     if (status == PYWATT_OK && response->operation == PW_OP_HEARTBEAT_BATCH &&
@@ -291,8 +289,8 @@ static bool add_row(struct pw_batch *batch, struct pywatt_beat *beat)
     struct pw_batched_beat *row = &batch->rows[batch->filled];
     char *token = batch->tokens + batch->token_bytes;
     const size_t len = pw_handle_card(beat->module, row, token, TOKEN_BYTES - batch->token_bytes);
-    const size_t bytes = BEAT_BYTES + len;
-    if (len == 0 || (batch->filled > 0 && batch->frame_bytes + bytes + FRAME_OVERHEAD >
+    const size_t bytes = PW_BEAT_OVERHEAD + len;
+    if (len == 0 || (batch->filled > 0 && batch->frame_bytes + bytes + PW_BEAT_FRAME_OVERHEAD >
                                               batch->client->settings.max_frame_bytes)) {
         return false;
     }
@@ -412,7 +410,10 @@ static void call(struct pw_batch *batch, struct pw_request *request, size_t firs
     struct pw_arena arena;
     struct pw_response response;
     struct pywatt_error error = {PYWATT_OK, ""};
-    const struct slot slot = {.first = first, .count = batch->filled, .fresh = batch->fresh};
+    const struct slot slot = {.first = first,
+                              .count = batch->filled,
+                              .sent_ns = pw_clock_now_ns(batch->client->clock),
+                              .fresh = batch->fresh};
     uint64_t epoch = 0;
     pw_arena_init_with(&arena, PW_CODEC_ARENA_BUDGET, storage, sizeof(storage));
     pw_response_init(&response);
@@ -441,6 +442,7 @@ static bool post(struct pw_batch *batch, struct pw_request *request, size_t firs
     slot->first = first;
     slot->count = batch->filled;
     slot->fresh = batch->fresh;
+    slot->sent_ns = pw_clock_now_ns(batch->client->clock);
     slot->post = (struct pw_post){.done = answered, .scratch = &batch->scratch};
     if (pw_channel_post(batch->client->channel, request, batch->deadline_ns, &slot->post, &error) ==
         PYWATT_OK) {
@@ -466,13 +468,6 @@ static void send(struct pw_batch *batch, size_t first, bool as_batch, bool may_p
     call(batch, &request, first);
 }
 
-/* Whether frames of many beats may be sent: known with the first reply on a connection. */
-static bool takes_batches(struct pywatt_client *client)
-{
-    return client->settings.batches &&
-           (pw_channel_features(client->channel) & PW_FEATURE_HEARTBEAT_BATCH) != 0;
-}
-
 /* All that is pending goes out; what comes back unsent is pending again. */
 static void send_round(struct pw_batch *batch, bool may_post)
 {
@@ -480,9 +475,9 @@ static void send_round(struct pw_batch *batch, bool may_post)
     unsigned unflushed = 0;
     size_t at = 0;
     while (at < batch->count && batch->given_up.status == PYWATT_OK) {
-        const bool as_batch = takes_batches(client);
+        const bool as_batch = pw_beat_frames_allowed(client);
         const size_t first = at;
-        at = fill(batch, first, as_batch ? FRAME_BEATS : 1);
+        at = fill(batch, first, as_batch ? PW_BEAT_FRAME_MAX : 1);
         if (batch->filled == 0) {
             continue;
         }

@@ -13,6 +13,9 @@
 #include "registry/loop.h"
 #include "registry/operation.h"
 
+/* Later than this a beat counts as late. */
+#define LATE_NS PW_NS_PER_MS
+
 static void skip(struct pywatt_client *client, uint64_t n)
 {
     if (n > 0) {
@@ -105,16 +108,62 @@ static void unsendable(struct pywatt_client *client, struct pywatt_heartbeat_loo
     pw_watch_note(loop->module, status, PYWATT_HEALTHY, error->text);
 }
 
+static void note_lateness(struct pywatt_client *client, uint64_t due_ns, uint64_t sent_ns,
+                          uint32_t count)
+{
+    struct pw_counters *counters = &client->counters;
+    const uint64_t late_ns = sent_ns > due_ns ? sent_ns - due_ns : 0;
+    pw_recorder_add(&counters->lateness, late_ns, count);
+    pw_count_max(&counters->beats_max_lateness_ns, late_ns);
+    if (late_ns > LATE_NS) {
+        pw_count(&counters->beats_late, count);
+    }
+}
+
+/*
+ * A beat that is not to be sent: its loop was stopped, its module is not registered, or nobody is
+ * connected. One that is to be sent is prepared.
+ */
+static bool give_up(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    if (pw_loop_stopped(loop)) {
+        return true;
+    }
+    if (atomic_load_explicit(&loop->module->forgotten, memory_order_relaxed)) {
+        skip(client, 1);
+        return true;
+    }
+    if (client->heartbeat.disconnected) {
+        no_connection(client, loop);
+        return true;
+    }
+    if (!loop->prepared) {
+        pw_loop_prepare(loop);
+    }
+    return pw_loop_stopped(loop);
+}
+
+static struct pywatt_heartbeat_loop *first_due(struct pw_heartbeat *heartbeat)
+{
+    return PW_CONTAINER_OF(heartbeat->due_loops.next, struct pywatt_heartbeat_loop, waiting);
+}
+
+/* ---- One by one ------------------------------------------------------------------------------ */
+
 /* Hands the beat to the channel, which may complete it at once, on another thread. */
 static enum pywatt_status post(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
                                uint64_t deadline_ns, struct pywatt_error *error)
 {
+    const uint64_t due_ns = loop->due_ns;
+    const uint64_t now_ns = pw_clock_now_ns(client->clock);
     pw_loop_acquire(loop);
     atomic_store_explicit(&loop->under_way, true, memory_order_relaxed);
+    loop->sent_ns = now_ns;
     const enum pywatt_status status =
         pw_channel_post(client->channel, &loop->request, deadline_ns, &loop->post, error);
     if (status == PYWATT_OK) {
         pw_count(&client->counters.beats_sent, 1);
+        note_lateness(client, due_ns, now_ns, 1);
     } else {
         atomic_store_explicit(&loop->under_way, false, memory_order_relaxed);
         pw_loop_release(loop);
@@ -127,12 +176,6 @@ static bool send_beat(struct pywatt_client *client, struct pywatt_heartbeat_loop
                       uint64_t deadline_ns, bool *posted)
 {
     struct pywatt_error error = {PYWATT_OK, ""};
-    if (!loop->prepared) {
-        pw_loop_prepare(loop);
-        if (pw_loop_stopped(loop)) {
-            return true;
-        }
-    }
     const enum pywatt_status status = post(client, loop, deadline_ns, &error);
     switch (status) {
     case PYWATT_OK: *posted = true; break;
@@ -147,38 +190,80 @@ static bool send_beat(struct pywatt_client *client, struct pywatt_heartbeat_loop
     return true;
 }
 
-/* A beat that need not even be tried: its module is not registered, or nobody is connected. */
-static bool give_up_early(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
-{
-    if (pw_loop_stopped(loop)) {
-        return true;
-    }
-    if (atomic_load_explicit(&loop->module->forgotten, memory_order_relaxed)) {
-        skip(client, 1);
-        return true;
-    }
-    if (client->heartbeat.disconnected) {
-        no_connection(client, loop);
-        return true;
-    }
-    return false;
-}
+/* ---- Together -------------------------------------------------------------------------------- */
 
-void pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns, uint64_t *due_ns)
+/* Moves beats from those that are due into a frame, up to one that cannot be in it. */
+static void fill_frame(struct pywatt_client *client)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     while (!pw_list_empty(&heartbeat->due_loops)) {
-        struct pw_list *link = heartbeat->due_loops.next;
-        struct pywatt_heartbeat_loop *loop =
-            PW_CONTAINER_OF(link, struct pywatt_heartbeat_loop, waiting);
-        const uint64_t since_ns = loop->due_ns;
-        bool posted = false;
-        if (!give_up_early(client, loop) && !send_beat(client, loop, deadline_ns, &posted)) {
+        struct pywatt_heartbeat_loop *loop = first_due(heartbeat);
+        if (!give_up(client, loop) &&
+            (loop->request.details != NULL || !pw_beat_frame_add(client, loop))) {
             return;
         }
-        pw_list_remove(link);
-        if (posted && since_ns < *due_ns) {
-            *due_ns = since_ns;
+        pw_list_remove(&loop->waiting);
+    }
+}
+
+/* Beats that were due at the same moment mostly stand beside each other. */
+static void note_frame(struct pywatt_client *client, const uint64_t *due_ns, uint32_t count,
+                       uint64_t sent_ns)
+{
+    for (uint32_t first = 0, i = 1; i <= count; i++) {
+        if (i == count || due_ns[i] != due_ns[first]) {
+            note_lateness(client, due_ns[first], sent_ns, i - first);
+            first = i;
         }
     }
+}
+
+/* Posts the frame. False if there is no room for it yet, or the client is closed. */
+static bool post_frame(struct pywatt_client *client, uint64_t deadline_ns, bool *posted)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+    const uint32_t count = pw_beat_frame_count(client);
+    const uint64_t now_ns = pw_clock_now_ns(client->clock);
+    const uint64_t *due_ns;
+    const enum pywatt_status status =
+        pw_beat_frame_post(client, now_ns, deadline_ns, &due_ns, &error);
+    switch (status) {
+    case PYWATT_OK:
+        *posted = true;
+        note_frame(client, due_ns, count, now_ns);
+        return true;
+    case PYWATT_CONNECTION:
+    case PYWATT_CHANNEL: client->heartbeat.disconnected = true; return true;
+    default: return false;
+    }
+}
+
+/* Sends the first beat that is due by itself, or gives it up. False if there is no room yet. */
+static bool send_first(struct pywatt_client *client, uint64_t deadline_ns, bool *posted)
+{
+    struct pywatt_heartbeat_loop *loop = first_due(&client->heartbeat);
+    if (!give_up(client, loop) && !send_beat(client, loop, deadline_ns, posted)) {
+        return false;
+    }
+    pw_list_remove(&loop->waiting);
+    return true;
+}
+
+bool pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    const bool together = !pw_list_empty(&heartbeat->due_loops) && pw_beat_frames_allowed(client);
+    bool posted = false;
+    bool room = true;
+    while (room && !pw_list_empty(&heartbeat->due_loops)) {
+        if (together && !heartbeat->disconnected) {
+            fill_frame(client);
+        }
+        if (pw_beat_frame_count(client) > 0) {
+            room = post_frame(client, deadline_ns, &posted);
+        } else if (!pw_list_empty(&heartbeat->due_loops)) {
+            room = send_first(client, deadline_ns, &posted);
+        }
+    }
+    return posted;
 }

@@ -252,7 +252,7 @@ static enum pywatt_status init_parts(struct pywatt_client *client, struct pywatt
         pw_error_no_memory(error);
         goto no_recovery;
     }
-    status = pw_heartbeat_init(&client->heartbeat, error);
+    status = pw_heartbeat_init(&client->heartbeat, client->settings.max_frame_bytes, error);
     if (status != PYWATT_OK) {
         goto no_heartbeat;
     }
@@ -398,7 +398,10 @@ static void fill_stats(struct pywatt_client *client, struct pywatt_client_stats 
         .beats_failed = read_counter(&counters->beats_failed),
         .beats_skipped = read_counter(&counters->beats_skipped),
         .beats_max_lateness_ns = read_counter(&counters->beats_max_lateness_ns),
+        .beats_late = read_counter(&counters->beats_late),
     };
+    pw_recorder_read(&counters->round_trips, &out->round_trips);
+    pw_recorder_read(&counters->lateness, &out->lateness);
 }
 
 enum pywatt_status pywatt_client_get_stats(struct pywatt_client *client,

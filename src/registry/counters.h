@@ -6,6 +6,8 @@
 #ifndef PW_REGISTRY_COUNTERS_H
 #define PW_REGISTRY_COUNTERS_H
 
+#include "base/histogram.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -16,6 +18,9 @@ struct pw_counters {
     _Atomic uint64_t beats_failed;
     _Atomic uint64_t beats_skipped;
     _Atomic uint64_t beats_max_lateness_ns;
+    _Atomic uint64_t beats_late;
+    struct pw_recorder round_trips;
+    struct pw_recorder lateness;
 };
 
 static inline void pw_count(_Atomic uint64_t *counter, uint64_t n)

@@ -28,7 +28,8 @@ enum wakefulness {
     NOTIFIED
 };
 
-enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, struct pywatt_error *error)
+enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, uint32_t max_frame_bytes,
+                                     struct pywatt_error *error)
 {
     memset(heartbeat, 0, sizeof(*heartbeat));
     if (pw_mutex_init(&heartbeat->lock) != PYWATT_OK) {
@@ -48,6 +49,7 @@ enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, struct pywa
     pw_list_init(&heartbeat->mail_recovered);
     pw_list_init(&heartbeat->ready);
     pw_list_init(&heartbeat->due_loops);
+    pw_beat_frames_init(&heartbeat->frames, max_frame_bytes);
     pw_due_heap_init(&heartbeat->operation_deadlines);
     pw_due_heap_init(&heartbeat->loops);
     return PYWATT_OK;
@@ -64,6 +66,7 @@ void pw_heartbeat_close(struct pw_heartbeat *heartbeat)
 void pw_heartbeat_destroy(struct pw_heartbeat *heartbeat)
 {
     pw_heartbeat_close(heartbeat);
+    pw_beat_frames_destroy(&heartbeat->frames);
     pw_mutex_destroy(&heartbeat->lock);
 }
 
@@ -241,26 +244,20 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     const uint64_t deadline_ns = pw_deadline_after_ms(now_ns, client->settings.timeout_ms);
-    uint64_t due_ns = PW_DEADLINE_NEVER;
     bool posted = false;
     heartbeat->disconnected = false;
     heartbeat->more = false;
     pw_beats_collect(client, now_ns);
     if (heartbeat->beats_first) {
-        pw_beats_send(client, deadline_ns, &due_ns);
+        posted = pw_beats_send(client, deadline_ns);
     }
     pw_outbox_send(client, &posted);
     if (!heartbeat->beats_first) {
-        pw_beats_send(client, deadline_ns, &due_ns);
+        posted = pw_beats_send(client, deadline_ns) || posted;
     }
     heartbeat->beats_first = !heartbeat->beats_first;
-    if (posted || due_ns != PW_DEADLINE_NEVER) {
+    if (posted) {
         pw_channel_flush(client->channel);
-    }
-    if (due_ns != PW_DEADLINE_NEVER) {
-        const uint64_t sent_ns = pw_clock_now_ns(client->clock);
-        pw_count_max(&client->counters.beats_max_lateness_ns,
-                     sent_ns > due_ns ? sent_ns - due_ns : 0);
     }
     const bool needed = heartbeat->loops.root != NULL || !pw_list_empty(&heartbeat->ready);
     if (needed && (heartbeat->disconnected || !pw_channel_connected(client->channel))) {

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/sync.h"
 #include "model/message.h"
+#include "registry/beat_frame.h"
 #include "registry/due_heap.h"
 
 #include <pywatt/heartbeat.h>
@@ -42,6 +43,7 @@ struct pw_heartbeat {
     struct pw_list ready;                   /* operations to be sent, in order */
     struct pw_due_heap operation_deadlines; /* of those, and of what waits for a recovery */
     struct pw_due_heap loops;               /* all of them, by their next beat */
+    struct pw_beat_frames frames;           /* of beats that share a message */
     struct pw_list due_loops;               /* those with a beat that is due and not sent */
     bool beats_first;                       /* who gets the next room: takes turns */
     bool disconnected;                      /* found so in this round */
@@ -50,7 +52,8 @@ struct pw_heartbeat {
 };
 
 /* PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_IO. */
-enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, struct pywatt_error *error);
+enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, uint32_t max_frame_bytes,
+                                     struct pywatt_error *error);
 void pw_heartbeat_destroy(struct pw_heartbeat *heartbeat);
 
 /* Gives the descriptor back; the thread has ended, or never began. */
@@ -102,8 +105,8 @@ void pw_beats_take(struct pywatt_client *client, struct pywatt_heartbeat_loop *l
 void pw_beats_drop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 void pw_beats_end(struct pywatt_client *client);
 
-/* Finds what is due; sends it. *due_ns: the earliest time at which one that was sent was due. */
+/* Finds what is due; posts it: true if there is something to be flushed. */
 void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns);
-void pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns, uint64_t *due_ns);
+bool pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns);
 
 #endif

@@ -269,24 +269,25 @@ void pw_loop_prepare(struct pywatt_heartbeat_loop *loop)
 
 /* ---- Answers: on whatever thread reads ------------------------------------------------------- */
 
-static void answered_well(struct pywatt_heartbeat_loop *loop, enum pywatt_health verdict)
+static void answered_well(struct pywatt_heartbeat_loop *loop, const struct pw_answer *answer)
 {
     struct pywatt_module *module = loop->module;
-    const uint64_t epoch = loop->post.epoch;
+    const uint64_t epoch = answer->epoch;
     if (atomic_load_explicit(&module->success_epoch, memory_order_relaxed) != epoch) {
         atomic_store_explicit(&module->success_epoch, epoch, memory_order_relaxed);
     }
-    pw_watch_note(module, PYWATT_OK, verdict, NULL);
+    pw_watch_note(module, PYWATT_OK, answer->verdict, NULL);
 }
 
-static void failed(struct pywatt_heartbeat_loop *loop, enum pywatt_status status, bool refused,
-                   struct pywatt_error *error)
+static void failed(struct pywatt_heartbeat_loop *loop, enum pywatt_status status,
+                   const struct pw_answer *answer, struct pywatt_error *error)
 {
     struct pywatt_module *module = loop->module;
+    const bool refused = answer->refused;
     if (status == PYWATT_CLOSED && !refused) {
         return;
     }
-    if (refused && pw_handle_forgotten(module, loop->registration, status, loop->post.epoch)) {
+    if (refused && pw_handle_forgotten(module, loop->registration, status, answer->epoch)) {
         /* Nothing is said yet: the watcher hears how the recovery ends. */
         if (pw_handle_unwell(module)) {
             pw_recovery_request(module->client, module, false);
@@ -299,26 +300,34 @@ static void failed(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
     pw_watch_note(module, status, PYWATT_HEALTHY, error->text);
 }
 
-void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
-                      const struct pw_response *response, const struct pywatt_error *error)
+void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status,
+                   const struct pw_answer *answer, struct pywatt_error *words)
 {
-    struct pywatt_heartbeat_loop *loop = PW_CONTAINER_OF(post, struct pywatt_heartbeat_loop, post);
-    struct pw_counters *counters = &loop->module->client->counters;
-    struct pw_answer answer = {.verdict = PYWATT_HEALTHY};
-    struct pywatt_error words = {PYWATT_OK, ""};
     if (status == PYWATT_OK) {
-        status = pw_read_reply(PW_OP_HEARTBEAT, response, &answer, &words);
-    } else {
-        words = *error;
-    }
-    pw_count(status == PYWATT_OK ? &counters->beats_answered : &counters->beats_failed, 1);
-    if (status == PYWATT_OK) {
-        answered_well(loop, answer.verdict);
+        answered_well(loop, answer);
     } else if (!pw_loop_stopped(loop)) {
-        failed(loop, status, answer.refused, &words);
+        failed(loop, status, answer, words);
     }
     /* The heartbeat thread may send the next one from here on. */
     PW_HINT_RELEASE(&loop->under_way);
     atomic_store_explicit(&loop->under_way, false, memory_order_release);
     pw_loop_release(loop);
+}
+
+void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
+                      const struct pw_response *response, const struct pywatt_error *error)
+{
+    struct pywatt_heartbeat_loop *loop = PW_CONTAINER_OF(post, struct pywatt_heartbeat_loop, post);
+    struct pywatt_client *client = loop->module->client;
+    struct pw_counters *counters = &client->counters;
+    struct pw_answer answer = {.epoch = post->epoch, .verdict = PYWATT_HEALTHY};
+    struct pywatt_error words = {PYWATT_OK, ""};
+    if (status == PYWATT_OK) {
+        pw_note_round_trip(client, loop->sent_ns);
+        status = pw_read_reply(PW_OP_HEARTBEAT, response, &answer, &words);
+    } else {
+        words = *error;
+    }
+    pw_count(status == PYWATT_OK ? &counters->beats_answered : &counters->beats_failed, 1);
+    pw_loop_ended(loop, status, &answer, &words);
 }

@@ -52,6 +52,7 @@ struct pywatt_heartbeat_loop {
     struct pywatt_registration *registration; /* a reference */
     struct pywatt_string_map *details;        /* NULL without a provider */
     struct pw_request request;
+    uint64_t sent_ns;
     struct pw_post post; /* the channel's while under way */
 };
 
@@ -71,7 +72,15 @@ uint64_t pw_loop_first_ns(const struct pywatt_heartbeat_loop *loop, uint64_t now
 /* Fills loop->request for the beat that is due now; asks the provider, if there is one. */
 void pw_loop_prepare(struct pywatt_heartbeat_loop *loop);
 
-/* How a beat that was sent ended; see pw_post_done. */
+/*
+ * How a beat that was sent ended: `words` say why unless PYWATT_OK, and may be changed. It is not
+ * under way any more; its reference is given back. Any thread.
+ */
+struct pw_answer;
+void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status,
+                   const struct pw_answer *answer, struct pywatt_error *words);
+
+/* The same for one that had a message of its own; see pw_post_done. */
 void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
                       const struct pw_response *response, const struct pywatt_error *error);
 

@@ -219,6 +219,11 @@ enum pywatt_status pw_errand_settle(struct pw_errand *errand, uint64_t epoch,
     return status;
 }
 
+void pw_note_round_trip(struct pywatt_client *client, uint64_t sent_ns)
+{
+    pw_recorder_add(&client->counters.round_trips, pw_clock_now_ns(client->clock) - sent_ns, 1);
+}
+
 /* Once round: build, ask, take in. */
 static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error *error)
 {
@@ -227,7 +232,12 @@ static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error
     errand->refused = false;
     enum pywatt_status status = pw_errand_fill(errand, &request, error);
     if (status == PYWATT_OK) {
-        status = pw_ask(errand->module->client, &request, errand->deadline_ns, &answer, error);
+        struct pywatt_client *client = errand->module->client;
+        const uint64_t sent_ns = pw_clock_now_ns(client->clock);
+        status = pw_ask(client, &request, errand->deadline_ns, &answer, error);
+        if (errand->operation == PW_OP_HEARTBEAT && (status == PYWATT_OK || answer.refused)) {
+            pw_note_round_trip(client, sent_ns);
+        }
         take_effect(errand, status, &answer, error);
     }
     return status;

@@ -186,6 +186,7 @@ static bool send_operation(struct pywatt_client *client, struct pw_async *operat
     }
     /* Once the channel has it, it may be over, and gone, at any moment. */
     take_out(heartbeat, operation);
+    operation->sent_ns = pw_clock_now_ns(client->clock);
     status = pw_channel_post(client->channel, &request, operation->errand.deadline_ns,
                              &operation->post, &operation->error);
     if (status == PYWATT_OK) {

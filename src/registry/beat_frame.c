@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * beat_frame.c - beats of several loops in one message: filled and posted by the heartbeat thread,
+ * answered on whatever thread reads. The heartbeat's lock guards the list of free frames.
+ */
+#include "registry/beat_frame.h"
+
+#include "base/error.h"
+#include "registry/client.h"
+#include "registry/heartbeat.h"
+#include "registry/loop.h"
+#include "registry/operation.h"
+#include "transport/frame.h"
+
+#include <stdlib.h>
+
+struct pw_beat_frame {
+    struct pw_post post;
+    struct pw_list link; /* among the free ones */
+    struct pywatt_client *client;
+    uint64_t sent_ns;
+    size_t bytes;
+    uint32_t count;
+    struct pywatt_heartbeat_loop *loops[PW_BEAT_FRAME_MAX]; /* each with a reference once posted */
+    uint64_t due_ns[PW_BEAT_FRAME_MAX];                     /* the heartbeat thread's */
+};
+
+void pw_beat_frames_init(struct pw_beat_frames *frames, uint32_t max_frame_bytes)
+{
+    pw_list_init(&frames->free);
+    frames->filling = NULL;
+    frames->rows = NULL;
+    pw_buffer_init(&frames->scratch, PW_FRAME_HEADER_SIZE + (size_t)max_frame_bytes);
+}
+
+void pw_beat_frames_destroy(struct pw_beat_frames *frames)
+{
+    struct pw_list *link;
+    while ((link = pw_list_pop(&frames->free)) != NULL) {
+        free(PW_CONTAINER_OF(link, struct pw_beat_frame, link));
+    }
+    free(frames->filling);
+    free(frames->rows);
+    pw_buffer_destroy(&frames->scratch);
+}
+
+bool pw_beat_frames_allowed(struct pywatt_client *client)
+{
+    return client->settings.batches &&
+           (pw_channel_features(client->channel) & PW_FEATURE_HEARTBEAT_BATCH) != 0;
+}
+
+/* ---- Filling ---- */
+
+static void put_back(struct pw_heartbeat *heartbeat, struct pw_beat_frame *frame)
+{
+    pw_mutex_lock(&heartbeat->lock);
+    pw_list_append(&heartbeat->frames.free, &frame->link);
+    pw_mutex_unlock(&heartbeat->lock);
+}
+
+static struct pw_beat_frame *take(struct pw_heartbeat *heartbeat)
+{
+    pw_mutex_lock(&heartbeat->lock);
+    struct pw_list *link = pw_list_pop(&heartbeat->frames.free);
+    pw_mutex_unlock(&heartbeat->lock);
+    return link == NULL ? calloc(1, sizeof(struct pw_beat_frame))
+                        : PW_CONTAINER_OF(link, struct pw_beat_frame, link);
+}
+
+static struct pw_beat_frame *filling(struct pywatt_client *client)
+{
+    struct pw_beat_frames *frames = &client->heartbeat.frames;
+    if (frames->rows == NULL) {
+        frames->rows = calloc(PW_BEAT_FRAME_MAX, sizeof(*frames->rows));
+    }
+    if (frames->filling == NULL && frames->rows != NULL) {
+        frames->filling = take(&client->heartbeat);
+        if (frames->filling != NULL) {
+            pw_list_init(&frames->filling->link);
+            frames->filling->client = client;
+            frames->filling->count = 0;
+            frames->filling->bytes = PW_BEAT_FRAME_OVERHEAD;
+        }
+    }
+    return frames->filling;
+}
+
+uint32_t pw_beat_frame_count(const struct pywatt_client *client)
+{
+    const struct pw_beat_frame *frame = client->heartbeat.frames.filling;
+    return frame == NULL ? 0 : frame->count;
+}
+
+bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    struct pw_beat_frame *frame = filling(client);
+    const size_t bytes = PW_BEAT_OVERHEAD + loop->request.token.len;
+    if (frame == NULL || frame->count == PW_BEAT_FRAME_MAX ||
+        frame->bytes + bytes > client->settings.max_frame_bytes) {
+        return false;
+    }
+    frame->bytes += bytes;
+    client->heartbeat.frames.rows[frame->count] =
+        (struct pw_batched_beat){.module_id = loop->request.module_id,
+                                 .token = loop->request.token,
+                                 .generation = loop->request.generation,
+                                 .health = loop->request.health};
+    frame->due_ns[frame->count] = loop->due_ns;
+    frame->loops[frame->count++] = loop;
+    return true;
+}
+
+/* ---- Answers: on whatever thread reads ---- */
+
+/* The whole frame ended in the same way, which is not well. */
+static void end_all(struct pw_beat_frame *frame, enum pywatt_status status,
+                    const struct pywatt_error *words)
+{
+    for (uint32_t i = 0; i < frame->count; i++) {
+        struct pywatt_error own = *words;
+        const struct pw_answer answer = {.epoch = frame->post.epoch};
+        pw_loop_ended(frame->loops[i], status, &answer, &own);
+    }
+}
+
+static void end_with_exception(struct pywatt_heartbeat_loop *loop, uint64_t epoch,
+                               const struct pw_beat_exception *exception)
+{
+    const struct pw_response response = {.operation = PW_OP_HEARTBEAT,
+                                         .success = exception->status == PYWATT_OK,
+                                         .status = exception->status,
+                                         .error = exception->error,
+                                         .health = exception->health};
+    struct pw_answer answer = {.epoch = epoch};
+    struct pywatt_error words = {PYWATT_OK, ""};
+    const enum pywatt_status status = pw_read_reply(PW_OP_HEARTBEAT, &response, &answer, &words);
+    pw_loop_ended(loop, status, &answer, &words);
+}
+
+/* How many of them ended well. */
+static uint32_t end_each(struct pw_beat_frame *frame, const struct pw_response *response)
+{
+    uint32_t well = frame->count;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < frame->count; i++) {
+        const struct pw_beat_exception *exception = &response->exceptions[next];
+        if (next < response->exception_count && exception->index == i) {
+            next++;
+            well -= exception->status == PYWATT_OK ? 0 : 1;
+            end_with_exception(frame->loops[i], frame->post.epoch, exception);
+        } else {
+            const struct pw_answer answer = {.epoch = frame->post.epoch,
+                                             .verdict = frame->loops[i]->request.health};
+            pw_loop_ended(frame->loops[i], PYWATT_OK, &answer, NULL);
+        }
+    }
+    return well;
+}
+
+static void answered(struct pw_post *post, enum pywatt_status status,
+                     const struct pw_response *response, const struct pywatt_error *error)
+{
+    struct pw_beat_frame *frame = PW_CONTAINER_OF(post, struct pw_beat_frame, post);
+    struct pywatt_client *client = frame->client;
+    struct pw_answer answer = {.epoch = post->epoch};
+    struct pywatt_error words = {PYWATT_OK, ""};
+    uint32_t well = 0;
+    if (status == PYWATT_OK) {
+        const uint64_t now_ns = pw_clock_now_ns(client->clock);
+        pw_recorder_add(&client->counters.round_trips, now_ns - frame->sent_ns, frame->count);
+        status = pw_read_reply(PW_OP_HEARTBEAT_BATCH, response, &answer, &words);
+    } else {
+        words = *error;
+    }
+    if (status == PYWATT_OK && response->beat_count != frame->count) {
+        status =
+            pw_error_set(&words, PYWATT_SERIALIZATION, "the reply is to %u beats, and %u were sent",
+                         response->beat_count, frame->count);
+    }
+    if (status == PYWATT_OK) {
+        well = end_each(frame, response);
+    } else {
+        end_all(frame, status, &words);
+    }
+    pw_count(&client->counters.beats_answered, well);
+    pw_count(&client->counters.beats_failed, frame->count - well);
+    put_back(&client->heartbeat, frame);
+}
+
+/* ---- Posting ---- */
+
+static void take_beats_back(struct pw_heartbeat *heartbeat, struct pw_beat_frame *frame)
+{
+    for (uint32_t i = frame->count; i > 0; i--) {
+        struct pywatt_heartbeat_loop *loop = frame->loops[i - 1];
+        atomic_store_explicit(&loop->under_way, false, memory_order_relaxed);
+        pw_list_append(heartbeat->due_loops.next, &loop->waiting); /* before the first */
+        pw_loop_release(loop);
+    }
+    frame->count = 0;
+    frame->bytes = PW_BEAT_FRAME_OVERHEAD;
+}
+
+enum pywatt_status pw_beat_frame_post(struct pywatt_client *client, uint64_t now_ns,
+                                      uint64_t deadline_ns, const uint64_t **due_ns,
+                                      struct pywatt_error *error)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_beat_frame *frame = heartbeat->frames.filling;
+    struct pw_request request = {.operation = PW_OP_HEARTBEAT_BATCH,
+                                 .beats = heartbeat->frames.rows,
+                                 .beat_count = frame->count};
+    for (uint32_t i = 0; i < frame->count; i++) {
+        pw_loop_acquire(frame->loops[i]);
+        atomic_store_explicit(&frame->loops[i]->under_way, true, memory_order_relaxed);
+    }
+    const uint32_t count = frame->count;
+    *due_ns = frame->due_ns;
+    frame->sent_ns = now_ns;
+    frame->post = (struct pw_post){.done = answered, .scratch = &heartbeat->frames.scratch};
+    /* Once it is posted it may be answered, and filled again, at any moment. */
+    heartbeat->frames.filling = NULL;
+    const enum pywatt_status status =
+        pw_channel_post(client->channel, &request, deadline_ns, &frame->post, error);
+    if (status == PYWATT_OK) {
+        pw_count(&client->counters.beats_sent, count);
+    } else {
+        heartbeat->frames.filling = frame;
+        take_beats_back(heartbeat, frame);
+    }
+    return status;
+}
