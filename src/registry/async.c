@@ -116,7 +116,7 @@ void pw_async_posted(struct pw_post *post, enum pywatt_status status,
         return;
     }
     if (status == PYWATT_OK && errand->operation == PW_OP_HEARTBEAT) {
-        pw_note_round_trip(errand->module->client, operation->sent_ns);
+        pw_note_round_trip(errand->module->client, operation->sent_ns, post->answered_ns, 1);
     }
     status = pw_errand_settle(errand, post->epoch, status, response, error, &operation->error);
     if (errand->refused && !operation->recovered && pw_needs_registration(errand->operation) &&

@@ -167,8 +167,7 @@ static void answered(struct pw_post *post, enum pywatt_status status,
     struct pywatt_error words = {PYWATT_OK, ""};
     uint32_t well = 0;
     if (status == PYWATT_OK) {
-        const uint64_t now_ns = pw_clock_now_ns(client->clock);
-        pw_recorder_add(&client->counters.round_trips, now_ns - frame->sent_ns, frame->count);
+        pw_note_round_trip(client, frame->sent_ns, post->answered_ns, frame->count);
         status = pw_read_reply(PW_OP_HEARTBEAT_BATCH, response, &answer, &words);
     } else {
         words = *error;

@@ -219,9 +219,11 @@ enum pywatt_status pw_errand_settle(struct pw_errand *errand, uint64_t epoch,
     return status;
 }
 
-void pw_note_round_trip(struct pywatt_client *client, uint64_t sent_ns)
+void pw_note_round_trip(struct pywatt_client *client, uint64_t sent_ns, uint64_t answered_ns,
+                        uint64_t beats)
 {
-    pw_recorder_add(&client->counters.round_trips, pw_clock_now_ns(client->clock) - sent_ns, 1);
+    pw_recorder_add(&client->counters.round_trips,
+                    answered_ns > sent_ns ? answered_ns - sent_ns : 0, beats);
 }
 
 /* Once round: build, ask, take in. */
@@ -236,7 +238,7 @@ static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error
         const uint64_t sent_ns = pw_clock_now_ns(client->clock);
         status = pw_ask(client, &request, errand->deadline_ns, &answer, error);
         if (errand->operation == PW_OP_HEARTBEAT && (status == PYWATT_OK || answer.refused)) {
-            pw_note_round_trip(client, sent_ns);
+            pw_note_round_trip(client, sent_ns, pw_clock_now_ns(client->clock), 1);
         }
         take_effect(errand, status, &answer, error);
     }

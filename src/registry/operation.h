@@ -73,8 +73,9 @@ enum pywatt_status pw_ask(struct pywatt_client *client, struct pw_request *reque
 enum pywatt_status pw_read_reply(enum pw_operation operation, const struct pw_response *response,
                                  struct pw_answer *answer, struct pywatt_error *error);
 
-/* A beat that was sent at `sent_ns` has been answered just now. */
-void pw_note_round_trip(struct pywatt_client *client, uint64_t sent_ns);
+/* Beats that were sent together have been answered. */
+void pw_note_round_trip(struct pywatt_client *client, uint64_t sent_ns, uint64_t answered_ns,
+                        uint64_t beats);
 
 /* Checks the arguments of a heartbeat. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */
 enum pywatt_status pw_check_heartbeat(const struct pywatt_module *module, enum pywatt_health health,

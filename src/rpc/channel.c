@@ -29,6 +29,7 @@ static void set_options(struct pw_channel *channel, const struct pw_channel_opti
     channel->wake_pump = options->wake_pump;
     channel->user = options->user;
     PW_HINT_ATOMIC(channel->counters);
+    PW_HINT_ATOMIC(channel->bursts);
 }
 
 static enum pywatt_status copy_endpoints(struct pw_channel *channel,
@@ -246,6 +247,39 @@ void pw_channel_flush(struct pw_channel *channel)
     struct pw_correlator *current = current_of(channel, NULL);
     if (current != NULL) {
         pw_correlator_flush(current);
+        pw_correlator_release(current);
+    }
+}
+
+/* ---- Bursts -------------------------------------------------------------------------------- */
+
+void pw_channel_burst_begin(struct pw_channel *channel)
+{
+    atomic_fetch_add(&channel->bursts, 1);
+    struct pw_correlator *current = current_of(channel, NULL);
+    if (current != NULL) {
+        pw_correlator_burst_begun(current);
+        pw_correlator_release(current);
+    }
+}
+
+bool pw_channel_burst_read(struct pw_channel *channel, uint64_t deadline_ns)
+{
+    struct pw_correlator *current = current_of(channel, NULL);
+    if (current == NULL) {
+        return false;
+    }
+    const bool read = pw_correlator_burst_read(current, deadline_ns);
+    pw_correlator_release(current);
+    return read;
+}
+
+void pw_channel_burst_end(struct pw_channel *channel)
+{
+    atomic_fetch_sub(&channel->bursts, 1);
+    struct pw_correlator *current = current_of(channel, NULL);
+    if (current != NULL) {
+        pw_correlator_burst_ended(current);
         pw_correlator_release(current);
     }
 }

@@ -155,10 +155,11 @@ struct pw_post {
     struct pw_list by_deadline;
     uint64_t id;
     uint64_t deadline_ns;
-    uint64_t position; /* of its frame in the connection's output */
-    uint64_t heard;    /* how often something had come from the peer when it was started */
-    bool doubted;      /* and that a request before it had timed out in silence */
-    uint64_t epoch;    /* of the connection it went over; valid in `done` */
+    uint64_t position;    /* of its frame in the connection's output */
+    uint64_t heard;       /* how often something had come from the peer when it was started */
+    bool doubted;         /* and that a request before it had timed out in silence */
+    uint64_t epoch;       /* of the connection it went over; valid in `done` */
+    uint64_t answered_ns; /* when its reply was received; valid in `done` if there is one */
     enum pw_operation operation;
     enum pywatt_status status;
 };
@@ -179,6 +180,24 @@ enum pywatt_status pw_channel_post(struct pw_channel *channel, struct pw_request
 
 /* Sends what has been posted, in as few writes as it takes; what does not fit goes out later. */
 void pw_channel_flush(struct pw_channel *channel);
+
+/* ---- Bursts -------------------------------------------------------------------------------- */
+
+/*
+ * A thread that posts a lot and then waits for all of it reads the replies itself: between begin
+ * and end the pump leaves them to it, unless it already reads. So it reads often, and ends the burst
+ * before it waits in any other way. Several threads may have bursts. Not for the pump's own thread.
+ */
+void pw_channel_burst_begin(struct pw_channel *channel);
+
+/*
+ * Sends what is unsent, waits until replies have come or `deadline_ns`, and completes them: `done`
+ * runs in here. False if somebody else reads, or there is no connection: nothing was waited for.
+ */
+bool pw_channel_burst_read(struct pw_channel *channel, uint64_t deadline_ns);
+
+/* The pump goes on with whatever is left. */
+void pw_channel_burst_end(struct pw_channel *channel);
 
 /* ---- The pump ------------------------------------------------------------------------------ */
 

@@ -27,6 +27,7 @@ struct pw_channel {
 
     /* Atomic. */
     struct pw_rpc_counters counters;
+    atomic_uint bursts; /* under way */
 
     struct pw_mutex lock;
     struct pw_cond quiet;   /* for stop: somebody left */

@@ -54,6 +54,7 @@ static enum pywatt_status make_correlator(struct pw_channel *channel, const char
         .epoch = channel->epoch + 1, /* whoever connects, one thread at a time, counts it up */
         .tx_limit_bytes = TX_LIMIT_BYTES,
         .counters = &channel->counters,
+        .bursts = &channel->bursts,
         .wake_pump = channel->wake_pump,
         .wake_user = channel->user,
         .gone = correlator_gone,

@@ -29,6 +29,7 @@ static void set_options(struct pw_correlator *c, const struct pw_correlator_opti
     c->max_in_flight = options->max_in_flight;
     c->epoch = options->epoch;
     c->counters = options->counters;
+    c->bursts = options->bursts;
     c->wake_pump = options->wake_pump;
     c->wake_user = options->wake_user;
     c->gone = options->gone;
@@ -266,7 +267,7 @@ static bool hand_over_locked(struct pw_correlator *c)
         pw_cond_signal(&PW_CONTAINER_OF(c->parked.next, struct pw_call, parked)->cond);
         return false;
     }
-    return !pw_list_empty(&c->posts) || c->stream.blocked;
+    return (!pw_list_empty(&c->posts) || c->stream.blocked) && !pw_correlator_in_burst(c);
 }
 
 static void report_failure(const struct pw_correlator *c)

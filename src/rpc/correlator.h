@@ -52,6 +52,7 @@ struct pw_correlator_options {
     uint64_t epoch;                   /* as in channel.h */
     size_t tx_limit_bytes;            /* what may wait to be sent; at least one frame may */
     struct pw_rpc_counters *counters; /* borrowed for the correlator's life */
+    const atomic_uint *bursts;        /* under way on the channel; borrowed, may be NULL */
     void (*wake_pump)(void *user);    /* as in channel.h; may be NULL */
     void *wake_user;
     void (*gone)(void *user); /* the very last act of the last release; may be NULL */
@@ -103,6 +104,9 @@ enum pywatt_status pw_correlator_post(struct pw_correlator *correlator, struct p
                                       uint64_t deadline_ns, struct pw_post *post,
                                       struct pywatt_error *error);
 void pw_correlator_flush(struct pw_correlator *correlator);
+void pw_correlator_burst_begun(struct pw_correlator *correlator);
+bool pw_correlator_burst_read(struct pw_correlator *correlator, uint64_t deadline_ns);
+void pw_correlator_burst_ended(struct pw_correlator *correlator);
 bool pw_correlator_pump_begin(struct pw_correlator *correlator, struct pollfd *poll_fd);
 void pw_correlator_pump_end(struct pw_correlator *correlator, short revents);
 bool pw_correlator_watch_begin(struct pw_correlator *correlator, struct pollfd *poll_fd);

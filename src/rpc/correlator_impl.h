@@ -63,6 +63,7 @@ struct pw_correlator {
     uint64_t epoch;
     uint8_t nonce[PW_REQUEST_NONCE_SIZE];
     struct pw_rpc_counters *counters;
+    const atomic_uint *bursts;
     void (*wake_pump)(void *user);
     void *wake_user;
     void (*gone)(void *user);
@@ -109,6 +110,7 @@ struct pw_correlator {
     struct pw_stream stream; /* shared as stream.h says */
 
     /* The reader's: what replies to posts are decoded into. */
+    uint64_t received_ns; /* when it last received something */
     struct pw_arena arena;
     struct pw_response response;
 };
@@ -153,6 +155,12 @@ void pw_correlator_complete_locked(struct pw_call *call, enum pywatt_status stat
 /* Puts a post that was taken out among those whose `done` runs after the lock. */
 void pw_correlator_end_post_locked(struct pw_correlator *c, struct pw_post *post,
                                    enum pywatt_status status);
+
+/* Somebody who posts reads as well, so that the pump need not. */
+static inline bool pw_correlator_in_burst(const struct pw_correlator *c)
+{
+    return c->bursts != NULL && atomic_load(c->bursts) > 0;
+}
 
 static inline void pw_correlator_count_timeout(struct pw_correlator *c)
 {

@@ -120,12 +120,42 @@ void pw_correlator_flush(struct pw_correlator *c)
     pw_correlator_leave_to_pump(c);
 }
 
+/* ---- Bursts -------------------------------------------------------------------------------- */
+
+/* If the pump reads, it is to see that it need not. */
+void pw_correlator_burst_begun(struct pw_correlator *c)
+{
+    pw_mutex_lock(&c->lock);
+    c->wake_wanted |= c->reader && !pw_list_empty(&c->posts);
+    pw_correlator_leave_to_pump(c);
+}
+
+bool pw_correlator_burst_read(struct pw_correlator *c, uint64_t deadline_ns)
+{
+    pw_mutex_lock(&c->lock);
+    pw_correlator_flush_locked(c);
+    const bool mine = c->status == PYWATT_OK && !c->reader && pw_list_empty(&c->parked);
+    if (mine) {
+        const uint64_t now_ns = pw_clock_now_ns(c->clock);
+        pw_correlator_read_locked(c, pw_deadline_poll_ms(now_ns, deadline_ns));
+        pw_correlator_flush_locked(c);
+    }
+    pw_correlator_leave(c);
+    return mine;
+}
+
+void pw_correlator_burst_ended(struct pw_correlator *c)
+{
+    pw_mutex_lock(&c->lock);
+    pw_correlator_leave(c);
+}
+
 /* ---- The pump ------------------------------------------------------------------------------ */
 
 static bool pump_is_needed_locked(const struct pw_correlator *c)
 {
     return c->status == PYWATT_OK && !c->reader && pw_list_empty(&c->parked) &&
-           (!pw_list_empty(&c->posts) || c->stream.blocked);
+           (!pw_list_empty(&c->posts) || c->stream.blocked) && !pw_correlator_in_burst(c);
 }
 
 bool pw_correlator_pump_begin(struct pw_correlator *c, struct pollfd *poll_fd)

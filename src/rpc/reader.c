@@ -160,6 +160,7 @@ static bool finish_post(struct pw_correlator *c, const struct arrival *arrival)
         error.status = PYWATT_OK;
         error.text[0] = '\0';
     }
+    arrival->post->answered_ns = c->received_ns;
     arrival->post->done(arrival->post, status, status == PYWATT_OK ? &c->response : NULL, &error);
     pw_response_reset(&c->response);
     pw_arena_reset(&c->arena);
@@ -250,6 +251,7 @@ static enum pw_io receive_and_lock(struct pw_correlator *c)
     bool no_memory;
     const enum pw_io result = pw_stream_receive(&c->stream, &no_memory, &error);
     if (result == PW_IO_OK && !no_memory) {
+        c->received_ns = pw_clock_now_ns(c->clock);
         deliver_and_lock(c);
         return result;
     }

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * batch_answers.c - from the answers to frames to the statuses of their beats. On whatever thread
+ * reads, and on the caller's; the batch's lock guards what both touch.
+ */
+#include "registry/batch_impl.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+static void note_failure_locked(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                                const char *text, size_t len)
+{
+    batch->beats[index].status = status;
+    if (index < batch->failed_at) {
+        batch->failed_at = index;
+        pw_error_set(&batch->failure, status, "%.*s",
+                     len < PYWATT_ERROR_TEXT_MAX ? (int)len : PYWATT_ERROR_TEXT_MAX, text);
+    }
+}
+
+static void fail_all_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
+                            const struct pywatt_error *error)
+{
+    for (uint32_t i = 0; i < slot->count; i++) {
+        note_failure_locked(batch, slot->first + i, error->status, error->text,
+                            strlen(error->text));
+    }
+}
+
+static void succeed(const struct pw_batch *batch, size_t index, enum pywatt_health verdict)
+{
+    batch->beats[index].status = PYWATT_OK;
+    batch->beats[index].verdict = verdict;
+}
+
+/* Modules whose beats went well have been seen on this connection. */
+static void note_epoch(const struct pw_batch *batch, const struct pw_batch_slot *slot,
+                       uint64_t epoch)
+{
+    for (size_t i = slot->first; i < slot->first + slot->count; i++) {
+        if (batch->beats[i].status == PYWATT_OK) {
+            atomic_store_explicit(&batch->beats[i].module->success_epoch, epoch,
+                                  memory_order_relaxed);
+        }
+    }
+}
+
+static void take_exception_locked(struct pw_batch *batch, size_t index,
+                                  const struct pw_beat_exception *exception)
+{
+    if (exception->status == PYWATT_OK) {
+        succeed(batch, index, exception->health);
+        return;
+    }
+    const struct pw_str text = exception->error.len > 0
+                                   ? exception->error
+                                   : pw_str_from(pywatt_status_text(exception->status));
+    note_failure_locked(batch, index, exception->status, text.data, text.len);
+}
+
+static void take_beats_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
+                              const struct pw_response *response)
+{
+    for (size_t i = slot->first; i < slot->first + slot->count; i++) {
+        succeed(batch, i, batch->beats[i].health);
+    }
+    for (uint32_t i = 0; i < response->exception_count; i++) {
+        const struct pw_beat_exception *exception = &response->exceptions[i];
+        take_exception_locked(batch, slot->first + exception->index, exception);
+    }
+}
+
+void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
+                            uint64_t epoch, uint64_t answered_ns, enum pywatt_status status,
+                            const struct pw_response *response, const struct pywatt_error *error)
+{
+    struct pywatt_error words = {PYWATT_OK, ""};
+    struct pw_answer answer = {.verdict = PYWATT_HEALTHY};
+    if (status != PYWATT_OK) {
+        words = *error;
+        words.status = status;
+    } else {
+        pw_note_round_trip(batch->client, slot->sent_ns, answered_ns, slot->count);
+        status = pw_read_reply(response->operation, response, &answer, &words);
+    }
+    if (status == PYWATT_OK && response->operation == PW_OP_HEARTBEAT_BATCH &&
+        response->beat_count != slot->count) {
+        status =
+            pw_error_set(&words, PYWATT_SERIALIZATION, "the reply is to %u beats, and %u were sent",
+                         response->beat_count, slot->count);
+    }
+    if (status != PYWATT_OK) {
+        fail_all_locked(batch, slot, &words);
+        return;
+    }
+    if (response->operation == PW_OP_HEARTBEAT_BATCH) {
+        take_beats_locked(batch, slot, response);
+    } else {
+        succeed(batch, slot->first, answer.verdict);
+    }
+    if (slot->fresh) {
+        note_epoch(batch, slot, epoch);
+    }
+}
+
+void pw_batch_answered(struct pw_post *post, enum pywatt_status status,
+                       const struct pw_response *response, const struct pywatt_error *error)
+{
+    struct pw_batch_slot *slot = PW_CONTAINER_OF(post, struct pw_batch_slot, post);
+    struct pw_batch *batch = slot->batch;
+    pw_mutex_lock(&batch->lock);
+    if (status == PYWATT_CONNECTION) {
+        batch->unsent = true; /* its beats are pending still */
+    } else {
+        pw_batch_settle_locked(batch, slot, post->epoch, post->answered_ns, status, response,
+                               error);
+    }
+    pw_list_append(&batch->free, &slot->link);
+    batch->under_way--;
+    if (batch->waiting) {
+        batch->waiting = false;
+        pw_cond_signal(&batch->ended); /* under the lock: the caller may free it all after this */
+    }
+    pw_mutex_unlock(&batch->lock);
+}
+
+void pw_batch_refuse(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                     const char *text)
+{
+    pw_mutex_lock(&batch->lock);
+    note_failure_locked(batch, index, status, text, strlen(text));
+    pw_mutex_unlock(&batch->lock);
+}

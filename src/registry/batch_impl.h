@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * batch_impl.h - what the files that make up pywatt_heartbeat_batch share: batch.c (the call, and
+ * sending), batch_fill.c (beats into a frame) and batch_answers.c (answers to their beats). Nobody
+ * else includes it.
+ */
+#ifndef PW_REGISTRY_BATCH_IMPL_H
+#define PW_REGISTRY_BATCH_IMPL_H
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "base/sync.h"
+#include "registry/batch.h"
+#include "registry/beat_frame.h"
+#include "registry/client.h"
+#include "registry/operation.h"
+#include "rpc/channel.h"
+
+#define PW_BATCH_TOKEN_BYTES (PW_BEAT_FRAME_MAX * 64)
+
+/* Frames under way. */
+#define PW_BATCH_SLOTS 1024
+
+/* In place of a status: the beat has not been sent yet, or is to be sent again. */
+#define PW_BEAT_PENDING ((enum pywatt_status) - 1)
+
+/* A frame under way, with the beats first to first + count - 1. */
+struct pw_batch_slot {
+    struct pw_post post;
+    struct pw_list link; /* among the free ones */
+    struct pw_batch *batch;
+    size_t first;
+    uint32_t count;
+    uint64_t sent_ns;
+    bool fresh; /* some module of it has had no success on this connection yet */
+};
+
+/* A call's memory; the client keeps one for the next call. */
+struct pw_batch {
+    struct pywatt_client *client;
+    struct pywatt_beat *beats;
+    size_t count;
+    uint64_t deadline_ns;
+
+    struct pw_mutex lock;
+    struct pw_cond ended;
+    /* Guarded by lock; `failed_at` and `failure` are the caller's once nothing is under way. */
+    struct pw_list free;
+    unsigned under_way;
+    bool waiting;     /* the caller sleeps until a frame has ended */
+    bool unsent;      /* some frame could not leave before the connection broke */
+    size_t failed_at; /* the first beat that failed so far, `count` if none has */
+    struct pywatt_error failure;
+
+    /* The caller's. */
+    struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
+    uint32_t filled;
+    uint64_t epoch;  /* of the connection, lately */
+    uint64_t now_ns; /* looked up for each piece that is sent */
+    bool fresh;      /* as in a slot */
+    size_t token_bytes;
+    size_t frame_bytes;
+    struct pw_buffer scratch;
+    struct pw_batched_beat rows[PW_BEAT_FRAME_MAX];
+    char tokens[PW_BATCH_TOKEN_BYTES];
+    struct pw_batch_slot slots[PW_BATCH_SLOTS];
+};
+
+/* ---- batch_fill.c: the caller ---------------------------------------------------------------- */
+
+/* Fills rows with pending beats from `first` on, `most` of them; the next one that is not in it. */
+size_t pw_batch_fill(struct pw_batch *batch, size_t first, uint32_t most);
+
+/* The request with what was filled: a batch, or the one heartbeat. */
+struct pw_request pw_batch_request(const struct pw_batch *batch, bool as_batch);
+
+/* ---- batch_answers.c ------------------------------------------------------------------------- */
+
+/* This beat has failed without having been sent. The caller. */
+void pw_batch_refuse(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                     const char *text);
+
+/* Takes in the answer to a slot, which came over the connection `epoch`, or why there is none. */
+void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
+                            uint64_t epoch, uint64_t answered_ns, enum pywatt_status status,
+                            const struct pw_response *response, const struct pywatt_error *error);
+
+/* How a posted slot ended; see pw_post_done. On whatever thread reads. */
+void pw_batch_answered(struct pw_post *post, enum pywatt_status status,
+                       const struct pw_response *response, const struct pywatt_error *error);
+
+#endif
