@@ -14,6 +14,13 @@
 enum pywatt_status pw_error_set(struct pywatt_error *error, enum pywatt_status status,
                                 const char *format, ...) PYWATT_PRINTF(3, 4);
 
+/* No error yet. (A whole struct of zeros is a quarter of a kilobyte, which a beat would notice.) */
+static inline void pw_error_clear(struct pywatt_error *error)
+{
+    error->status = PYWATT_OK;
+    error->text[0] = '\0';
+}
+
 /*
  * Puts the formatted text and ": " before the text that *error has, and leaves its status. For a
  * caller who knows more of what was being done. Does nothing if `error` is NULL.

@@ -7,6 +7,7 @@
  */
 #include "orchestrator/dispatch.h"
 
+#include "base/error.h"
 #include "orchestrator/pending.h"
 #include "orchestrator/server.h"
 
@@ -73,8 +74,9 @@ void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *mod
     }
 }
 
-struct pw_response pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
-                                    const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE])
+void pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
+                      const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE],
+                      struct pw_response *response)
 {
     struct pw_worker *worker = session->worker;
     enum pywatt_health health;
@@ -84,12 +86,12 @@ struct pw_response pw_dispatch_beat(struct pw_session *session, const struct pw_
     if (status != PYWATT_OK) {
         pw_beat_say_why(text, beat->module_id, status, beat->generation, generation);
         pw_count(&worker->counters.requests_refused, 1);
-        return pw_answer_bad(answer, status, text, beat->health);
+        *response = pw_answer_bad(answer, status, text, beat->health);
+        return;
     }
-    struct pw_response response = pw_answer_good(answer);
-    response.health = health;
+    *response = pw_answer_good(answer);
+    response->health = health;
     pw_count(&worker->counters.heartbeats, 1);
-    return response;
 }
 
 static void serve_beat(struct pw_session *session, const struct pw_codec_ops *codec,
@@ -106,7 +108,8 @@ static void serve_beat(struct pw_session *session, const struct pw_codec_ops *co
         .now_ns = session->worker->lease_ns,
     };
     char text[PW_BEAT_TEXT_SIZE];
-    const struct pw_response response = pw_dispatch_beat(session, &answer, &beat, text);
+    struct pw_response response;
+    pw_dispatch_beat(session, &answer, &beat, text, &response);
     pw_session_reply(session, codec, &response);
 }
 
@@ -151,7 +154,8 @@ void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame)
         return;
     }
     bool recognised = false;
-    struct pywatt_error error = {.text = ""};
+    struct pywatt_error error;
+    pw_error_clear(&error);
     const enum pywatt_status status =
         pw_codec_decode_request(codec, frame->payload, &worker->server->limits, &worker->arena,
                                 &worker->request, &recognised, &error);

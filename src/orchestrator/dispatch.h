@@ -38,9 +38,10 @@ void pw_dispatch_refuse(struct pw_session *session, const struct pw_answer *answ
 
 #define PW_BEAT_TEXT_SIZE 160
 
-/* Serves a beat, and counts it. The response borrows `text`, where a refusal is put into words. */
-struct pw_response pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
-                                    const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE]);
+/* Serves a beat, and counts it. *response borrows `text`, where a refusal is put into words. */
+void pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
+                      const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE],
+                      struct pw_response *response);
 
 /* Puts into words why a beat that named `sent_generation` was refused. */
 void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *module_id,

@@ -216,7 +216,8 @@ static void serve_beat_in_slot(struct pending *pending)
         .now_ns = session->worker->lease_ns,
     };
     char text[PW_BEAT_TEXT_SIZE];
-    const struct pw_response response = pw_dispatch_beat(session, &pending->answer, &beat, text);
+    struct pw_response response;
+    pw_dispatch_beat(session, &pending->answer, &beat, text, &response);
     pw_session_fill_slot(session, &pending->slot, pending->answer.codec, &response);
 }
 

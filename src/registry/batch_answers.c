@@ -76,8 +76,9 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
                             uint64_t epoch, uint64_t answered_ns, enum pywatt_status status,
                             const struct pw_response *response, const struct pywatt_error *error)
 {
-    struct pywatt_error words = {PYWATT_OK, ""};
+    struct pywatt_error words;
     struct pw_answer answer = {.verdict = PYWATT_HEALTHY};
+    pw_error_clear(&words);
     if (status != PYWATT_OK) {
         words = *error;
         words.status = status;

@@ -133,8 +133,9 @@ static void end_with_exception(struct pywatt_heartbeat_loop *loop, uint64_t epoc
                                          .error = exception->error,
                                          .health = exception->health};
     struct pw_answer answer = {.epoch = epoch};
-    struct pywatt_error words = {PYWATT_OK, ""};
+    struct pywatt_error words;
     const enum pywatt_status status = pw_read_reply(PW_OP_HEARTBEAT, &response, &answer, &words);
+    pw_error_clear(&words);
     pw_loop_ended(loop, status, &answer, &words);
 }
 
@@ -164,8 +165,9 @@ static void answered(struct pw_post *post, enum pywatt_status status,
     struct pw_beat_frame *frame = PW_CONTAINER_OF(post, struct pw_beat_frame, post);
     struct pywatt_client *client = frame->client;
     struct pw_answer answer = {.epoch = post->epoch};
-    struct pywatt_error words = {PYWATT_OK, ""};
+    struct pywatt_error words;
     uint32_t well = 0;
+    pw_error_clear(&words);
     if (status == PYWATT_OK) {
         pw_note_round_trip(client, frame->sent_ns, post->answered_ns, frame->count);
         status = pw_read_reply(PW_OP_HEARTBEAT_BATCH, response, &answer, &words);

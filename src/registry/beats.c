@@ -175,8 +175,9 @@ static enum pywatt_status post(struct pywatt_client *client, struct pywatt_heart
 static bool send_beat(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop,
                       uint64_t deadline_ns, bool *posted)
 {
-    struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_error error;
     const enum pywatt_status status = post(client, loop, deadline_ns, &error);
+    pw_error_clear(&error);
     switch (status) {
     case PYWATT_OK: *posted = true; break;
     case PYWATT_UNAVAILABLE: return false;
@@ -221,7 +222,7 @@ static void note_frame(struct pywatt_client *client, const uint64_t *due_ns, uin
 /* Posts the frame. False if there is no room for it yet, or the client is closed. */
 static bool post_frame(struct pywatt_client *client, uint64_t deadline_ns, bool *posted)
 {
-    struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_error error;
     const uint32_t count = pw_beat_frame_count(client);
     const uint64_t now_ns = pw_clock_now_ns(client->clock);
     const uint64_t *due_ns;

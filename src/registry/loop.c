@@ -321,7 +321,8 @@ void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
     struct pywatt_client *client = loop->module->client;
     struct pw_counters *counters = &client->counters;
     struct pw_answer answer = {.epoch = post->epoch, .verdict = PYWATT_HEALTHY};
-    struct pywatt_error words = {PYWATT_OK, ""};
+    struct pywatt_error words;
+    pw_error_clear(&words);
     if (status == PYWATT_OK) {
         pw_note_round_trip(client, loop->sent_ns, post->answered_ns, 1);
         status = pw_read_reply(PW_OP_HEARTBEAT, response, &answer, &words);
