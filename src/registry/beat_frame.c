@@ -134,8 +134,8 @@ static void end_with_exception(struct pywatt_heartbeat_loop *loop, uint64_t epoc
                                          .health = exception->health};
     struct pw_answer answer = {.epoch = epoch};
     struct pywatt_error words;
-    const enum pywatt_status status = pw_read_reply(PW_OP_HEARTBEAT, &response, &answer, &words);
     pw_error_clear(&words);
+    const enum pywatt_status status = pw_read_reply(PW_OP_HEARTBEAT, &response, &answer, &words);
     pw_loop_ended(loop, status, &answer, &words);
 }
 

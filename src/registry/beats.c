@@ -177,7 +177,6 @@ static bool send_beat(struct pywatt_client *client, struct pywatt_heartbeat_loop
 {
     struct pywatt_error error;
     const enum pywatt_status status = post(client, loop, deadline_ns, &error);
-    pw_error_clear(&error);
     switch (status) {
     case PYWATT_OK: *posted = true; break;
     case PYWATT_UNAVAILABLE: return false;
