@@ -4,6 +4,8 @@
  */
 #include "base/utf8.h"
 
+#include "base/bytes16.h"
+
 #include <stdint.h>
 
 #define EIGHT_ONES UINT64_C(0x0101010101010101)
@@ -51,10 +53,23 @@ static bool is_plain(const uint8_t *p)
     return ((word | (word - EIGHT_ONES)) & EIGHT_HIGH_BITS) == 0;
 }
 
+/* Whether all of 16 bytes or more are of 1 to 127; the last sixteen may overlap those before. */
+static bool are_plain(const uint8_t *p, size_t len)
+{
+    pw_signed16 plain = pw_signed16_load(p + len - 16) > 0;
+    for (size_t at = 0; at + 16 < len; at += 16) {
+        plain &= pw_signed16_load(p + at) > 0;
+    }
+    return pw_signed16_all(plain);
+}
+
 bool pw_utf8_valid(struct pw_str text)
 {
     const uint8_t *p = (const uint8_t *)text.data;
     size_t left = text.len;
+    if (left >= 16 && are_plain(p, left)) {
+        return true;
+    }
     while (left > 0) {
         if (left >= 8) {
             if (is_plain(p)) {
