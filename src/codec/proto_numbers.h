@@ -22,7 +22,10 @@ enum {
     PW_PB_FIRST_OPERATION = 2,
     PW_PB_LAST_OPERATION = 6,
     PW_PB_FIRST_REPLY = 4,
-    PW_PB_LAST_REPLY = 8
+    PW_PB_LAST_REPLY = 8,
+    /* the first of them */
+    PW_PB_HEARTBEAT = PW_PB_FIRST_OPERATION,
+    PW_PB_HEARTBEAT_REPLY = PW_PB_FIRST_REPLY
 };
 
 static const enum pw_operation pw_pb_operations[] = {

@@ -9,6 +9,7 @@
 #include "codec/proto_scan.h"
 #include "codec/proto_wire.h"
 #include "codec/protobuf_codec.h"
+#include "codec/protobuf_usual.h"
 #include "model/registration.h"
 #include "model/string_map.h"
 
@@ -108,10 +109,10 @@ static enum pywatt_status read_request(const struct pw_proto_scan *scan,
                : pw_protobuf_read_capabilities(body, arena, message, scan->error);
 }
 
-static enum pywatt_status decode_request(struct pw_span payload,
-                                         const struct pw_codec_limits *limits,
-                                         struct pw_arena *arena, struct pw_request *message,
-                                         bool *recognised, struct pywatt_error *error)
+enum pywatt_status pw_protobuf_scan_request(struct pw_span payload,
+                                            const struct pw_codec_limits *limits,
+                                            struct pw_arena *arena, struct pw_request *message,
+                                            bool *recognised, struct pywatt_error *error)
 {
     struct pw_proto_scan scan;
     struct pw_proto_fields outer;
@@ -138,6 +139,17 @@ static enum pywatt_status decode_request(struct pw_span payload,
     }
     status = pw_proto_scan_operation(&scan, &pw_proto_request, number, body, &fields);
     return status == PYWATT_OK ? read_request(&scan, &fields, body, arena, message) : status;
+}
+
+static enum pywatt_status decode_request(struct pw_span payload,
+                                         const struct pw_codec_limits *limits,
+                                         struct pw_arena *arena, struct pw_request *message,
+                                         bool *recognised, struct pywatt_error *error)
+{
+    *recognised = pw_protobuf_usual_request(payload, limits, message);
+    return *recognised
+               ? PYWATT_OK
+               : pw_protobuf_scan_request(payload, limits, arena, message, recognised, error);
 }
 
 static enum pywatt_status read_reply(struct pw_proto_scan *scan,
@@ -178,10 +190,10 @@ static unsigned read_features(struct pw_span payload)
     return features;
 }
 
-static enum pywatt_status decode_response(struct pw_span payload,
-                                          const struct pw_codec_limits *limits,
-                                          struct pw_arena *arena, struct pw_response *message,
-                                          struct pywatt_error *error)
+enum pywatt_status pw_protobuf_scan_response(struct pw_span payload,
+                                             const struct pw_codec_limits *limits,
+                                             struct pw_arena *arena, struct pw_response *message,
+                                             struct pywatt_error *error)
 {
     struct pw_proto_scan scan;
     struct pw_proto_fields outer;
@@ -212,13 +224,26 @@ static enum pywatt_status decode_response(struct pw_span payload,
     return status == PYWATT_OK ? read_reply(&scan, &fields, body, arena, message) : status;
 }
 
+static enum pywatt_status decode_response(struct pw_span payload,
+                                          const struct pw_codec_limits *limits,
+                                          struct pw_arena *arena, struct pw_response *message,
+                                          struct pywatt_error *error)
+{
+    return pw_protobuf_usual_response(payload, limits, message)
+               ? PYWATT_OK
+               : pw_protobuf_scan_response(payload, limits, arena, message, error);
+}
+
 static enum pywatt_status peek_response_id(struct pw_span payload, bool *has_id,
                                            struct pywatt_uuid *id)
 {
     struct pw_wire wire = pw_wire_of(payload);
     struct pw_wire_field field = {.number = 0};
-    *has_id = false;
     /* Ours stands first; those of others may stand anywhere. */
+    *has_id = pw_protobuf_usual_id(payload, id);
+    if (*has_id) {
+        return PYWATT_OK;
+    }
     while (wire.at < wire.end) {
         if (!pw_wire_next(&wire, &field)) {
             return PYWATT_SERIALIZATION;
@@ -233,13 +258,29 @@ static enum pywatt_status peek_response_id(struct pw_span payload, bool *has_id,
     return PYWATT_OK;
 }
 
+static enum pywatt_status encode_request(const struct pw_request *request, struct pw_buffer *out,
+                                         struct pywatt_error *error)
+{
+    return pw_protobuf_write_usual_request(request, out)
+               ? PYWATT_OK
+               : pw_protobuf_encode_request(request, out, error);
+}
+
+static enum pywatt_status encode_response(const struct pw_response *response, struct pw_buffer *out,
+                                          struct pywatt_error *error)
+{
+    return pw_protobuf_write_usual_response(response, out)
+               ? PYWATT_OK
+               : pw_protobuf_encode_response(response, out, error);
+}
+
 const struct pw_codec_ops pw_codec_protobuf = {
     .name = "protobuf",
     .format_code = 16,
     .replies_in_order = false,
     .batches = true,
-    .encode_request = pw_protobuf_encode_request,
-    .encode_response = pw_protobuf_encode_response,
+    .encode_request = encode_request,
+    .encode_response = encode_response,
     .decode_request = decode_request,
     .decode_response = decode_response,
     .peek_response_id = peek_response_id,

@@ -8,17 +8,15 @@
  * scan, which also says what is wrong with them. What is accepted is the same either way.
  */
 #include "base/error.h"
-#include "base/utf8.h"
 #include "codec/proto_numbers.h"
 #include "codec/proto_scan.h"
 #include "codec/proto_wire.h"
 #include "codec/protobuf_codec.h"
+#include "codec/protobuf_usual.h"
 
 #include <stdio.h>
 
 #define ID_BYTES sizeof(struct pywatt_uuid)
-
-#define TAG(number, type) ((uint8_t)((number) << 3 | (type)))
 
 /* Tags and lengths around the least that a beat may hold: id, a token of one byte, health. */
 #define SHORTEST_BEAT (2 + 2 + ID_BYTES + 3 + 2)
@@ -29,34 +27,6 @@ static enum pywatt_status wrong_beat(const struct pw_proto_scan *scan, uint32_t 
                                      const char *field, enum pywatt_status status, const char *what)
 {
     return pw_error_set(scan->error, status, "heartbeat_batch.beats[%u].%s %s", index, field, what);
-}
-
-/* A beat as put_beat writes it; false: it may still be one. */
-static bool read_usual_beat(struct pw_span body, struct pw_batched_beat *beat)
-{
-    const uint8_t *at = body.data;
-    if (body.len < 2 + ID_BYTES + 2 || at[0] != TAG(PW_PB_MODULE_ID, PW_WIRE_BYTES) ||
-        at[1] != ID_BYTES || at[2 + ID_BYTES] != TAG(PW_PB_TOKEN, PW_WIRE_BYTES)) {
-        return false;
-    }
-    const size_t token_len = at[3 + ID_BYTES];
-    const size_t token_end = 4 + ID_BYTES + token_len;
-    if (token_len == 0 || token_len >= 0x80 || token_len > PYWATT_TOKEN_MAX ||
-        body.len < token_end + 2 || at[token_end] != TAG(PW_PB_HEALTH, PW_WIRE_VARINT)) {
-        return false;
-    }
-    memcpy(beat->module_id.bytes, at + 2, ID_BYTES);
-    beat->token = (struct pw_str){(const char *)at + 4 + ID_BYTES, token_len};
-    beat->generation = 0;
-    if (!pw_protobuf_to_health(at[token_end + 1], &beat->health)) {
-        return false;
-    }
-    struct pw_wire rest = {at + token_end + 2, at + body.len};
-    if (rest.at < rest.end && (*rest.at++ != TAG(PW_PB_GENERATION, PW_WIRE_VARINT) ||
-                               !pw_wire_varint(&rest, &beat->generation))) {
-        return false;
-    }
-    return rest.at == rest.end && pw_utf8_valid(beat->token);
 }
 
 static enum pywatt_status read_any_beat(struct pw_proto_scan *scan, uint32_t index,
@@ -110,7 +80,7 @@ static uint32_t elements_of(const struct pw_batched_beat *beat)
 static enum pywatt_status read_beat(struct pw_proto_scan *scan, uint32_t index, struct pw_span body,
                                     struct pw_batched_beat *beat)
 {
-    if (read_usual_beat(body, beat)) {
+    if (pw_protobuf_usual_beat(body, scan->limits, beat)) {
         scan->elements += elements_of(beat);
         return PYWATT_OK;
     }

@@ -2,7 +2,8 @@
 /*
  * protobuf_codec.h - the parts of the protobuf codec. No state; any thread.
  *
- * Every payload first passes the scan of proto_scan.h. Beats, unregister requests and plain replies
+ * Beats spelled as usual are read by protobuf_usual.h. Every other payload first passes the scan of
+ * proto_scan.h. Beats, unregister requests and plain replies
  * are then read from what it found, and written by hand. Registrations and capabilities, where
  * lists nest, go through protobuf-c, with an arena as its allocator.
  */
@@ -14,7 +15,20 @@
 
 extern const struct pw_codec_ops pw_codec_protobuf;
 
-/* The ops that write. */
+/*
+ * The ops that read, for any message: with the scan. What they accept does not depend on whether
+ * protobuf_usual.h could have read it.
+ */
+enum pywatt_status pw_protobuf_scan_request(struct pw_span payload,
+                                            const struct pw_codec_limits *limits,
+                                            struct pw_arena *arena, struct pw_request *message,
+                                            bool *recognised, struct pywatt_error *error);
+enum pywatt_status pw_protobuf_scan_response(struct pw_span payload,
+                                             const struct pw_codec_limits *limits,
+                                             struct pw_arena *arena, struct pw_response *message,
+                                             struct pywatt_error *error);
+
+/* The ops that write, for any message. */
 enum pywatt_status pw_protobuf_encode_request(const struct pw_request *request,
                                               struct pw_buffer *out, struct pywatt_error *error);
 enum pywatt_status pw_protobuf_encode_response(const struct pw_response *response,

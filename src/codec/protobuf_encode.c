@@ -41,7 +41,7 @@ static uint8_t *put_text(uint8_t *at, unsigned number, const char *text, size_t 
     return len == 0 ? at : pw_wire_put_bytes(at, number, text, len);
 }
 
-static size_t map_len(const struct pywatt_string_map *map)
+static size_t entries_len(const struct pywatt_string_map *map)
 {
     const char *key = NULL;
     const char *value = NULL;
@@ -52,7 +52,7 @@ static size_t map_len(const struct pywatt_string_map *map)
     return total;
 }
 
-static uint8_t *put_map(uint8_t *at, unsigned number, const struct pywatt_string_map *map)
+static uint8_t *put_entries(uint8_t *at, unsigned number, const struct pywatt_string_map *map)
 {
     const char *key = NULL;
     const char *value = NULL;
@@ -64,6 +64,17 @@ static uint8_t *put_map(uint8_t *at, unsigned number, const struct pywatt_string
         at = put_text(at, PW_PB_PAIR_VALUE, value, value_len);
     }
     return at;
+}
+
+/* Most beats have no map, and pay for none. */
+static inline size_t map_len(const struct pywatt_string_map *map)
+{
+    return map == NULL ? 0 : entries_len(map);
+}
+
+static inline uint8_t *put_map(uint8_t *at, unsigned number, const struct pywatt_string_map *map)
+{
+    return map == NULL ? at : put_entries(at, number, map);
 }
 
 /* An unregister request is one without what a heartbeat has behind the token. */
