@@ -37,6 +37,9 @@ const char *pw_operation_name(enum pw_operation operation);
 /* Beats in one message. */
 #define PW_BATCH_MAX 1024
 
+/* Who tells that it takes batches takes messages of so many bytes; nobody sends longer batches. */
+#define PW_BATCH_BYTES 65536
+
 /* One beat among many: it carries no details. */
 struct pw_batched_beat {
     struct pywatt_uuid module_id;

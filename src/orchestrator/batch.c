@@ -60,35 +60,72 @@ static struct pw_beat_exception *list_exceptions(struct pw_arena *arena,
     return exceptions;
 }
 
+/* The response to a batch; false when memory to say what came of it is out: the beats count then. */
+static bool fill_response(struct pw_worker *worker, const struct pw_request *request,
+                          const struct pw_beat_outcome *outcomes, struct pw_response *response)
+{
+    const struct tally tally = count_up(outcomes, request);
+    response->beat_count = request->beat_count;
+    response->exception_count = tally.exceptions;
+    pw_count(&worker->counters.heartbeats, request->beat_count - tally.refused);
+    pw_count(&worker->counters.requests_refused, tally.refused);
+    if (tally.exceptions > 0) {
+        response->exceptions = list_exceptions(&worker->arena, outcomes, request, tally.exceptions);
+    }
+    return tally.exceptions == 0 || response->exceptions != NULL;
+}
+
+static const char no_memory[] = "The orchestrator is out of memory, try again later";
+
 void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                        const struct pw_request *request)
 {
     struct pw_worker *worker = session->worker;
-    struct pw_arena *arena = &worker->arena;
     const struct pw_answer answer = pw_answer_to(codec, request);
     struct pw_response response = pw_answer_good(&answer);
     struct pw_beat_outcome *outcomes =
-        pw_arena_alloc(arena, request->beat_count * sizeof(*outcomes));
-    if (outcomes == NULL) {
-        pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY,
-                           "The orchestrator is out of memory, try again later", PYWATT_HEALTHY);
-        return;
+        pw_arena_alloc(&worker->arena, request->beat_count * sizeof(*outcomes));
+    if (outcomes != NULL) {
+        pw_presence_batch(worker->server->table, request->beats, request->beat_count,
+                          &session->binding, worker->lease_ns, outcomes);
     }
-    pw_presence_batch(worker->server->table, request->beats, request->beat_count, &session->binding,
-                      worker->lease_ns, outcomes);
-    const struct tally tally = count_up(outcomes, request);
-    response.beat_count = request->beat_count;
-    if (tally.exceptions > 0) {
-        response.exception_count = tally.exceptions;
-        response.exceptions = list_exceptions(arena, outcomes, request, tally.exceptions);
-    }
-    pw_count(&worker->counters.heartbeats, request->beat_count - tally.refused);
-    pw_count(&worker->counters.requests_refused, tally.refused);
-    if (tally.exceptions > 0 && response.exceptions == NULL) {
-        /* The beats count, but nobody can be told what came of them. */
-        pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY,
-                           "The orchestrator is out of memory, try again later", PYWATT_HEALTHY);
+    if (outcomes == NULL || !fill_response(worker, request, outcomes, &response)) {
+        pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY, no_memory, PYWATT_HEALTHY);
         return;
     }
     pw_session_reply(session, codec, &response);
+}
+
+/* ---- A batch of which some beats wait ---- */
+
+void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *held, bool waiting)
+{
+    struct pw_worker *worker = session->worker;
+    for (uint32_t i = 0; i < held->count; i++) {
+        const struct pw_batched_beat *from = &held->beats[i];
+        const struct pw_beat beat = {.module_id = &from->module_id,
+                                     .token = from->token,
+                                     .generation = from->generation,
+                                     .health = from->health,
+                                     .binding = &session->binding,
+                                     .now_ns = worker->lease_ns};
+        struct pw_beat_outcome *outcome = &held->outcomes[i];
+        if (held->waits[i] == waiting) {
+            outcome->status = pw_presence_beat(worker->server->table, &beat, &outcome->health,
+                                               &outcome->generation);
+        }
+    }
+}
+
+struct pw_response pw_dispatch_held_reply(struct pw_session *session,
+                                          const struct pw_answer *answer,
+                                          const struct pw_held_batch *held)
+{
+    const struct pw_request request = {.beats = held->beats, .beat_count = held->count};
+    struct pw_response response = pw_answer_good(answer);
+    if (fill_response(session->worker, &request, held->outcomes, &response)) {
+        return response;
+    }
+    pw_count(&session->worker->counters.requests_refused, 1);
+    return pw_answer_bad(answer, PYWATT_NO_MEMORY, no_memory, PYWATT_HEALTHY);
 }

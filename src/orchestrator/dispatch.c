@@ -124,7 +124,9 @@ static void serve_request(struct pw_session *session, const struct pw_codec_ops 
             serve_beat(session, codec, request);
         }
     } else if (request->operation == PW_OP_HEARTBEAT_BATCH) {
-        pw_dispatch_batch(session, codec, request);
+        if (session->tasks == 0 || !pw_pending_batch(session, codec, request, size)) {
+            pw_dispatch_batch(session, codec, request);
+        }
     } else {
         pw_pending_change(session, codec, request, size);
         pw_request_reset(request);

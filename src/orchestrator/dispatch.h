@@ -5,6 +5,7 @@
 #ifndef PW_ORCHESTRATOR_DISPATCH_H
 #define PW_ORCHESTRATOR_DISPATCH_H
 
+#include "orchestrator/held_batch.h"
 #include "orchestrator/presence.h"
 #include "orchestrator/session.h"
 #include "transport/frame.h"
@@ -47,12 +48,21 @@ void pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer
 void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *module_id,
                      enum pywatt_status status, uint64_t sent_generation, uint64_t generation);
 
-/*
- * batch.c: serves the beats of a batch at once, whatever requests of the connection wait: those
- * of the same module, if there are any, were sent before it was known how they would end. Uses the
- * worker's arena.
- */
+/* ---- batch.c ---- */
+
+/* Serves the beats of a batch at once. Uses the worker's arena. */
 void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                        const struct pw_request *request);
+
+/* Serves those beats of a held batch that wait, or those that do not, and keeps their outcomes. */
+void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *held, bool waiting);
+
+/*
+ * The reply to a held batch whose beats have all been served; counts them. It borrows from the
+ * worker's arena, which the caller resets.
+ */
+struct pw_response pw_dispatch_held_reply(struct pw_session *session,
+                                          const struct pw_answer *answer,
+                                          const struct pw_held_batch *held);
 
 #endif

@@ -8,7 +8,7 @@
  * mailbox. A request that has to wait for an earlier one gets a slot at once, and hangs on that
  * one's list until it is its turn.
  */
-#include "orchestrator/pending.h"
+#include "orchestrator/pending_private.h"
 
 #include "base/tool_hints.h"
 #include "model/string_map.h"
@@ -19,48 +19,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum handoff {
-    STARTED, /* the worker is still inside of pw_registrar_start */
-    PARKED,  /* it went on: whoever ends the task posts it */
-    DONE
-};
-
-struct pending {
-    struct pw_task task; /* of a beat only the token */
-    struct pw_reply_slot slot;
-    struct pw_mail mail;
-    struct pw_session *session;
-    struct pw_answer answer;
-    size_t size; /* of its frame */
-    bool has_id; /* a module is named by its id */
-    bool begun;  /* it waits for no other */
-    struct pywatt_uuid id;
-    struct pw_list waiters; /* requests that wait for this one */
-    struct pw_list turn;    /* among another one's waiters */
-    atomic_int handoff;
-
-    /* Of a beat. */
-    uint64_t generation;
-    enum pywatt_health health;
-    struct pywatt_string_map *details;
-};
-
 /* ---- Making one ---- */
 
-static void free_pending(struct pending *pending)
+void pw_pending_free(struct pw_pending *pending)
 {
     pw_list_remove(&pending->turn);
     /* When a session closes, those that wait for it go after it: they hang on each other only. */
     pw_list_remove(&pending->waiters);
     pw_task_clear(&pending->task);
     pywatt_string_map_free(pending->details);
+    pw_held_batch_free(pending->held);
     free(pending);
 }
 
-static struct pending *new_pending(struct pw_session *session, const struct pw_codec_ops *codec,
-                                   const struct pw_request *request, size_t size)
+/* The module that a request names by its id; NULL if it names none, or many. */
+static const struct pywatt_uuid *id_in(const struct pw_request *request)
 {
-    struct pending *pending = calloc(1, sizeof(*pending));
+    switch (request->operation) {
+    case PW_OP_REGISTER: return pywatt_module_info_id(request->info);
+    case PW_OP_HEARTBEAT_BATCH: return NULL;
+    default: return &request->module_id;
+    }
+}
+
+struct pw_pending *pw_pending_new(struct pw_session *session, const struct pw_codec_ops *codec,
+                                  const struct pw_request *request, size_t size)
+{
+    struct pw_pending *pending = calloc(1, sizeof(*pending));
     if (pending == NULL) {
         return NULL;
     }
@@ -73,9 +58,7 @@ static struct pending *new_pending(struct pw_session *session, const struct pw_c
     if (pending->task.has_token) {
         memcpy(pending->task.token.text, request->token.data, PW_TOKEN_LEN);
     }
-    const struct pywatt_uuid *id = request->operation == PW_OP_REGISTER
-                                       ? pywatt_module_info_id(request->info)
-                                       : &request->module_id;
+    const struct pywatt_uuid *id = id_in(request);
     pending->has_id = id != NULL;
     if (id != NULL) {
         pending->id = *id;
@@ -83,35 +66,25 @@ static struct pending *new_pending(struct pw_session *session, const struct pw_c
     return pending;
 }
 
-static struct pending *of_slot(struct pw_list *link)
-{
-    struct pw_reply_slot *slot = PW_CONTAINER_OF(link, struct pw_reply_slot, link);
-    return PW_CONTAINER_OF(slot, struct pending, slot);
-}
-
 void pw_pending_free_slot(struct pw_reply_slot *slot)
 {
-    free_pending(PW_CONTAINER_OF(slot, struct pending, slot));
+    pw_pending_free(PW_CONTAINER_OF(slot, struct pw_pending, slot));
 }
 
 bool pw_pending_drop_slot(struct pw_reply_slot *slot)
 {
-    struct pending *pending = PW_CONTAINER_OF(slot, struct pending, slot);
+    struct pw_pending *pending = PW_CONTAINER_OF(slot, struct pw_pending, slot);
     const bool waits = !pending->begun;
     if (waits) {
-        free_pending(pending);
+        pw_pending_free(pending);
     }
     return waits;
 }
 
 /* ---- Which one has to wait for which ---- */
 
-static const char *name_of(const struct pending *pending)
-{
-    return pending->task.info == NULL ? NULL : pywatt_module_info_name(pending->task.info->info);
-}
-
-static bool has_name(struct pw_module_table *table, const struct pending *pending, const char *name)
+static bool has_name(struct pw_module_table *table, const struct pw_pending *pending,
+                     const char *name)
 {
     struct pw_shard *shard;
     struct pw_module *module =
@@ -124,23 +97,29 @@ static bool has_name(struct pw_module_table *table, const struct pending *pendin
     return has;
 }
 
-static bool touch_the_same(struct pw_module_table *table, const struct pending *a,
-                           const struct pending *b)
+static bool touch_the_same(struct pw_module_table *table, const struct pw_pending *a,
+                           const struct pw_pending *b)
 {
-    const char *name_a = name_of(a);
-    const char *name_b = name_of(b);
+    if (a->held != NULL) {
+        return pw_pending_waits_in(table, a->held, b);
+    }
+    if (b->held != NULL) {
+        return pw_pending_waits_in(table, b->held, a);
+    }
+    const char *name_a = pw_pending_name(a);
+    const char *name_b = pw_pending_name(b);
     return (a->has_id && b->has_id && pywatt_uuid_equal(&a->id, &b->id)) ||
            (name_a != NULL && name_b != NULL && strcmp(name_a, name_b) == 0) ||
            has_name(table, a, name_b) || has_name(table, b, name_a);
 }
 
 /* The last request before `link` in the session's order that is not done and touches the same. */
-static struct pending *earlier(const struct pending *pending, struct pw_list *link)
+struct pw_pending *pw_pending_earlier(const struct pw_pending *pending, struct pw_list *link)
 {
     struct pw_session *session = pending->session;
     struct pw_module_table *table = session->worker->server->table;
     for (link = link->prev; link != &session->replies.slots; link = link->prev) {
-        struct pending *other = of_slot(link);
+        struct pw_pending *other = pw_pending_of_slot(link);
         if (!other->slot.ready && touch_the_same(table, other, pending)) {
             return other;
         }
@@ -150,7 +129,7 @@ static struct pending *earlier(const struct pending *pending, struct pw_list *li
 
 /* ---- Ends ---- */
 
-static struct pw_response response_of(const struct pending *pending)
+static struct pw_response response_of(const struct pw_pending *pending)
 {
     const struct pw_task *task = &pending->task;
     if (task->status != PYWATT_OK) {
@@ -171,7 +150,7 @@ static void count_task(struct pw_worker *worker, const struct pw_task *task)
 }
 
 /* What came through on a connection hangs on it, if that still stands. */
-static void bind_to_session(const struct pending *pending)
+static void bind_to_session(const struct pw_pending *pending)
 {
     const struct pw_task *task = &pending->task;
     struct pw_session *session = pending->session;
@@ -188,13 +167,13 @@ static void bind_to_session(const struct pending *pending)
 }
 
 /* Its task is done, and its reply goes into its slot. It may be gone afterwards. */
-static void end_in_slot(struct pending *pending)
+static void end_in_slot(struct pw_pending *pending)
 {
     struct pw_session *session = pending->session;
     count_task(session->worker, &pending->task);
     bind_to_session(pending);
     if (pw_session_is_closed(session)) {
-        free_pending(pending);
+        pw_pending_free(pending);
         pw_session_task_left(session);
         return;
     }
@@ -202,7 +181,7 @@ static void end_in_slot(struct pending *pending)
     pw_session_fill_slot(session, &pending->slot, pending->answer.codec, &response);
 }
 
-static void serve_beat_in_slot(struct pending *pending)
+static void serve_beat_in_slot(struct pw_pending *pending)
 {
     struct pw_session *session = pending->session;
     const struct pw_task *task = &pending->task;
@@ -225,29 +204,29 @@ static void serve_beat_in_slot(struct pending *pending)
 
 static void on_done(struct pw_task *task)
 {
-    struct pending *pending = PW_CONTAINER_OF(task, struct pending, task);
+    struct pw_pending *pending = PW_CONTAINER_OF(task, struct pw_pending, task);
     struct pw_worker *worker = pending->session->worker;
     PW_HINT_RELEASE(&pending->handoff);
-    if (atomic_exchange(&pending->handoff, DONE) == PARKED) {
+    if (atomic_exchange(&pending->handoff, PW_HANDOFF_DONE) == PW_HANDOFF_PARKED) {
         PW_HINT_ACQUIRE(&pending->handoff);
         pw_worker_post(worker, &pending->mail);
     }
 }
 
 /* True if the task is done already; else it comes back by mail. */
-static bool start_task(struct pending *pending)
+static bool start_task(struct pw_pending *pending)
 {
     pending->begun = true;
     pw_registrar_start(pending->session->worker->server->registrar, &pending->task);
     PW_HINT_RELEASE(&pending->handoff);
-    const bool done = atomic_exchange(&pending->handoff, PARKED) == DONE;
+    const bool done = atomic_exchange(&pending->handoff, PW_HANDOFF_PARKED) == PW_HANDOFF_DONE;
     if (done) {
         PW_HINT_ACQUIRE(&pending->handoff);
     }
     return done;
 }
 
-static void wait_for(struct pending *before, struct pending *pending)
+void pw_pending_wait_for(struct pw_pending *before, struct pw_pending *pending)
 {
     pw_list_append(&before->waiters, &pending->turn);
 }
@@ -260,14 +239,18 @@ static void go_on(struct pw_list *turns)
 {
     struct pw_list *link;
     while ((link = pw_list_pop(turns)) != NULL) {
-        struct pending *pending = PW_CONTAINER_OF(link, struct pending, turn);
-        struct pending *before = earlier(pending, &pending->slot.link);
+        struct pw_pending *pending = PW_CONTAINER_OF(link, struct pw_pending, turn);
+        struct pw_pending *before = pw_pending_earlier(pending, &pending->slot.link);
         if (before != NULL) {
-            wait_for(before, pending);
+            pw_pending_wait_for(before, pending);
         } else if (pending->answer.operation == PW_OP_HEARTBEAT) {
             pending->begun = true;
             pw_list_splice(turns, &pending->waiters);
             serve_beat_in_slot(pending);
+        } else if (pending->held != NULL) {
+            pending->begun = true;
+            pw_list_splice(turns, &pending->waiters);
+            pw_pending_serve_batch(pending);
         } else if (start_task(pending)) {
             pw_list_splice(turns, &pending->waiters);
             end_in_slot(pending);
@@ -278,7 +261,7 @@ static void go_on(struct pw_list *turns)
 /* A task that took longer is done. */
 static void deliver_done(struct pw_worker *worker, struct pw_mail *mail)
 {
-    struct pending *pending = PW_CONTAINER_OF(mail, struct pending, mail);
+    struct pw_pending *pending = PW_CONTAINER_OF(mail, struct pw_pending, mail);
     struct pw_list turns;
     (void)worker;
     pw_list_init(&turns);
@@ -287,13 +270,14 @@ static void deliver_done(struct pw_worker *worker, struct pw_mail *mail)
     go_on(&turns);
 }
 
-static void begin(struct pending *pending)
+static void begin(struct pw_pending *pending)
 {
     struct pw_session *session = pending->session;
-    struct pending *before = session->tasks == 0 ? NULL : earlier(pending, &session->replies.slots);
+    struct pw_pending *before =
+        session->tasks == 0 ? NULL : pw_pending_earlier(pending, &session->replies.slots);
     if (before != NULL) {
         pw_session_open_slot(session, &pending->slot, pending->size);
-        wait_for(before, pending);
+        pw_pending_wait_for(before, pending);
     } else if (!start_task(pending)) {
         /* Whenever it ends, the mail is delivered by this thread, after this. */
         pw_session_open_slot(session, &pending->slot, pending->size);
@@ -302,7 +286,7 @@ static void begin(struct pending *pending)
         bind_to_session(pending);
         const struct pw_response response = response_of(pending);
         pw_session_reply(session, pending->answer.codec, &response);
-        free_pending(pending);
+        pw_pending_free(pending);
     }
 }
 
@@ -328,7 +312,7 @@ static void own_address(struct pw_session *session, struct pw_address *out)
 }
 
 /* The objects of the request become the task's. */
-static bool fill_task(struct pending *pending, struct pw_request *request)
+static bool fill_task(struct pw_pending *pending, struct pw_request *request)
 {
     struct pw_task *task = &pending->task;
     task->id = pending->id;
@@ -355,12 +339,12 @@ static bool fill_task(struct pending *pending, struct pw_request *request)
     return task->info != NULL;
 }
 
-static void refuse_no_memory(struct pw_session *session, const struct pw_codec_ops *codec,
-                             const struct pw_request *request, struct pending *pending)
+void pw_pending_refuse(struct pw_session *session, const struct pw_codec_ops *codec,
+                       const struct pw_request *request, struct pw_pending *pending)
 {
     const struct pw_answer answer = pw_answer_to(codec, request);
     if (pending != NULL) {
-        free_pending(pending);
+        pw_pending_free(pending);
     }
     pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY,
                        "The orchestrator is out of memory, try again later", request->health);
@@ -369,12 +353,12 @@ static void refuse_no_memory(struct pw_session *session, const struct pw_codec_o
 void pw_pending_change(struct pw_session *session, const struct pw_codec_ops *codec,
                        struct pw_request *request, size_t size)
 {
-    struct pending *pending = new_pending(session, codec, request, size);
+    struct pw_pending *pending = pw_pending_new(session, codec, request, size);
     if (pending == NULL || !fill_task(pending, request)) {
-        refuse_no_memory(session, codec, request, pending);
+        pw_pending_refuse(session, codec, request, pending);
         return;
     }
-    atomic_init(&pending->handoff, STARTED);
+    atomic_init(&pending->handoff, PW_HANDOFF_STARTED);
     PW_HINT_ATOMIC(pending->handoff);
     pw_list_init(&pending->mail.link);
     pending->mail.deliver = deliver_done;
@@ -385,19 +369,19 @@ void pw_pending_change(struct pw_session *session, const struct pw_codec_ops *co
 bool pw_pending_beat(struct pw_session *session, const struct pw_codec_ops *codec,
                      const struct pw_request *request, size_t size)
 {
-    const struct pending named = {.session = session, .has_id = true, .id = request->module_id};
-    struct pending *before = earlier(&named, &session->replies.slots);
+    const struct pw_pending named = {.session = session, .has_id = true, .id = request->module_id};
+    struct pw_pending *before = pw_pending_earlier(&named, &session->replies.slots);
     if (before == NULL) {
         return false;
     }
-    struct pending *pending = new_pending(session, codec, request, size);
+    struct pw_pending *pending = pw_pending_new(session, codec, request, size);
     if (pending == NULL || pw_string_map_copy(request->details, &pending->details) != PYWATT_OK) {
-        refuse_no_memory(session, codec, request, pending);
+        pw_pending_refuse(session, codec, request, pending);
         return true;
     }
     pending->generation = request->generation;
     pending->health = request->health;
     pw_session_open_slot(session, &pending->slot, size);
-    wait_for(before, pending);
+    pw_pending_wait_for(before, pending);
     return true;
 }

@@ -30,6 +30,12 @@ void pw_pending_change(struct pw_session *session, const struct pw_codec_ops *co
 bool pw_pending_beat(struct pw_session *session, const struct pw_codec_ops *codec,
                      const struct pw_request *request, size_t size);
 
+/*
+ * The same for a batch, of which only those beats wait that have to. Uses the worker's arena.
+ */
+bool pw_pending_batch(struct pw_session *session, const struct pw_codec_ops *codec,
+                      const struct pw_request *request, size_t size);
+
 /* ---- For the session ---- */
 
 /* The reply of a slot was sent, or never will be; its task is done. Frees what belongs to it. */

@@ -242,15 +242,26 @@ void pw_session_wind_up(struct pw_session *session)
 
 /* ---- Replies ---- */
 
-/* Appends a whole frame, or nothing. The first reply on a connection tells what we can do. */
-static bool encode(struct pw_session *session, struct pw_buffer *out,
+static unsigned features_of(const struct pw_session *session, const struct pw_codec_ops *codec)
+{
+    return codec->batches &&
+                   pw_session_server(session)->config->options.max_frame_bytes >= PW_BATCH_BYTES
+               ? PW_FEATURE_HEARTBEAT_BATCH
+               : 0;
+}
+
+/*
+ * Appends a whole frame, or nothing. The first reply that leaves on a connection tells what we can
+ * do; `next`: no other will leave before this one.
+ */
+static bool encode(struct pw_session *session, struct pw_buffer *out, bool next,
                    const struct pw_codec_ops *codec, const struct pw_response *response)
 {
     struct pw_response first;
-    if (!session->features_told && codec->batches) {
-        session->features_told = true;
+    if (next && !session->features_told) {
+        session->features_told = codec->batches;
         first = *response;
-        first.features = PW_FEATURE_HEARTBEAT_BATCH;
+        first.features = features_of(session, codec);
         response = &first;
     }
     const size_t before = pw_buffer_len(out);
@@ -278,7 +289,7 @@ void pw_session_reply(struct pw_session *session, const struct pw_codec_ops *cod
                             : pw_buffer_len(&session->output) > 0 ? &session->output
                                                                   : &session->worker->out;
     const size_t before = pw_buffer_len(out);
-    if (!encode(session, out, codec, response)) {
+    if (!encode(session, out, !waits, codec, response)) {
         /* A request without its reply would put all later ones out of step. */
         session->ending = true;
     } else if (waits) {
@@ -324,7 +335,8 @@ void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot
         pw_session_end(session, PYWATT_LOG_ERROR, "a reply was not ready in time");
         return;
     }
-    if (!encode(session, &slot->reply, codec, response)) {
+    if (!encode(session, &slot->reply, session->replies.slots.next == &slot->link, codec,
+                response)) {
         /* Its peer would wait for ever, and take every later reply for another one's. */
         pw_session_flush(session);
         pw_session_end(session, PYWATT_LOG_ERROR, "no memory for a reply");

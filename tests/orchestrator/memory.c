@@ -8,6 +8,7 @@
 #include "world.h"
 
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,8 +17,9 @@
 /* Sends the bytes of the last request once more, and takes as many bytes as the reply has. */
 static void beat_again(struct peer *peer, size_t reply_len)
 {
-    uint8_t bytes[4096];
+    static uint8_t bytes[65536];
     size_t got = 0;
+    assert_true(reply_len <= sizeof(bytes));
     if (!peer_send_raw(peer, pw_buffer_bytes(&peer->out), pw_buffer_len(&peer->out))) {
         fail_msg("the connection broke");
     }
@@ -72,6 +74,45 @@ static void a_beat_takes_no_memory(void **state)
     world_stop(&world);
 }
 
+/* Half of them go well, one gets another view than its own, the others are refused. */
+static void nor_does_a_batch(void **state)
+{
+    (void)state;
+    enum {
+        BEATS = 300
+    };
+    struct world world;
+    struct peer peer;
+    struct identity who[2];
+    static struct pw_batched_beat beats[BEATS];
+    world_begin(&world);
+    world_peer(&world, &peer, "protobuf");
+    assert_int_equal(peer_register(&peer, "a", &who[0]), PYWATT_OK);
+    assert_int_equal(peer_register(&peer, "b", &who[1]), PYWATT_OK);
+    assert_int_equal(
+        pywatt_orchestrator_set_verdict(world.orchestrator, &who[1].id, PYWATT_UNHEALTHY),
+        PYWATT_OK);
+    for (size_t i = 0; i < BEATS; i++) {
+        const struct identity *of = &who[i == 7 ? 1 : 0];
+        beats[i] = (struct pw_batched_beat){.module_id = of->id, .token = pw_str_from(of->token)};
+        beats[i].module_id.bytes[9] ^= i % 2 == 0 ? 0x55 : 0;
+    }
+    struct pw_request batch = {
+        .operation = PW_OP_HEARTBEAT_BATCH, .beats = beats, .beat_count = BEATS};
+    assert_int_equal(peer_call(&peer, &batch), PYWATT_OK);
+    assert_int_equal(peer.response.exception_count, BEATS / 2 + 1);
+    const size_t reply_len = peer.frame_size;
+    pw_malloc_fail_at_any_thread(UINT32_MAX);
+    for (int i = 0; i < 200; i++) {
+        beat_again(&peer, reply_len);
+    }
+    pw_malloc_fail_disarm();
+    assert_int_equal(pw_malloc_fail_count(), 0);
+    assert_int_equal(world_stats(&world).heartbeats, 201 * BEATS / 2);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
 static void a_module_takes_less_than_600_bytes(void **state)
 {
     (void)state;
@@ -111,8 +152,18 @@ static bool is_bearable(enum pywatt_status status)
            status == PYWATT_UNAVAILABLE;
 }
 
+/* In one message, where the codec can; of the second it is said that there is no such module. */
+static enum pywatt_status beat_twice(struct peer *peer, const struct identity *who)
+{
+    struct pw_batched_beat beats[2] = {{.module_id = who->id, .token = pw_str_from(who->token)}};
+    struct pw_request batch = {.operation = PW_OP_HEARTBEAT_BATCH, .beats = beats, .beat_count = 2};
+    beats[1] = beats[0];
+    beats[1].module_id.bytes[9] ^= 0x55;
+    return peer->codec->batches ? peer_call(peer, &batch) : PYWATT_OK;
+}
+
 /*
- * All four operations, on connections of their own where one was closed. False once no allocation
+ * All operations, on connections of their own where one was closed. False once no allocation
  * failed: then everything must have worked.
  */
 static bool live_in_want(struct world *world, const char *codec, unsigned long n)
@@ -122,20 +173,21 @@ static bool live_in_want(struct world *world, const char *codec, unsigned long n
     pw_malloc_fail_pause();
     world_peer(world, &peer, codec);
     pw_malloc_fail_at_any_thread(n);
-    enum pywatt_status status[4] = {PYWATT_OK, PYWATT_OK, PYWATT_OK, PYWATT_OK};
+    enum pywatt_status status[5] = {PYWATT_OK, PYWATT_OK, PYWATT_OK, PYWATT_OK, PYWATT_OK};
     struct pywatt_string_map *details = pywatt_string_map_new();
     pywatt_string_map_set(details, "k", "v");
     status[0] = peer_register(&peer, "wanting", &who);
     if (status[0] == PYWATT_OK) {
         status[1] = peer_beat_with(&peer, &who, PYWATT_DEGRADED, 0, details);
         status[2] = peer_advertise(&peer, &who, "/x");
-        status[3] = peer_unregister(&peer, &who);
+        status[3] = beat_twice(&peer, &who);
+        status[4] = peer_unregister(&peer, &who);
     }
     const bool failed = pw_malloc_fail_disarm();
     pw_malloc_fail_resume();
     pywatt_string_map_free(details);
     peer_close(&peer);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         if (!is_bearable(status[i]) || (!failed && status[i] != PYWATT_OK)) {
             fail_msg("allocation %lu of %s: operation %d gave %s", n, codec, i,
                      pywatt_status_name(status[i]));
@@ -253,6 +305,65 @@ static void every_allocation_may_fail_when_the_store_has_answered(void **state)
         }
         assert_true(n < 1000);
     }
+}
+
+/* A batch beside a change that the store takes its time for; one of its two beats waits for that. */
+static bool want_while_a_batch_waits(unsigned long n)
+{
+    struct world world;
+    struct peer peer;
+    struct identity who[2];
+    struct pw_batched_beat beats[2];
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    world_start(&world);
+    world_peer(&world, &peer, "protobuf");
+    assert_int_equal(peer_register(&peer, "a", &who[0]), PYWATT_OK);
+    assert_int_equal(peer_register(&peer, "b", &who[1]), PYWATT_OK);
+    slow_store_set_slow(world.store, true);
+    for (int i = 0; i < 2; i++) {
+        beats[i] =
+            (struct pw_batched_beat){.module_id = who[i].id, .token = pw_str_from(who[i].token)};
+    }
+    struct pw_request unregister = {
+        .operation = PW_OP_UNREGISTER, .module_id = who[1].id, .token = pw_str_from(who[1].token)};
+    struct pw_request batch = {.operation = PW_OP_HEARTBEAT_BATCH, .beats = beats, .beat_count = 2};
+    assert_true(peer_send(&peer, &unregister));
+    assert_true(slow_store_await(world.store, 1));
+    pw_malloc_fail_pause();
+    pw_malloc_fail_at_any_thread(n);
+    assert_true(peer_send(&peer, &batch));
+    while (world_stats(&world).requests < 4 && world_stats(&world).connections > 0) {
+        sched_yield();
+    }
+    slow_store_end(world.store, 0, PYWATT_OK);
+    const bool first = peer_receive(&peer);
+    const bool second = first && peer_receive(&peer);
+    const bool failed = pw_malloc_fail_disarm();
+    pw_malloc_fail_resume();
+    assert_true(second || failed);
+    if (second && peer.response.success) {
+        assert_int_equal(peer.response.operation, PW_OP_HEARTBEAT_BATCH);
+        assert_int_equal(peer.response.beat_count, 2);
+        assert_int_equal(peer.response.exception_count, 1);
+        assert_int_equal(peer.response.exceptions[0].index, 1);
+        assert_int_equal(peer.response.exceptions[0].status, PYWATT_MODULE_NOT_FOUND);
+    } else if (second) {
+        assert_int_equal(peer.response.status, PYWATT_NO_MEMORY);
+    }
+    peer_close(&peer);
+    world_stop(&world);
+    return failed;
+}
+
+static void every_allocation_may_fail_while_a_batch_waits(void **state)
+{
+    (void)state;
+    unsigned long n = 1;
+    while (want_while_a_batch_waits(n)) {
+        assert_true(++n < 1000);
+    }
+    assert_true(n > 3);
 }
 
 static enum pywatt_status try_to_start(const struct pywatt_orchestrator_options *options,
@@ -385,10 +496,12 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_beat_takes_no_memory),
+        cmocka_unit_test(nor_does_a_batch),
         cmocka_unit_test(a_module_takes_less_than_600_bytes),
         cmocka_unit_test(every_allocation_may_fail_while_modules_are_served),
         cmocka_unit_test(every_allocation_may_fail_while_a_takeover_replaces_an_id),
         cmocka_unit_test(every_allocation_may_fail_when_the_store_has_answered),
+        cmocka_unit_test(every_allocation_may_fail_while_a_batch_waits),
         cmocka_unit_test(every_allocation_may_fail_while_it_starts),
         cmocka_unit_test(every_allocation_may_fail_while_the_store_is_read),
         cmocka_unit_test(every_allocation_may_fail_while_somebody_looks),
