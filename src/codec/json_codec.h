@@ -25,7 +25,23 @@ const char *pw_json_operation_name(enum pw_operation operation, enum pw_json_for
 /* False if `text` names no operation, in either spelling. */
 bool pw_json_find_operation(struct pw_str text, enum pw_operation *out);
 
-/* As the slots of struct pw_codec_ops. */
+/*
+ * The Rust SDK sends two different ids, of which metadata.id is the key. Ours is the same but for one
+ * bit, so that no random number is needed for a beat: a bit of the part that does not count up, as
+ * else it would be the key of another request of this connection, and a peer that echoes the wrong
+ * one of the two would have replies reach the wrong callers.
+ */
+static inline struct pywatt_uuid pw_json_envelope_id(const struct pywatt_uuid *request_id)
+{
+    struct pywatt_uuid id = *request_id;
+    id.bytes[0] ^= 1;
+    return id;
+}
+
+/*
+ * As the slots of struct pw_codec_ops, for any message: with the scan. What they accept and write does
+ * not depend on whether json_usual.h could have done it.
+ */
 enum pywatt_status pw_json_encode_request(const struct pw_request *request, enum pw_json_form form,
                                           struct pw_buffer *out, struct pywatt_error *error);
 enum pywatt_status pw_json_encode_response(const struct pw_response *response,

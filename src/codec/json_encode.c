@@ -9,19 +9,6 @@
 /* What a beat takes beside its texts, in either form. */
 static const size_t fixed_bytes[] = {[PW_JSON_RUST] = 256, [PW_JSON_PYTHON] = 448};
 
-/*
- * The Rust SDK sends two different ids, of which metadata.id is the key. Ours is the same but for one
- * bit, so that no random number is needed for a beat: a bit of the part that does not count up, as
- * else it would be the key of another request of this connection, and a peer that echoes the wrong
- * one of the two would have replies reach the wrong callers.
- */
-static struct pywatt_uuid envelope_id(const struct pywatt_uuid *request_id)
-{
-    struct pywatt_uuid id = *request_id;
-    id.bytes[0] ^= 1;
-    return id;
-}
-
 static void put_operation(struct pw_json_out *out, enum pw_operation operation)
 {
     const char *name = pw_json_operation_name(operation, out->form);
@@ -101,7 +88,7 @@ enum pywatt_status pw_json_encode_request(const struct pw_request *request, enum
 {
     struct pw_json_out out;
     const struct pywatt_uuid id =
-        form == PW_JSON_RUST ? envelope_id(&request->request_id) : request->request_id;
+        form == PW_JSON_RUST ? pw_json_envelope_id(&request->request_id) : request->request_id;
     pw_json_out_begin(&out, buffer, form, fixed_bytes[form] + request->token.len);
     PW_JSON_PUT_FIRST(&out, "id");
     pw_json_put_uuid(&out, &id);

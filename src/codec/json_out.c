@@ -13,6 +13,9 @@
 /* Room that is asked for beyond what is needed, so that it is not asked for at every put. */
 #define EXTRA_ROOM 256
 
+/* Of the largest number. */
+#define NUMBER_DIGITS 20
+
 /* ---- Room --------------------------------------------------------------------------------- */
 
 static void commit(struct pw_json_out *out)
@@ -185,15 +188,26 @@ void pw_json_put_text(struct pw_json_out *out, struct pw_str text)
 
 /* ---- Other values ------------------------------------------------------------------------- */
 
-void pw_json_put_number(struct pw_json_out *out, uint64_t value)
+char *pw_json_write_number(char *at, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    if (value < 10) {
+        *at = (char)('0' + value);
+        return at + 1;
+    }
+    char digits[NUMBER_DIGITS];
+    size_t first = sizeof(digits);
     do {
-        digits[--at] = (char)('0' + value % 10);
+        digits[--first] = (char)('0' + value % 10);
         value /= 10;
     } while (value != 0);
-    pw_json_put(out, digits + at, sizeof(digits) - at);
+    memcpy(at, digits + first, sizeof(digits) - first);
+    return at + sizeof(digits) - first;
+}
+
+void pw_json_put_number(struct pw_json_out *out, uint64_t value)
+{
+    char digits[NUMBER_DIGITS];
+    pw_json_put(out, digits, (size_t)(pw_json_write_number(digits, value) - digits));
 }
 
 void pw_json_put_map(struct pw_json_out *out, const struct pywatt_string_map *map)

@@ -70,6 +70,9 @@ static inline void pw_json_put_uuid(struct pw_json_out *out, const struct pywatt
 /* A string, quoted and escaped; `text` is UTF-8. */
 void pw_json_put_text(struct pw_json_out *out, struct pw_str text);
 
+/* Writes up to 20 digits at `at`, where there is room for them; returns their end. */
+char *pw_json_write_number(char *at, uint64_t value);
+
 void pw_json_put_number(struct pw_json_out *out, uint64_t value);
 
 /* An object of strings. */
