@@ -9,6 +9,7 @@
 #include "base/json_scan.h"
 
 #include "base/error.h"
+#include "base/json_plain.h"
 #include "base/json_private.h"
 #include "base/utf8.h"
 
@@ -16,7 +17,6 @@
 
 struct scanner {
     const uint8_t *base;
-    const uint8_t *at;
     const uint8_t *end;
     struct pw_json_token *tokens;
     uint32_t count;
@@ -25,85 +25,44 @@ struct scanner {
     uint32_t depth;
     const struct pw_json_limits *limits;
     struct pywatt_error *error;
+    enum pywatt_status status; /* once something is wrong */
 };
+
+/*
+ * The functions below take what begins at `at`, and return where it ends; NULL if something is wrong,
+ * which is then told in `status` and `error`. Where the scan is stands nowhere but there, so that the
+ * processor has it in a register.
+ */
 
 /* ---- Errors ------------------------------------------------------------------------------- */
 
-static enum pywatt_status malformed(const struct scanner *s, const uint8_t *where, const char *what)
+#define COLD __attribute__((noinline, cold))
+
+COLD static const uint8_t *malformed(struct scanner *s, const uint8_t *where, const char *what)
 {
-    return pw_error_set(s->error, PYWATT_SERIALIZATION, "JSON, byte %zu: %s",
-                        (size_t)(where - s->base), what);
+    s->status = pw_error_set(s->error, PYWATT_SERIALIZATION, "JSON, byte %zu: %s",
+                             (size_t)(where - s->base), what);
+    return NULL;
 }
 
-static enum pywatt_status over_limit(const struct scanner *s, const char *what, uint32_t limit)
+COLD static const uint8_t *over_limit(struct scanner *s, const uint8_t *where, const char *what,
+                                      uint32_t limit)
 {
-    return pw_error_set(s->error, PYWATT_LIMIT, "JSON, byte %zu: %s, the limit is %u",
-                        (size_t)(s->at - s->base), what, limit);
+    s->status = pw_error_set(s->error, PYWATT_LIMIT, "JSON, byte %zu: %s, the limit is %u",
+                             (size_t)(where - s->base), what, limit);
+    return NULL;
 }
 
 /* ---- Small pieces ------------------------------------------------------------------------- */
 
-static inline void skip_space(struct scanner *s)
+static inline bool is_space(uint8_t byte)
 {
-    while (s->at < s->end &&
-           (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')) {
-        s->at++;
-    }
+    return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
 }
 
-/* What a byte means inside of a string. */
-enum {
-    PLAIN = 0,
-    QUOTE = 1,
-    BACKSLASH = 2,
-    CONTROL = 3,
-    HIGH = 4
-};
-
-static inline int string_class(uint8_t byte)
+static inline const uint8_t *skip_space(const struct scanner *s, const uint8_t *at)
 {
-    if (byte >= 0x80) {
-        return HIGH;
-    }
-    if (byte < 0x20) {
-        return CONTROL;
-    }
-    return byte == '"' ? QUOTE : byte == '\\' ? BACKSLASH : PLAIN;
-}
-
-/*
- * Marks the top bits of those of 8 bytes that are not PLAIN. A borrow can mark bytes above a marked
- * one wrongly, never below, and never hide one: the lowest mark is exact.
- */
-static inline uint64_t mark_special(uint64_t word)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t quote = word ^ (ones * '"');
-    const uint64_t slash = word ^ (ones * '\\');
-    return ((word - ones * 0x20) | (quote - ones) | (slash - ones) | word) & (ones * 0x80);
-}
-
-/* 8 bytes, the first in memory being the lowest of the number. */
-static inline uint64_t load_word(const uint8_t *at)
-{
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word;
-}
-
-static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
-{
-    while (end - at >= 8) {
-        const uint64_t marks = mark_special(load_word(at));
-        if (marks != 0) {
-            return at + (__builtin_ctzll(marks) >> 3);
-        }
-        at += 8;
-    }
-    while (at < end && string_class(*at) == PLAIN) {
+    while (at < s->end && is_space(*at)) {
         at++;
     }
     return at;
@@ -111,8 +70,7 @@ static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
 
 /* ---- Strings ------------------------------------------------------------------------------ */
 
-static enum pywatt_status scan_unicode_escape(struct scanner *s, const uint8_t *at,
-                                              const uint8_t **after)
+static const uint8_t *scan_unicode_escape(struct scanner *s, const uint8_t *at)
 {
     const int unit = pw_json_hex4(at + 2, s->end);
     if (unit < 0) {
@@ -121,20 +79,18 @@ static enum pywatt_status scan_unicode_escape(struct scanner *s, const uint8_t *
     if (pw_json_is_low_surrogate(unit)) {
         return malformed(s, at, "a low surrogate without a high one");
     }
-    *after = at + 6;
-    if (pw_json_is_high_surrogate(unit)) {
-        at += 6;
-        if (s->end - at < 6 || at[0] != '\\' || at[1] != 'u' ||
-            !pw_json_is_low_surrogate(pw_json_hex4(at + 2, s->end))) {
-            return malformed(s, at, "a high surrogate without a low one");
-        }
-        *after = at + 6;
+    at += 6;
+    if (!pw_json_is_high_surrogate(unit)) {
+        return at;
     }
-    return PYWATT_OK;
+    if (s->end - at < 6 || at[0] != '\\' || at[1] != 'u' ||
+        !pw_json_is_low_surrogate(pw_json_hex4(at + 2, s->end))) {
+        return malformed(s, at, "a high surrogate without a low one");
+    }
+    return at + 6;
 }
 
-/* `at` is at a backslash. */
-static enum pywatt_status scan_escape(struct scanner *s, const uint8_t *at, const uint8_t **after)
+static const uint8_t *scan_escape(struct scanner *s, const uint8_t *at)
 {
     if (s->end - at < 2) {
         return malformed(s, at, "a string without its end");
@@ -147,54 +103,64 @@ static enum pywatt_status scan_escape(struct scanner *s, const uint8_t *at, cons
     case 'f':
     case 'n':
     case 'r':
-    case 't': *after = at + 2; return PYWATT_OK;
-    case 'u': return scan_unicode_escape(s, at, after);
+    case 't': return at + 2;
+    case 'u': return scan_unicode_escape(s, at);
     default: return malformed(s, at, "an unknown escape");
     }
 }
 
-/* Takes a string into `token`; s->at is at its opening quote. */
-static enum pywatt_status scan_string(struct scanner *s, struct pw_json_token *token)
+/* A character that is not plain, nor a quote. */
+static const uint8_t *scan_special(struct scanner *s, const uint8_t *at)
 {
-    const uint8_t *const first = s->at + 1;
-    const uint8_t *at = first;
-    token->escaped = 0;
-    for (;;) {
-        at = skip_plain(at, s->end);
-        if (at == s->end) {
-            return malformed(s, at, "a string without its end");
-        }
-        const int what = string_class(*at);
-        if (what == QUOTE) {
-            break;
-        }
-        if (what == CONTROL) {
-            return malformed(s, at, "a control character in a string");
-        }
-        if (what == HIGH) {
-            const size_t len = pw_utf8_sequence_len(at, (size_t)(s->end - at));
-            if (len == 0) {
-                return malformed(s, at, "not UTF-8");
-            }
-            at += len;
-        } else {
+    if (*at == '\\') {
+        return scan_escape(s, at);
+    }
+    if (*at < 0x20) {
+        return malformed(s, at, "a control character in a string");
+    }
+    const size_t len = *at == 0x7F ? 1 : pw_utf8_sequence_len(at, (size_t)(s->end - at));
+    return len == 0 ? malformed(s, at, "not UTF-8") : at + len;
+}
+
+/* The rest of a string, up to its closing quote; there is something special at `at`. */
+static const uint8_t *scan_to_quote(struct scanner *s, const uint8_t *at,
+                                    struct pw_json_token *token)
+{
+    while (at < s->end && *at != '"') {
+        if (*at == '\\') {
             token->escaped = 1;
-            enum pywatt_status status = scan_escape(s, at, &at);
-            if (status != PYWATT_OK) {
-                return status;
-            }
+        }
+        at = scan_special(s, at);
+        if (at == NULL) {
+            return NULL;
+        }
+        at = pw_json_skip_plain(at, s->end);
+    }
+    return at == s->end ? malformed(s, at, "a string without its end") : at;
+}
+
+/* A string with its quotes, into `token`. */
+static inline const uint8_t *scan_string(struct scanner *s, const uint8_t *const first,
+                                         struct pw_json_token *token)
+{
+    token->escaped = 0;
+    const uint8_t *at = pw_json_skip_plain(first + 1, s->end);
+    if (at == s->end || *at != '"') {
+        at = scan_to_quote(s, at, token);
+        if (at == NULL) {
+            return NULL;
         }
     }
-    if ((size_t)(at - first) > s->limits->max_string_len) {
-        return over_limit(s, "a long string", s->limits->max_string_len);
+    if ((size_t)(at - first) - 1 > s->limits->max_string_len) {
+        return over_limit(s, first, "a long string", s->limits->max_string_len);
     }
-    token->offset = (uint32_t)(s->at - s->base);
-    s->at = at + 1;
-    token->len = (uint32_t)(s->at - s->base) - token->offset;
+    at++;
+    token->offset = (uint32_t)(first - s->base);
+    token->len = (uint32_t)(at - first);
     token->kind = PW_JSON_STRING;
     token->children = 0;
     token->next = s->count;
-    return PYWATT_OK;
+    return at;
 }
 
 /* ---- Numbers and words -------------------------------------------------------------------- */
@@ -212,110 +178,66 @@ static const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-static enum pywatt_status scan_number(struct scanner *s)
+static const uint8_t *scan_number(struct scanner *s, const uint8_t *at)
 {
-    const uint8_t *at = s->at;
+    const uint8_t *const end = s->end;
     if (*at == '-') {
         at++;
     }
-    if (!is_digit(at, s->end)) {
+    if (!is_digit(at, end)) {
         return malformed(s, at, "a number without a digit");
     }
     if (*at == '0') {
         at++;
-        if (is_digit(at, s->end)) {
+        if (is_digit(at, end)) {
             return malformed(s, at, "a number with a leading zero");
         }
     } else {
-        at = skip_digits(at, s->end);
+        at = skip_digits(at, end);
     }
-    if (at < s->end && *at == '.') {
+    if (at < end && *at == '.') {
         at++;
-        if (!is_digit(at, s->end)) {
+        if (!is_digit(at, end)) {
             return malformed(s, at, "a number without a digit behind its point");
         }
-        at = skip_digits(at, s->end);
+        at = skip_digits(at, end);
     }
-    if (at < s->end && (*at | 0x20) == 'e') {
+    if (at < end && (*at | 0x20) == 'e') {
         at++;
-        if (at < s->end && (*at == '+' || *at == '-')) {
+        if (at < end && (*at == '+' || *at == '-')) {
             at++;
         }
-        if (!is_digit(at, s->end)) {
+        if (!is_digit(at, end)) {
             return malformed(s, at, "a number without a digit in its exponent");
         }
-        at = skip_digits(at, s->end);
+        at = skip_digits(at, end);
     }
-    s->at = at;
-    return PYWATT_OK;
+    return at;
 }
 
-static enum pywatt_status scan_word(struct scanner *s, const char *word, size_t len)
+static const uint8_t *scan_word(struct scanner *s, const uint8_t *at, const char *word, size_t len)
 {
-    if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0) {
-        return malformed(s, s->at, "a value is missing here");
-    }
-    s->at += len;
-    return PYWATT_OK;
+    return (size_t)(s->end - at) < len || memcmp(at, word, len) != 0
+               ? malformed(s, at, "a value is missing here")
+               : at + len;
 }
 
-/* ---- Containers --------------------------------------------------------------------------- */
-
-static enum pywatt_status new_token(struct scanner *s, struct pw_json_token **out)
+/* A number or a word, into `token`. */
+static const uint8_t *scan_bare(struct scanner *s, const uint8_t *const first,
+                                struct pw_json_token *token)
 {
-    if (s->count == s->capacity) {
-        return over_limit(s, "too many values", s->capacity);
-    }
-    *out = &s->tokens[s->count++];
-    return PYWATT_OK;
-}
-
-static enum pywatt_status open_container(struct scanner *s, struct pw_json_token *token,
-                                         enum pw_json_kind kind)
-{
-    if (s->depth == s->limits->max_depth) {
-        return over_limit(s, "nested too deeply", s->limits->max_depth);
-    }
-    s->depth++;
-    token->offset = (uint32_t)(s->at - s->base);
-    token->kind = (uint8_t)kind;
-    token->children = 0;
-    token->escaped = 0;
-    token->next = s->open;
-    s->open = s->count - 1;
-    s->at++;
-    return PYWATT_OK;
-}
-
-/* s->at is at the closing bracket of the innermost container. */
-static void close_container(struct scanner *s)
-{
-    struct pw_json_token *token = &s->tokens[s->open];
-    s->at++;
-    token->len = (uint32_t)(s->at - s->base) - token->offset;
-    s->open = token->next;
-    token->next = s->count;
-    s->depth--;
-}
-
-/* ---- The scan ----------------------------------------------------------------------------- */
-
-static enum pywatt_status scan_plain_value(struct scanner *s, struct pw_json_token *token)
-{
-    enum pywatt_status status;
-    const uint8_t *const first = s->at;
+    const uint8_t *at;
     switch (*first) {
-    case '"': return scan_string(s, token);
     case 'n':
-        status = scan_word(s, "null", 4);
+        at = scan_word(s, first, "null", 4);
         token->kind = PW_JSON_NULL;
         break;
     case 'f':
-        status = scan_word(s, "false", 5);
+        at = scan_word(s, first, "false", 5);
         token->kind = PW_JSON_FALSE;
         break;
     case 't':
-        status = scan_word(s, "true", 4);
+        at = scan_word(s, first, "true", 4);
         token->kind = PW_JSON_TRUE;
         break;
     case '-':
@@ -329,78 +251,118 @@ static enum pywatt_status scan_plain_value(struct scanner *s, struct pw_json_tok
     case '7':
     case '8':
     case '9':
-        status = scan_number(s);
+        at = scan_number(s, first);
         token->kind = PW_JSON_NUMBER;
         break;
     default: return malformed(s, first, "a value is missing here");
     }
-    token->offset = (uint32_t)(first - s->base);
-    token->len = (uint32_t)(s->at - first);
-    token->children = 0;
-    token->escaped = 0;
-    token->next = s->count;
-    return status;
+    if (at != NULL) {
+        token->offset = (uint32_t)(first - s->base);
+        token->len = (uint32_t)(at - first);
+        token->children = 0;
+        token->escaped = 0;
+        token->next = s->count;
+    }
+    return at;
 }
 
-/* Takes a key and its colon. */
-static enum pywatt_status scan_key(struct scanner *s)
+/* ---- Containers --------------------------------------------------------------------------- */
+
+/* Only if there is one left: s->count is below s->capacity. */
+static inline struct pw_json_token *new_token(struct scanner *s)
 {
-    skip_space(s);
-    if (s->at == s->end || *s->at != '"') {
-        return malformed(s, s->at, "a key is missing here");
+    return &s->tokens[s->count++];
+}
+
+/* The bracket that opens a container. */
+static const uint8_t *open_container(struct scanner *s, const uint8_t *at,
+                                     struct pw_json_token *token, enum pw_json_kind kind)
+{
+    if (s->depth == s->limits->max_depth) {
+        return over_limit(s, at, "nested too deeply", s->limits->max_depth);
     }
-    struct pw_json_token *token = NULL;
-    enum pywatt_status status = new_token(s, &token);
-    if (status == PYWATT_OK) {
-        status = scan_string(s, token);
+    s->depth++;
+    token->offset = (uint32_t)(at - s->base);
+    token->kind = (uint8_t)kind;
+    token->children = 0;
+    token->escaped = 0;
+    token->next = s->open;
+    s->open = s->count - 1;
+    return at + 1;
+}
+
+/* The bracket that closes the innermost container. */
+static inline const uint8_t *close_container(struct scanner *s, const uint8_t *at)
+{
+    struct pw_json_token *token = &s->tokens[s->open];
+    at++;
+    token->len = (uint32_t)(at - s->base) - token->offset;
+    s->open = token->next;
+    token->next = s->count;
+    s->depth--;
+    return at;
+}
+
+/* ---- The scan ----------------------------------------------------------------------------- */
+
+/* A key and its colon. */
+static const uint8_t *scan_key(struct scanner *s, const uint8_t *at)
+{
+    at = skip_space(s, at);
+    if (at == s->end || *at != '"') {
+        return malformed(s, at, "a key is missing here");
     }
-    if (status != PYWATT_OK) {
-        return status;
+    if (s->count == s->capacity) {
+        return over_limit(s, at, "too many values", s->capacity);
     }
-    skip_space(s);
-    if (s->at == s->end || *s->at != ':') {
-        return malformed(s, s->at, "a colon is missing here");
+    at = scan_string(s, at, new_token(s));
+    if (at == NULL) {
+        return NULL;
     }
-    s->at++;
-    return PYWATT_OK;
+    at = skip_space(s, at);
+    if (at == s->end || *at != ':') {
+        return malformed(s, at, "a colon is missing here");
+    }
+    return at + 1;
 }
 
 /*
- * Takes the beginning of a value: a whole plain one, or the bracket of a container and, if it is an
- * object with members, its first key. *complete says whether the value ended, too.
+ * The beginning of a value: a whole plain one, or the bracket of a container and, if it is an object
+ * with members, its first key. *complete says whether the value ended, too.
  */
-static enum pywatt_status begin_value(struct scanner *s, bool *complete)
+static inline const uint8_t *begin_value(struct scanner *s, const uint8_t *at, bool *complete)
 {
-    skip_space(s);
-    if (s->at == s->end) {
-        return malformed(s, s->at, "a value is missing here");
+    at = skip_space(s, at);
+    if (at == s->end) {
+        return malformed(s, at, "a value is missing here");
     }
-    struct pw_json_token *token = NULL;
-    enum pywatt_status status = new_token(s, &token);
-    if (status != PYWATT_OK) {
-        return status;
+    if (s->count == s->capacity) {
+        return over_limit(s, at, "too many values", s->capacity);
     }
-    const uint8_t bracket = *s->at;
+    struct pw_json_token *const token = new_token(s);
+    const uint8_t first = *at;
     *complete = true;
-    if (bracket != '{' && bracket != '[') {
-        return scan_plain_value(s, token);
+    if (first == '"') {
+        return scan_string(s, at, token);
     }
-    status = open_container(s, token, bracket == '{' ? PW_JSON_OBJECT : PW_JSON_ARRAY);
-    if (status != PYWATT_OK) {
-        return status;
+    if (first != '{' && first != '[') {
+        return scan_bare(s, at, token);
     }
-    skip_space(s);
+    at = open_container(s, at, token, first == '{' ? PW_JSON_OBJECT : PW_JSON_ARRAY);
+    if (at == NULL) {
+        return NULL;
+    }
+    at = skip_space(s, at);
     /* In ASCII a closing bracket or brace stands two behind its opening one. */
-    if (s->at < s->end && *s->at == bracket + 2) {
-        close_container(s);
-        return PYWATT_OK;
+    if (at < s->end && *at == first + 2) {
+        return close_container(s, at);
     }
     *complete = false;
-    return bracket == '{' ? scan_key(s) : PYWATT_OK;
+    return first == '{' ? scan_key(s, at) : at;
 }
 
 /* After a value: closes what ends, and comes to the next value's beginning or to the text's end. */
-static enum pywatt_status end_value(struct scanner *s)
+static inline const uint8_t *end_value(struct scanner *s, const uint8_t *at)
 {
     while (s->open != NO_PARENT) {
         struct pw_json_token *container = &s->tokens[s->open];
@@ -408,20 +370,20 @@ static enum pywatt_status end_value(struct scanner *s)
         if (container->children < UINT16_MAX) {
             container->children++;
         }
-        skip_space(s);
-        if (s->at == s->end) {
-            return malformed(s, s->at, "a closing bracket is missing");
+        at = skip_space(s, at);
+        if (at == s->end) {
+            return malformed(s, at, "a closing bracket is missing");
         }
-        if (*s->at == ',') {
-            s->at++;
-            return object ? scan_key(s) : PYWATT_OK;
+        if (*at == ',') {
+            at++;
+            return object ? scan_key(s, at) : at;
         }
-        if (*s->at != (object ? '}' : ']')) {
-            return malformed(s, s->at, "a comma or a closing bracket is missing here");
+        if (*at != (object ? '}' : ']')) {
+            return malformed(s, at, "a comma or a closing bracket is missing here");
         }
-        close_container(s);
+        at = close_container(s, at);
     }
-    return PYWATT_OK;
+    return at;
 }
 
 enum pywatt_status pw_json_scan(struct pw_span text, const struct pw_json_limits *limits,
@@ -437,7 +399,6 @@ enum pywatt_status pw_json_scan(struct pw_span text, const struct pw_json_limits
     }
     struct scanner s = {
         .base = text.data,
-        .at = text.data,
         .end = text.data + text.len,
         .tokens = tokens,
         .capacity = capacity < limits->max_tokens ? capacity : limits->max_tokens,
@@ -445,19 +406,21 @@ enum pywatt_status pw_json_scan(struct pw_span text, const struct pw_json_limits
         .limits = limits,
         .error = error,
     };
+    const uint8_t *at = text.data;
     do {
         bool complete = false;
-        enum pywatt_status status = begin_value(&s, &complete);
-        if (status == PYWATT_OK && complete) {
-            status = end_value(&s);
+        at = begin_value(&s, at, &complete);
+        if (at != NULL && complete) {
+            at = end_value(&s, at);
         }
-        if (status != PYWATT_OK) {
-            return status;
+        if (at == NULL) {
+            return s.status;
         }
     } while (s.open != NO_PARENT);
-    skip_space(&s);
-    if (s.at != s.end) {
-        return malformed(&s, s.at, "something behind the end of the value");
+    at = skip_space(&s, at);
+    if (at != s.end) {
+        malformed(&s, at, "something behind the end of the value");
+        return s.status;
     }
     *count = s.count;
     return PYWATT_OK;

@@ -123,20 +123,35 @@ bool pw_json_escaped_key_is(struct pw_str raw, struct pw_str name)
     return at == end;
 }
 
+/* Which of the keys a member's is; `count` if none. Looks first at `next` and those behind it. */
+static size_t find_key(const struct pw_str *keys, size_t count, size_t next, struct pw_str raw,
+                       bool escaped)
+{
+    for (size_t i = next; i < count; i++) {
+        if (pw_json_key_is(raw, escaped, keys[i])) {
+            return i;
+        }
+    }
+    for (size_t i = 0; i < next; i++) {
+        if (pw_json_key_is(raw, escaped, keys[i])) {
+            return i;
+        }
+    }
+    return count;
+}
+
 void pw_json_find(const struct pw_json_doc *doc, uint32_t object, const struct pw_str *keys,
                   size_t count, uint32_t *found)
 {
     uint32_t seen = 0;
+    size_t next = 0; /* most peers write members in our order */
     for (size_t i = 0; i < count; i++) {
         found[i] = PW_JSON_ABSENT;
     }
     const uint32_t end = doc->tokens[object].next;
     for (uint32_t key = object + 1; key < end; key = doc->tokens[key + 1].next) {
         const struct pw_str raw = pw_json_raw(doc->text, &doc->tokens[key]);
-        size_t i = 0;
-        while (i < count && !pw_json_key_is(raw, doc->tokens[key].escaped, keys[i])) {
-            i++;
-        }
+        const size_t i = find_key(keys, count, next, raw, doc->tokens[key].escaped);
         if (i == count) {
             continue;
         }
@@ -146,6 +161,7 @@ void pw_json_find(const struct pw_json_doc *doc, uint32_t object, const struct p
             found[i] = key + 1;
         }
         seen |= UINT32_C(1) << i;
+        next = i + 1;
     }
 }
 
