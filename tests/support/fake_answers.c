@@ -149,8 +149,40 @@ static void answer_beat(struct pw_fake *fake, const struct pw_request *request,
 }
 
 static void answer_locked(struct pw_fake *fake, const struct pw_request *request,
+                          struct pw_response *response);
+
+/* Each beat is answered as if it had come alone. */
+static void answer_batch_locked(struct pw_fake *fake, const struct pw_request *request,
+                                struct pw_response *response)
+{
+    response->beat_count = request->beat_count;
+    response->exceptions = fake->exceptions;
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        const struct pw_batched_beat *beat = &request->beats[i];
+        const struct pw_request alone = {.operation = PW_OP_HEARTBEAT,
+                                         .module_id = beat->module_id,
+                                         .token = beat->token,
+                                         .generation = beat->generation,
+                                         .health = beat->health};
+        struct pw_response answer = {.success = true};
+        answer_locked(fake, &alone, &answer);
+        if (!answer.success || answer.health != beat->health) {
+            fake->exceptions[response->exception_count++] =
+                (struct pw_beat_exception){.index = i,
+                                           .status = answer.success ? PYWATT_OK : answer.status,
+                                           .health = answer.health,
+                                           .error = answer.error};
+        }
+    }
+}
+
+static void answer_locked(struct pw_fake *fake, const struct pw_request *request,
                           struct pw_response *response)
 {
+    if (request->operation == PW_OP_HEARTBEAT_BATCH) {
+        answer_batch_locked(fake, request, response);
+        return;
+    }
     if (request->operation == PW_OP_REGISTER) {
         answer_register_locked(fake, request, response);
         return;
@@ -178,7 +210,8 @@ static enum pw_fake_action decide(struct pw_fake *fake, const struct pw_request 
                                   struct pw_response *response)
 {
     pw_mutex_lock(&fake->lock);
-    const struct pw_fake_rule rule = fake->rules[request->operation];
+    struct pw_fake_rule rule = fake->rules[request->operation];
+    rule.drop |= request->operation == PW_OP_HEARTBEAT_BATCH && !fake->take_batches;
     *response = (struct pw_response){
         .operation = request->operation,
         .has_request_id = request->has_request_id && !fake->omit_request_ids,
@@ -222,6 +255,17 @@ static void append_reply(struct pw_buffer *out, const struct pw_codec_ops *codec
     pw_buffer_destroy(&payload);
 }
 
+static void tell_features(struct pw_fake *fake, struct pw_fake_connection *connection,
+                          const struct pw_codec_ops *codec, struct pw_response *response)
+{
+    pw_mutex_lock(&fake->lock);
+    if (fake->take_batches && codec->batches && !connection->told) {
+        connection->told = true;
+        response->features = PW_FEATURE_HEARTBEAT_BATCH;
+    }
+    pw_mutex_unlock(&fake->lock);
+}
+
 bool pw_fake_serve(struct pw_fake *fake, struct pw_fake_connection *connection,
                    const struct pw_frame *frame)
 {
@@ -236,6 +280,7 @@ bool pw_fake_serve(struct pw_fake *fake, struct pw_fake_connection *connection,
     struct pw_response response;
     const enum pw_fake_action action = decide(fake, &fake->request, &response);
     if (action == PW_FAKE_ANSWER || action == PW_FAKE_HOLD) {
+        tell_features(fake, connection, codec, &response);
         append_reply(action == PW_FAKE_HOLD ? &connection->held : &connection->out, codec,
                      &response);
     }

@@ -113,7 +113,7 @@ void pw_fake_hold(struct pw_fake *fake, enum pw_operation operation)
 void pw_fake_release(struct pw_fake *fake)
 {
     pw_mutex_lock(&fake->lock);
-    for (size_t i = 0; i < PW_OPERATION_COUNT; i++) {
+    for (size_t i = 0; i < PW_FAKE_OPERATIONS; i++) {
         fake->rules[i].hold = false;
     }
     pw_mutex_unlock(&fake->lock);
@@ -131,6 +131,13 @@ void pw_fake_omit_request_ids(struct pw_fake *fake)
 {
     pw_mutex_lock(&fake->lock);
     fake->omit_request_ids = true;
+    pw_mutex_unlock(&fake->lock);
+}
+
+void pw_fake_take_batches(struct pw_fake *fake, bool take)
+{
+    pw_mutex_lock(&fake->lock);
+    fake->take_batches = take;
     pw_mutex_unlock(&fake->lock);
 }
 

@@ -38,7 +38,8 @@ enum pw_fake_action {
 
 /*
  * Decides on one request. `response` holds what would be answered, and may be changed; texts put into
- * it must be static. Nothing of the fake is locked.
+ * it must be static. A batch's exceptions are an array with room for PW_BATCH_MAX; a handler may write
+ * to it. Nothing of the fake is locked.
  */
 typedef enum pw_fake_action (*pw_fake_handler)(void *user, const struct pw_request *request,
                                                struct pw_response *response);
@@ -60,6 +61,12 @@ void pw_fake_drop(struct pw_fake *fake, enum pw_operation operation, bool drop);
 
 /* Replies without request ids from now on, as the peers that match by order. */
 void pw_fake_omit_request_ids(struct pw_fake *fake);
+
+/*
+ * Takes batches of beats, and says so in the first reply on each connection that has said nothing
+ * yet; or no more. As long as it takes none, a batch gets no reply, like anything that is unknown.
+ */
+void pw_fake_take_batches(struct pw_fake *fake, bool take);
 
 /* Lets anybody register an id that is known, with a new token, as if its holder were lost. */
 void pw_fake_allow_takeover(struct pw_fake *fake);

@@ -19,7 +19,8 @@
 
 enum {
     PW_FAKE_CONNECTIONS_MAX = 64,
-    PW_FAKE_FRAME_MAX = 1 << 20
+    PW_FAKE_FRAME_MAX = 1 << 20,
+    PW_FAKE_OPERATIONS = PW_OP_HEARTBEAT_BATCH + 1
 };
 
 struct pw_fake_connection {
@@ -27,6 +28,7 @@ struct pw_fake_connection {
     struct pw_buffer in;
     struct pw_buffer out;
     struct pw_buffer held;
+    bool told; /* what the fake can do */
 };
 
 struct pw_fake_known {
@@ -63,17 +65,19 @@ struct pw_fake {
     struct pw_fake_connection connections[PW_FAKE_CONNECTIONS_MAX];
     struct pw_arena arena;
     struct pw_request request;
+    struct pw_beat_exception exceptions[PW_BATCH_MAX];
 
     struct pw_mutex lock;
     struct pw_cond changed;
     /* Guarded by lock. */
     enum pw_fake_order order;
-    struct pw_fake_rule rules[PW_OPERATION_COUNT];
+    struct pw_fake_rule rules[PW_FAKE_OPERATIONS];
     bool omit_request_ids;
     bool allow_takeover;
+    bool take_batches;
     int verdict;
     uint64_t interval_ms;
-    uint64_t counts[PW_OPERATION_COUNT];
+    uint64_t counts[PW_FAKE_OPERATIONS];
     uint64_t connected;
     uint64_t tokens; /* made so far */
     struct pw_list modules;

@@ -91,6 +91,7 @@ static void accept_all(struct pw_fake *fake)
         pw_fake_must(i < PW_FAKE_CONNECTIONS_MAX, "too many connections");
         struct pw_fake_connection *connection = &fake->connections[i];
         connection->conn = conn;
+        connection->told = false;
         pw_buffer_init(&connection->in, 4 * PW_FAKE_FRAME_MAX);
         pw_buffer_init(&connection->out, 64 * PW_FAKE_FRAME_MAX);
         pw_buffer_init(&connection->held, 64 * PW_FAKE_FRAME_MAX);
