@@ -131,10 +131,11 @@ struct pywatt_client_stats {
     uint64_t connect_failures;
     uint64_t reregistrations;
     /*
-     * Beats of heartbeat loops. One that is due is sent, or skipped (heartbeat.h says when), or fails
-     * at once as it cannot be sent as it is, for example as its details fit no frame. One that was
-     * sent is answered, or has failed: it was refused, it got no answer in time, or the connection
-     * broke, even before the beat had left; also after its loop was stopped.
+     * Beats of heartbeat loops, and those of batches. One that is due is sent, or skipped
+     * (heartbeat.h says when), or fails at once as it cannot be sent as it is, for example as its
+     * details fit no frame. One that was sent is answered, or has failed: it was refused, it got no
+     * answer in time, or the connection broke, even before the beat had left; also after its loop
+     * was stopped.
      */
     uint64_t beats_sent;
     uint64_t beats_answered;

@@ -89,7 +89,7 @@ struct pywatt_beat {
     struct pywatt_module *module;
     /* What it reports. */
     enum pywatt_health health;
-    /* Set by the call: how this beat ended, as pywatt_heartbeat would have returned it. */
+    /* Set by the call, whatever it returns: how this beat ended, as pywatt_heartbeat would say it. */
     enum pywatt_status status;
     /* Set if status is PYWATT_OK: the orchestrator's view of the module's health. */
     enum pywatt_health verdict;
@@ -104,9 +104,9 @@ struct pywatt_beat {
  *
  * PYWATT_OK if all beats ended so; else the status of the first that did not, and the text names
  * its module. A beat with a module that is NULL or belongs to another client, or with no health, has
- * PYWATT_INVALID_ARGUMENT and is not sent; the others are. A `count` of 0 does nothing. When it
- * returns PYWATT_CLOSED, PYWATT_NO_MEMORY or PYWATT_INVALID_ARGUMENT before anything was sent, no
- * beat has a status. Blocking; any thread, callbacks included.
+ * PYWATT_INVALID_ARGUMENT and is not sent; the others are. A `count` of 0 does nothing. Once the
+ * deadline has passed, or no connection can be had, beats that are left end like the one that found
+ * out. Blocking; any thread, callbacks included; calls of several threads do not wait for each other.
  */
 PYWATT_API enum pywatt_status pywatt_heartbeat_batch(struct pywatt_client *client,
                                                      struct pywatt_beat *beats, size_t count,

@@ -271,9 +271,12 @@ struct pywatt_orchestrator_stats {
     uint64_t connections;
     uint64_t connections_accepted;
     uint64_t connections_refused;
+    /* Messages: a batch of beats is one. */
     uint64_t requests;
+    /* Beats that count, each one of a batch by itself. */
     uint64_t heartbeats;
     uint64_t registrations;
+    /* Each beat of a batch that is refused counts. */
     uint64_t requests_refused;
     uint64_t bad_frames;
     uint64_t modules_lost;

@@ -91,10 +91,9 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->under_way = 0;
     batch->waiting = false;
     batch->failed_at = count;
+    batch->again_at = count;
+    batch->unsendable = 0;
     batch->given_up.status = PYWATT_OK;
-    for (size_t i = 0; i < count; i++) {
-        beats[i].status = PW_BEAT_PENDING;
-    }
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
@@ -112,20 +111,29 @@ static void wait_for_others(struct pw_batch *batch, unsigned count)
 {
     pw_channel_burst_end(batch->client->channel);
     pw_mutex_lock(&batch->lock);
-    while (batch->under_way == count) {
+    bool in_time = true;
+    while (batch->under_way == count && in_time) {
         batch->waiting = true;
-        pw_cond_wait(&batch->ended, &batch->lock);
+        in_time = pw_cond_wait_until(&batch->ended, &batch->lock, batch->deadline_ns);
     }
+    batch->waiting = false;
     pw_mutex_unlock(&batch->lock);
     pw_channel_burst_begin(batch->client->channel);
 }
 
-/* Waits until at most so many frames are under way. */
+/*
+ * Waits until at most so many frames are under way. What the deadline ends does not wait for the
+ * heartbeat thread, which may be inside of a health provider for long.
+ */
 static void wait_for_frames(struct pw_batch *batch, unsigned most)
 {
+    struct pywatt_client *client = batch->client;
     unsigned count;
     while ((count = under_way(batch)) > most) {
-        if (!pw_channel_burst_read(batch->client->channel, batch->deadline_ns)) {
+        if (pw_clock_now_ns(client->clock) >= batch->deadline_ns) {
+            pw_channel_pump_expire(client->channel);
+        }
+        if (!pw_channel_burst_read(client->channel, batch->deadline_ns)) {
             wait_for_others(batch, count);
         }
     }
@@ -148,6 +156,19 @@ static void return_slot(struct pw_batch *batch, struct pw_batch_slot *slot)
     pw_mutex_unlock(&batch->lock);
 }
 
+static uint64_t seen_epoch(const struct pw_batch *batch)
+{
+    return batch->fresh ? 0 : batch->epoch;
+}
+
+/* The peer takes no batches, or has not said so yet: its beats go out in the next round. */
+static void put_off(struct pw_batch *batch)
+{
+    pw_mutex_lock(&batch->lock);
+    batch->unsent = true;
+    pw_mutex_unlock(&batch->lock);
+}
+
 /* Sends the frame and waits for its answer. If that cannot be had, no other will be. */
 static void call(struct pw_batch *batch, struct pw_request *request, size_t first)
 {
@@ -158,17 +179,21 @@ static void call(struct pw_batch *batch, struct pw_request *request, size_t firs
     struct pywatt_client *client = batch->client;
     const struct pw_batch_slot slot = {.first = first,
                                        .count = batch->filled,
-                                       .sent_ns = pw_clock_now_ns(batch->client->clock),
-                                       .fresh = batch->fresh};
+                                       .sent_ns = pw_clock_now_ns(client->clock),
+                                       .seen_epoch = seen_epoch(batch)};
     uint64_t epoch = 0;
     pw_arena_init_with(&arena, PW_CODEC_ARENA_BUDGET, storage, sizeof(storage));
     pw_response_init(&response);
-    const enum pywatt_status status = pw_channel_call(
-        batch->client->channel, request, batch->deadline_ns, &arena, &response, &epoch, &error);
-    pw_mutex_lock(&batch->lock);
-    pw_batch_settle_locked(batch, &slot, epoch, pw_clock_now_ns(client->clock), status, &response,
-                           &error);
-    pw_mutex_unlock(&batch->lock);
+    const enum pywatt_status status = pw_channel_call(client->channel, request, batch->deadline_ns,
+                                                      &arena, &response, &epoch, &error);
+    if (status == PYWATT_UNSUPPORTED) {
+        put_off(batch);
+    } else {
+        pw_mutex_lock(&batch->lock);
+        pw_batch_settle_locked(batch, &slot, epoch, pw_clock_now_ns(client->clock), status,
+                               &response, &error);
+        pw_mutex_unlock(&batch->lock);
+    }
     if (status == PYWATT_CONNECTION || status == PYWATT_TIMEOUT || status == PYWATT_CLOSED) {
         batch->given_up = error;
         batch->given_up.status = status;
@@ -177,17 +202,17 @@ static void call(struct pw_batch *batch, struct pw_request *request, size_t firs
     pw_arena_destroy(&arena);
 }
 
-/* Posts the frame: true. False: it cannot be posted now; it may be once others have ended. */
-static bool post(struct pw_batch *batch, struct pw_request *request, size_t first)
+/* Posts the frame. If that cannot be done now, it may be once others have ended. */
+static enum pywatt_status post(struct pw_batch *batch, struct pw_request *request, size_t first)
 {
     struct pywatt_error error;
     struct pw_batch_slot *slot = take_slot(batch);
     if (slot == NULL) {
-        return false;
+        return PYWATT_UNAVAILABLE;
     }
     slot->first = first;
     slot->count = batch->filled;
-    slot->fresh = batch->fresh;
+    slot->seen_epoch = seen_epoch(batch);
     slot->sent_ns = batch->now_ns;
     slot->post = (struct pw_post){.done = pw_batch_answered, .scratch = &batch->scratch};
     const enum pywatt_status status =
@@ -195,14 +220,19 @@ static bool post(struct pw_batch *batch, struct pw_request *request, size_t firs
     if (status != PYWATT_OK) {
         return_slot(batch, slot);
     }
-    return status == PYWATT_OK;
+    return status;
 }
 
 static void send(struct pw_batch *batch, size_t first, bool as_batch, bool may_post)
 {
-    struct pw_request request = pw_batch_request(batch, as_batch);
+    /* One by itself goes as what it is, which is shorter. */
+    struct pw_request request = pw_batch_request(batch, as_batch && batch->filled > 1);
     while (may_post) {
-        if (post(batch, &request, first)) {
+        const enum pywatt_status status = post(batch, &request, first);
+        if (status == PYWATT_UNSUPPORTED) {
+            put_off(batch);
+        }
+        if (status == PYWATT_OK || status == PYWATT_UNSUPPORTED) {
             return;
         }
         const unsigned count = under_way(batch);
@@ -259,52 +289,74 @@ static void send_all(struct pw_batch *batch)
 
 /* ---- The call -------------------------------------------------------------------------------- */
 
-static void note_success(struct pw_batch *batch, size_t index, enum pywatt_health verdict)
+/* Whether no answer is to be had any more, since an attempt to get one ended so. */
+static bool is_over(const struct pw_batch *batch, enum pywatt_status status)
 {
-    batch->beats[index].status = PYWATT_OK;
-    batch->beats[index].verdict = verdict;
+    struct pywatt_client *client = batch->client;
+    bool over = status == PYWATT_CONNECTION;
+    if (status == PYWATT_TIMEOUT) {
+        over = pw_clock_now_ns(client->clock) >= batch->deadline_ns;
+    } else if (status == PYWATT_CLOSED) { /* or the module is unregistered */
+        pw_mutex_lock(&client->lock);
+        over = client->closed;
+        pw_mutex_unlock(&client->lock);
+    }
+    return over;
+}
+
+static enum pywatt_status beat_alone(struct pw_batch *batch, struct pywatt_beat *beat,
+                                     struct pywatt_error *error)
+{
+    struct pw_errand errand;
+    pw_errand_init(&errand, PW_OP_HEARTBEAT, beat->module, batch->deadline_ns);
+    errand.health = beat->health;
+    const enum pywatt_status status = pw_errand_run(&errand, error);
+    if (status == PYWATT_OK) {
+        beat->status = PYWATT_OK;
+        beat->verdict = errand.verdict;
+    }
+    pw_errand_clear(&errand);
+    return status;
 }
 
 /* Once more, one by one, those whose module may have to be registered again. */
 static void try_again(struct pw_batch *batch)
 {
-    const size_t count = batch->count;
-    size_t failed_at = count;
-    for (size_t i = batch->failed_at; i < count; i++) {
+    struct pywatt_error error = {PYWATT_OK, ""};
+    bool over = false;
+    for (size_t i = batch->again_at; i < batch->count; i++) {
         struct pywatt_beat *beat = &batch->beats[i];
-        struct pywatt_error error;
-        if (beat->status == PYWATT_MODULE_NOT_FOUND || beat->status == PYWATT_INVALID_TOKEN) {
-            struct pw_errand errand;
-            pw_errand_init(&errand, PW_OP_HEARTBEAT, beat->module, batch->deadline_ns);
-            errand.health = beat->health;
-            beat->status = pw_errand_run(&errand, &error);
-            if (beat->status == PYWATT_OK) {
-                note_success(batch, i, errand.verdict);
-            } else if (failed_at == count) {
-                batch->failure = error;
-            }
-            pw_errand_clear(&errand);
+        if (!pw_batch_tries_again(beat->status)) {
+            continue;
         }
-        if (beat->status != PYWATT_OK && failed_at == count) {
-            failed_at = i;
-            batch->failure.status = beat->status;
+        const enum pywatt_status status = over ? error.status : beat_alone(batch, beat, &error);
+        if (status != PYWATT_OK) {
+            error.status = status;
+            over = over || is_over(batch, status);
+            pw_batch_fail(batch, i, status, error.text);
         }
     }
-    batch->failed_at = failed_at;
+}
+
+/* The words of a beat that was tried alone may say already what they are about. */
+static bool names_it(const char *text)
+{
+    static const char prefix[] = "heartbeat of ";
+    return strncmp(text, prefix, sizeof(prefix) - 1) == 0;
 }
 
 static enum pywatt_status finish(struct pw_batch *batch, struct pywatt_error *error)
 {
-    if (batch->failed_at < batch->count) {
-        try_again(batch);
-    }
+    try_again(batch);
     if (batch->failed_at == batch->count) {
         return PYWATT_OK;
     }
     const struct pywatt_beat *beat = &batch->beats[batch->failed_at];
     if (beat->module != NULL) {
         pw_error_set(error, beat->status, "%s", batch->failure.text);
-        pw_prefix_operation(error, PW_OP_HEARTBEAT, beat->module);
+        if (!names_it(batch->failure.text)) {
+            pw_prefix_operation(error, PW_OP_HEARTBEAT, beat->module);
+        }
         return beat->status;
     }
     return pw_error_set(error, beat->status, "beat %zu of the batch: %s", batch->failed_at,
@@ -318,7 +370,7 @@ static void count_beats(struct pw_batch *batch)
     for (size_t i = batch->failed_at; i < batch->count; i++) {
         failed += batch->beats[i].status != PYWATT_OK ? 1 : 0;
     }
-    pw_count(&client->counters.beats_sent, batch->count);
+    pw_count(&client->counters.beats_sent, batch->count - batch->unsendable);
     pw_count(&client->counters.beats_answered, batch->count - failed);
     pw_count(&client->counters.beats_failed, failed);
 }
@@ -342,20 +394,36 @@ static enum pywatt_status run(struct pywatt_client *client, struct pywatt_beat *
     return status;
 }
 
-enum pywatt_status pywatt_heartbeat_batch(struct pywatt_client *client, struct pywatt_beat *beats,
-                                          size_t count, struct pywatt_error *error)
+static enum pywatt_status enter_and_run(struct pywatt_client *client, struct pywatt_beat *beats,
+                                        size_t count, struct pywatt_error *error)
 {
-    if (client == NULL || (beats == NULL && count > 0)) {
-        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "heartbeat batch: %s is NULL",
-                            client == NULL ? "client" : "beats");
-    }
-    if (count == 0) {
-        return PYWATT_OK;
-    }
     if (!pw_client_enter(client)) {
         return pw_client_is_closed(error);
     }
     const enum pywatt_status status = run(client, beats, count, error);
     pw_client_leave(client);
+    return status;
+}
+
+enum pywatt_status pywatt_heartbeat_batch(struct pywatt_client *client, struct pywatt_beat *beats,
+                                          size_t count, struct pywatt_error *error)
+{
+    if (beats == NULL && count > 0) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "heartbeat batch: beats is NULL");
+    }
+    if (client != NULL && count == 0) {
+        return PYWATT_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        beats[i].status = PW_BEAT_PENDING;
+    }
+    const enum pywatt_status status =
+        client == NULL
+            ? pw_error_set(error, PYWATT_INVALID_ARGUMENT, "heartbeat batch: client is NULL")
+            : enter_and_run(client, beats, count, error);
+    /* If it ended before it began, that is how each of them ended. */
+    for (size_t i = 0; i < count && beats[i].status == PW_BEAT_PENDING; i++) {
+        beats[i].status = status;
+    }
     return status;
 }

@@ -9,14 +9,32 @@
 
 #include <string.h>
 
-static void note_failure_locked(struct pw_batch *batch, size_t index, enum pywatt_status status,
-                                const char *text, size_t len)
+bool pw_batch_tries_again(enum pywatt_status status)
+{
+    return status == PYWATT_MODULE_NOT_FOUND || status == PYWATT_INVALID_TOKEN ||
+           status == PYWATT_STALE_GENERATION;
+}
+
+static void fail_locked(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                        const char *text, size_t len)
 {
     batch->beats[index].status = status;
     if (index < batch->failed_at) {
         batch->failed_at = index;
         pw_error_set(&batch->failure, status, "%.*s",
                      len < PYWATT_ERROR_TEXT_MAX ? (int)len : PYWATT_ERROR_TEXT_MAX, text);
+    }
+}
+
+static void note_failure_locked(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                                const char *text, size_t len)
+{
+    if (pw_batch_tries_again(status)) {
+        /* What it comes to then are other words. */
+        batch->beats[index].status = status;
+        batch->again_at = index < batch->again_at ? index : batch->again_at;
+    } else {
+        fail_locked(batch, index, status, text, len);
     }
 }
 
@@ -101,7 +119,7 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
     } else {
         succeed(batch, slot->first, answer.verdict);
     }
-    if (slot->fresh) {
+    if (slot->seen_epoch != epoch) {
         note_epoch(batch, slot, epoch);
     }
 }
@@ -132,5 +150,14 @@ void pw_batch_refuse(struct pw_batch *batch, size_t index, enum pywatt_status st
 {
     pw_mutex_lock(&batch->lock);
     note_failure_locked(batch, index, status, text, strlen(text));
+    batch->unsendable += pw_batch_tries_again(status) ? 0 : 1;
+    pw_mutex_unlock(&batch->lock);
+}
+
+void pw_batch_fail(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                   const char *text)
+{
+    pw_mutex_lock(&batch->lock);
+    fail_locked(batch, index, status, text, strlen(text));
     pw_mutex_unlock(&batch->lock);
 }

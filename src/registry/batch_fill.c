@@ -25,8 +25,9 @@ static bool add_row(struct pw_batch *batch, struct pywatt_beat *beat)
     const size_t len =
         pw_handle_card(beat->module, row, token, PW_BATCH_TOKEN_BYTES - batch->token_bytes);
     const size_t bytes = PW_BEAT_OVERHEAD + len;
-    if (len == 0 || (batch->filled > 0 && batch->frame_bytes + bytes + PW_BEAT_FRAME_OVERHEAD >
-                                              batch->client->settings.max_frame_bytes)) {
+    if (len == 0 ||
+        (batch->filled > 0 && !pw_beat_frame_fits(batch->client->settings.max_frame_bytes,
+                                                  batch->filled + 1, batch->frame_bytes + bytes))) {
         return false;
     }
     row->token = (struct pw_str){token, len};

@@ -32,7 +32,7 @@ struct pw_batch_slot {
     size_t first;
     uint32_t count;
     uint64_t sent_ns;
-    bool fresh; /* some module of it has had no success on this connection yet */
+    uint64_t seen_epoch; /* the connection on which all of its modules have had success, or 0 */
 };
 
 /* A call's memory; the client keeps one for the next call. */
@@ -44,20 +44,22 @@ struct pw_batch {
 
     struct pw_mutex lock;
     struct pw_cond ended;
-    /* Guarded by lock; `failed_at` and `failure` are the caller's once nothing is under way. */
+    /* Guarded by lock; the results are the caller's once nothing is under way. */
     struct pw_list free;
     unsigned under_way;
     bool waiting;     /* the caller sleeps until a frame has ended */
     bool unsent;      /* some frame could not leave before the connection broke */
-    size_t failed_at; /* the first beat that failed so far, `count` if none has */
+    size_t failed_at; /* the first beat that failed for good so far, `count` if none has */
     struct pywatt_error failure;
+    size_t again_at;     /* the first beat that is to be tried again, `count` if none is */
+    uint64_t unsendable; /* beats */
 
     /* The caller's. */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
     uint32_t filled;
     uint64_t epoch;  /* of the connection, lately */
     uint64_t now_ns; /* looked up for each piece that is sent */
-    bool fresh;      /* as in a slot */
+    bool fresh;      /* some module has had no success on that connection yet */
     size_t token_bytes;
     size_t frame_bytes;
     struct pw_buffer scratch;
@@ -76,7 +78,17 @@ struct pw_request pw_batch_request(const struct pw_batch *batch, bool as_batch);
 
 /* ---- batch_answers.c ------------------------------------------------------------------------- */
 
-/* This beat has failed without having been sent. The caller. */
+/*
+ * Whether a beat that ended so is tried once more, alone: its module may have to be registered again,
+ * or was registered meanwhile by somebody else.
+ */
+bool pw_batch_tries_again(enum pywatt_status status);
+
+/* This beat has failed for good. The caller. */
+void pw_batch_fail(struct pw_batch *batch, size_t index, enum pywatt_status status,
+                   const char *text);
+
+/* This beat cannot be sent, or not as it is. The caller. */
 void pw_batch_refuse(struct pw_batch *batch, size_t index, enum pywatt_status status,
                      const char *text);
 

@@ -80,7 +80,7 @@ static struct pw_beat_frame *filling(struct pywatt_client *client)
             pw_list_init(&frames->filling->link);
             frames->filling->client = client;
             frames->filling->count = 0;
-            frames->filling->bytes = PW_BEAT_FRAME_OVERHEAD;
+            frames->filling->bytes = 0;
         }
     }
     return frames->filling;
@@ -97,7 +97,8 @@ bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loo
     struct pw_beat_frame *frame = filling(client);
     const size_t bytes = PW_BEAT_OVERHEAD + loop->request.token.len;
     if (frame == NULL || frame->count == PW_BEAT_FRAME_MAX ||
-        frame->bytes + bytes > client->settings.max_frame_bytes) {
+        !pw_beat_frame_fits(client->settings.max_frame_bytes, frame->count + 1,
+                            frame->bytes + bytes)) {
         return false;
     }
     frame->bytes += bytes;
@@ -200,7 +201,7 @@ static void take_beats_back(struct pw_heartbeat *heartbeat, struct pw_beat_frame
         pw_loop_release(loop);
     }
     frame->count = 0;
-    frame->bytes = PW_BEAT_FRAME_OVERHEAD;
+    frame->bytes = 0;
 }
 
 enum pywatt_status pw_beat_frame_post(struct pywatt_client *client, uint64_t now_ns,

@@ -218,8 +218,12 @@ static void note_frame(struct pywatt_client *client, const uint64_t *due_ns, uin
     }
 }
 
-/* Posts the frame. False if there is no room for it yet, or the client is closed. */
-static bool post_frame(struct pywatt_client *client, uint64_t deadline_ns, bool *posted)
+/*
+ * Posts the frame. False if there is no room for it yet, or the client is closed. No more beats go
+ * `together` if the connection is another one, whose peer has not said that it takes them so.
+ */
+static bool post_frame(struct pywatt_client *client, uint64_t deadline_ns, bool *together,
+                       bool *posted)
 {
     struct pywatt_error error;
     const uint32_t count = pw_beat_frame_count(client);
@@ -234,6 +238,7 @@ static bool post_frame(struct pywatt_client *client, uint64_t deadline_ns, bool 
         return true;
     case PYWATT_CONNECTION:
     case PYWATT_CHANNEL: client->heartbeat.disconnected = true; return true;
+    case PYWATT_UNSUPPORTED: *together = false; return true;
     default: return false;
     }
 }
@@ -252,7 +257,7 @@ static bool send_first(struct pywatt_client *client, uint64_t deadline_ns, bool 
 bool pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    const bool together = !pw_list_empty(&heartbeat->due_loops) && pw_beat_frames_allowed(client);
+    bool together = !pw_list_empty(&heartbeat->due_loops) && pw_beat_frames_allowed(client);
     bool posted = false;
     bool room = true;
     while (room && !pw_list_empty(&heartbeat->due_loops)) {
@@ -260,7 +265,7 @@ bool pw_beats_send(struct pywatt_client *client, uint64_t deadline_ns)
             fill_frame(client);
         }
         if (pw_beat_frame_count(client) > 0) {
-            room = post_frame(client, deadline_ns, &posted);
+            room = post_frame(client, deadline_ns, &together, &posted);
         } else if (!pw_list_empty(&heartbeat->due_loops)) {
             room = send_first(client, deadline_ns, &posted);
         }

@@ -63,6 +63,12 @@ enum pywatt_status pw_request_frame_make(struct pw_correlator *c, struct pw_requ
                                          struct pw_buffer *scratch, uint64_t *number,
                                          struct pw_request_frame *frame, struct pywatt_error *error)
 {
+    frame->on_heap = false;
+    if (request->operation == PW_OP_HEARTBEAT_BATCH &&
+        (pw_correlator_features(c) & PW_FEATURE_HEARTBEAT_BATCH) == 0) {
+        return pw_error_set(error, PYWATT_UNSUPPORTED,
+                            "%s: it has not said that it takes batches of heartbeats", c->url);
+    }
     *number = 1 + atomic_fetch_add_explicit(&c->last_number, 1, memory_order_relaxed);
     request->has_request_id = true;
     write_id(c, *number, &request->request_id);
@@ -70,7 +76,6 @@ enum pywatt_status pw_request_frame_make(struct pw_correlator *c, struct pw_requ
     const size_t max_size = PW_FRAME_HEADER_SIZE + c->stream.max_payload;
     struct pywatt_error problem;
     enum pywatt_status status;
-    frame->on_heap = false;
     if (scratch != NULL) {
         pw_buffer_clear(scratch);
         status = encode_frame(c->codec, request, scratch, &problem);

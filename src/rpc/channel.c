@@ -212,8 +212,8 @@ bool pw_channel_connected(struct pw_channel *channel)
 unsigned pw_channel_features(struct pw_channel *channel)
 {
     pw_mutex_lock(&channel->lock);
-    const unsigned features =
-        channel->current == NULL ? 0 : pw_correlator_features(channel->current);
+    const bool connected = channel->current != NULL && !pw_correlator_failed(channel->current);
+    const unsigned features = connected ? pw_correlator_features(channel->current) : 0;
     pw_mutex_unlock(&channel->lock);
     return features;
 }

@@ -101,6 +101,8 @@ void pw_channel_free(struct pw_channel *channel);
  *   PYWATT_SERIALIZATION  the reply cannot be read, or answers something else
  *   PYWATT_LIMIT          the request or a frame of the peer is longer than max_frame_bytes, or the
  *                         reply is over the codec's limits or the arena's budget
+ *   PYWATT_UNSUPPORTED    a batch of heartbeats, to a peer that has not told this feature on the
+ *                         connection that there is now; the other one may have been another's
  *   PYWATT_CLOSED, PYWATT_NO_MEMORY, and what the encoder says of the request
  */
 enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request *request,
@@ -170,7 +172,8 @@ struct pw_post {
  * PYWATT_UNAVAILABLE: no room now (wake_pump tells when to try again: room is then kept for a post
  * until the next pump_begin, or the next call of the same thread, so that calls cannot starve posts);
  * PYWATT_LIMIT: the request is longer than max_frame_bytes, and always will be; PYWATT_CONNECTION:
- * there is no connection; PYWATT_CLOSED; PYWATT_NO_MEMORY; what the encoder says. Never blocks; no
+ * there is no connection; PYWATT_UNSUPPORTED as with pw_channel_call; PYWATT_CLOSED; PYWATT_NO_MEMORY; what
+ * the encoder says. Never blocks; no
  * malloc once the buffers have their size, for a request of up to 2 KiB; on a connection that was
  * crowded once, or answers one request at a time, a request is encoded only when there is room.
  */
@@ -224,7 +227,7 @@ uint64_t pw_channel_pump_deadline(struct pw_channel *channel);
 
 /*
  * Fails the posted requests that have run out, with PYWATT_TIMEOUT. If the peer echoes no request
- * ids that ends the connection.
+ * ids that ends the connection. Any thread: a burst need not wait for the pump to do it.
  */
 void pw_channel_pump_expire(struct pw_channel *channel);
 
