@@ -6,9 +6,14 @@
 
 struct scene begin(tune_fn tune)
 {
+    return begin_with("protobuf", true, tune);
+}
+
+struct scene begin_with(const char *codec, bool take_batches, tune_fn tune)
+{
     struct scene scene = {.fake = pw_fake_start()};
-    pw_fake_take_batches(scene.fake, true);
-    scene.client = open_client(scene.fake, "protobuf", tune);
+    pw_fake_take_batches(scene.fake, take_batches);
+    scene.client = open_client(scene.fake, codec, tune);
     for (int i = 0; i < BEATS; i++) {
         char name[32];
         snprintf(name, sizeof(name), "module %d", i);

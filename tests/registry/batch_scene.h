@@ -24,7 +24,8 @@ struct scene {
     struct pywatt_beat beats[BEATS];
 };
 
-struct scene begin(tune_fn tune);
+struct scene begin(tune_fn tune); /* protobuf */
+struct scene begin_with(const char *codec, bool take_batches, tune_fn tune);
 void end(struct scene *scene);
 
 /* Any thread. */
