@@ -28,20 +28,25 @@ static bool fill_exception(struct pw_arena *arena, const struct pw_beat_outcome 
     return exception->error.data != NULL;
 }
 
-struct tally {
-    uint32_t exceptions;
-    uint32_t refused;
-};
-
-static struct tally count_up(const struct pw_beat_outcome *outcomes,
-                             const struct pw_request *request)
+static uint32_t count_exceptions(const struct pw_beat_outcome *outcomes,
+                                 const struct pw_request *request)
 {
-    struct tally tally = {0, 0};
+    uint32_t count = 0;
     for (uint32_t i = 0; i < request->beat_count; i++) {
-        tally.exceptions += is_exception(&outcomes[i], &request->beats[i]) ? 1 : 0;
-        tally.refused += outcomes[i].status != PYWATT_OK ? 1 : 0;
+        count += is_exception(&outcomes[i], &request->beats[i]) ? 1 : 0;
     }
-    return tally;
+    return count;
+}
+
+static void count_beats(struct pw_worker *worker, const struct pw_beat_outcome *outcomes,
+                        uint32_t count)
+{
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        refused += outcomes[i].status != PYWATT_OK ? 1 : 0;
+    }
+    pw_count(&worker->counters.heartbeats, count - refused);
+    pw_count(&worker->counters.requests_refused, refused);
 }
 
 /* NULL when memory is out. */
@@ -64,15 +69,13 @@ static struct pw_beat_exception *list_exceptions(struct pw_arena *arena,
 static bool fill_response(struct pw_worker *worker, const struct pw_request *request,
                           const struct pw_beat_outcome *outcomes, struct pw_response *response)
 {
-    const struct tally tally = count_up(outcomes, request);
+    const uint32_t count = count_exceptions(outcomes, request);
     response->beat_count = request->beat_count;
-    response->exception_count = tally.exceptions;
-    pw_count(&worker->counters.heartbeats, request->beat_count - tally.refused);
-    pw_count(&worker->counters.requests_refused, tally.refused);
-    if (tally.exceptions > 0) {
-        response->exceptions = list_exceptions(&worker->arena, outcomes, request, tally.exceptions);
+    response->exception_count = count;
+    if (count > 0) {
+        response->exceptions = list_exceptions(&worker->arena, outcomes, request, count);
     }
-    return tally.exceptions == 0 || response->exceptions != NULL;
+    return count == 0 || response->exceptions != NULL;
 }
 
 static const char no_memory[] = "The orchestrator is out of memory, try again later";
@@ -88,6 +91,7 @@ void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *co
     if (outcomes != NULL) {
         pw_presence_batch(worker->server->table, request->beats, request->beat_count,
                           &session->binding, worker->lease_ns, outcomes);
+        count_beats(worker, outcomes, request->beat_count);
     }
     if (outcomes == NULL || !fill_response(worker, request, outcomes, &response)) {
         pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY, no_memory, PYWATT_HEALTHY);
@@ -113,6 +117,7 @@ void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *he
         if (held->waits[i] == waiting) {
             outcome->status = pw_presence_beat(worker->server->table, &beat, &outcome->health,
                                                &outcome->generation);
+            count_beats(worker, outcome, 1);
         }
     }
 }

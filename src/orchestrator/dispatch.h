@@ -54,11 +54,11 @@ void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *mod
 void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                        const struct pw_request *request);
 
-/* Serves those beats of a held batch that wait, or those that do not, and keeps their outcomes. */
+/* Serves, and counts, those beats of a held batch that wait, or those that do not. */
 void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *held, bool waiting);
 
 /*
- * The reply to a held batch whose beats have all been served; counts them. It borrows from the
+ * The reply to a held batch whose beats have all been served. It borrows from the
  * worker's arena, which the caller resets.
  */
 struct pw_response pw_dispatch_held_reply(struct pw_session *session,
