@@ -3,6 +3,7 @@
  * When beats are due, told by the heartbeat thread's own functions with a time that the test makes
  * up: no thread runs, so that every due time and every skip can be counted.
  */
+#include "registry/beat_frame.h"
 #include "registry/client.h"
 #include "registry/loop.h"
 #include "registry/module.h"
@@ -163,6 +164,110 @@ static void the_first_beat_leaves_within_one_interval(void **state)
     }
 }
 
+/* ---- Sharing a message ---- */
+
+enum {
+    SHARERS = 5
+};
+
+static struct pywatt_heartbeat_loop *new_sharer(const struct bench *bench, uint64_t due_ns)
+{
+    struct pywatt_heartbeat_loop *loop = calloc(1, sizeof(*loop));
+    assert_non_null(loop);
+    atomic_init(&loop->references, 1);
+    loop->module = pw_handle_acquire(bench->module);
+    loop->interval_ns = 10 * MS;
+    loop->due_ns = due_ns;
+    loop->prepared = true;
+    loop->request.operation = PW_OP_HEARTBEAT;
+    loop->request.token = PW_STR_LITERAL("t");
+    pw_list_init(&loop->mail);
+    pw_list_init(&loop->waiting);
+    pw_due_init(&loop->next);
+    return loop;
+}
+
+/* There is no connection, so it cannot go. */
+static void a_message_that_cannot_go_gives_its_beats_back_in_their_order(void **state)
+{
+    struct bench *bench = *state;
+    struct pw_heartbeat *heartbeat = &bench->client->heartbeat;
+    struct pywatt_heartbeat_loop *loops[SHARERS];
+    const uint64_t *due_ns;
+    for (uint64_t i = 0; i < SHARERS; i++) {
+        loops[i] = new_sharer(bench, i);
+    }
+    /* The last one did not fit. */
+    pw_list_append(&heartbeat->due_loops, &loops[SHARERS - 1]->waiting);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < SHARERS - 1; i++) {
+            pw_list_remove(&loops[i]->waiting);
+            assert_true(pw_beat_frame_add(bench->client, loops[i]));
+        }
+        assert_int_equal(pw_beat_frame_count(bench->client), SHARERS - 1);
+        assert_int_equal(pw_beat_frame_post(bench->client, 1000 * MS, 2000 * MS, &due_ns, NULL),
+                         PYWATT_CONNECTION);
+        assert_int_equal(pw_beat_frame_count(bench->client), 0);
+        const struct pw_list *at = &heartbeat->due_loops;
+        for (int i = 0; i < SHARERS; i++) {
+            at = at->next;
+            assert_ptr_equal(at, &loops[i]->waiting);
+            assert_int_equal(loops[i]->due_ns, i);
+            assert_true(loops[i]->prepared);
+            assert_false(atomic_load(&loops[i]->under_way));
+            assert_int_equal(atomic_load(&loops[i]->references), 1);
+        }
+        assert_ptr_equal(at->next, &heartbeat->due_loops);
+    }
+    for (int i = 0; i < SHARERS; i++) {
+        pw_list_remove(&loops[i]->waiting);
+        pw_loop_release(loops[i]);
+    }
+}
+
+/* How many of these a message takes; they are given back, and it is empty again. */
+static uint32_t how_many_fit(const struct bench *bench, struct pywatt_heartbeat_loop *const *loops,
+                             struct pw_str token)
+{
+    const uint64_t *due_ns;
+    uint32_t count = 0;
+    loops[0]->request.token = token;
+    while (count <= PW_BEAT_FRAME_MAX && pw_beat_frame_add(bench->client, loops[count])) {
+        count++;
+        loops[count]->request.token = token;
+    }
+    if (count > 0) {
+        (void)pw_beat_frame_post(bench->client, 0, 0, &due_ns, NULL);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        pw_list_remove(&loops[i]->waiting);
+    }
+    return count;
+}
+
+static void a_message_takes_what_fits_and_no_more(void **state)
+{
+    struct bench *bench = *state;
+    static struct pywatt_heartbeat_loop *loops[PW_BEAT_FRAME_MAX + 2];
+    const uint32_t many = PW_BEAT_FRAME_MAX + 2;
+    char text[PYWATT_TOKEN_MAX];
+    memset(text, 'x', sizeof(text));
+    const struct pw_str token = {text, sizeof(text)};
+    for (uint32_t i = 0; i < many; i++) {
+        loops[i] = new_sharer(bench, i);
+    }
+    assert_int_equal(how_many_fit(bench, loops, PW_STR_LITERAL("t")), PW_BEAT_FRAME_MAX);
+    /* As long as every peer takes it that takes any. */
+    assert_in_range(how_many_fit(bench, loops, token), PW_BATCH_BYTES / (sizeof(text) + 64),
+                    PW_BATCH_BYTES / sizeof(text));
+    /* Where even the reply to one may be too long, it goes alone. */
+    bench->client->settings.max_frame_bytes = 128;
+    assert_int_equal(how_many_fit(bench, loops, PW_STR_LITERAL("t")), 0);
+    for (uint32_t i = 0; i < many; i++) {
+        pw_loop_release(loops[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -175,6 +280,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_beat_is_skipped_while_the_last_one_is_not_answered, make,
                                         unmake),
         cmocka_unit_test_setup_teardown(the_first_beat_leaves_within_one_interval, make, unmake),
+        cmocka_unit_test_setup_teardown(
+            a_message_that_cannot_go_gives_its_beats_back_in_their_order, make, unmake),
+        cmocka_unit_test_setup_teardown(a_message_takes_what_fits_and_no_more, make, unmake),
     };
     return PW_TEST_RUN(cases);
 }
