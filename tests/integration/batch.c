@@ -165,11 +165,12 @@ static void any_number_of_beats_is_a_batch(void **state)
         }
     }
     /* A module may be in it more than once. */
+    struct pywatt_module *own = scene->beats[1].module;
     scene->beats[1].module = scene->beats[0].module;
     const uint64_t before = host_stats(&scene->host).heartbeats;
     assert_int_equal(pywatt_heartbeat_batch(scene->client, scene->beats, 2, NULL), PYWATT_OK);
     assert_int_equal(host_stats(&scene->host).heartbeats - before, 2);
-    scene->beats[1].module = NULL;
+    scene->beats[1].module = own;
     end(scene);
 }
 
@@ -395,6 +396,29 @@ static void long_tokens_go_along(void **state)
     end(scene);
 }
 
+/* A million beats, of as many modules as there are, in one call. */
+static void a_batch_may_be_large(void **state)
+{
+    (void)state;
+    const size_t count = pw_test_slow_factor() > 1 ? 20000 : 1000000;
+    struct scene *scene = begin(&ways[0], 50);
+    struct pywatt_beat *beats = calloc(count, sizeof(*beats));
+    assert_non_null(beats);
+    for (size_t i = 0; i < count; i++) {
+        beats[i] = scene->beats[i % 50];
+        beats[i].status = PYWATT_IO;
+    }
+    assert_int_equal(pywatt_heartbeat_batch(scene->client, beats, count, NULL), PYWATT_OK);
+    for (size_t i = 0; i < count; i++) {
+        if (beats[i].status != PYWATT_OK) {
+            fail_msg("beat %zu: %s", i, pywatt_status_name(beats[i].status));
+        }
+    }
+    assert_int_equal(host_stats(&scene->host).heartbeats, count);
+    free(beats);
+    end(scene);
+}
+
 /* ---- Threads ---- */
 
 struct provider_scene {
@@ -493,6 +517,7 @@ int main(void)
         cmocka_unit_test(without_an_orchestrator_every_beat_says_so),
         cmocka_unit_test(a_peer_that_serves_one_at_a_time_gets_one_at_a_time),
         cmocka_unit_test(long_tokens_go_along),
+        cmocka_unit_test(a_batch_may_be_large),
         cmocka_unit_test(may_be_called_from_a_provider),
         cmocka_unit_test(many_threads_may_send_batches),
     };
