@@ -136,7 +136,9 @@ static struct queued *append_locked(struct pw_events *events, struct queued *fre
     }
     pw_list_append(&events->queue, &fresh->link);
     events->count++;
-    pw_cond_signal(&events->cond);
+    if (events->holds == 0) {
+        pw_cond_signal(&events->cond);
+    }
     return NULL;
 }
 
@@ -158,6 +160,22 @@ void pw_events_push(struct pw_events *events, const struct pywatt_event *event)
     pw_mutex_unlock(&events->mutex);
     free(replaced);
     free(refused);
+}
+
+void pw_events_hold(struct pw_events *events)
+{
+    pw_mutex_lock(&events->mutex);
+    events->holds++;
+    pw_mutex_unlock(&events->mutex);
+}
+
+void pw_events_release(struct pw_events *events)
+{
+    pw_mutex_lock(&events->mutex);
+    if (--events->holds == 0 && !pw_list_empty(&events->queue)) {
+        pw_cond_signal(&events->cond);
+    }
+    pw_mutex_unlock(&events->mutex);
 }
 
 /* ---- Out ---- */

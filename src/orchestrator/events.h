@@ -35,6 +35,7 @@ struct pw_events {
     /* mutex */
     struct pw_list queue;
     size_t count;
+    unsigned holds;            /* pw_events_hold */
     uint64_t dropped;          /* not yet told in the log */
     struct pw_map replaceable; /* waiting events of health and liveness, by module and kind */
     bool stopping;
@@ -66,5 +67,12 @@ void pw_events_abandon(struct pw_events *events, void (*abandoned)(void *user), 
 
 /* Copies *event, its name included. Never blocks for the application. Any thread. */
 void pw_events_push(struct pw_events *events, const struct pywatt_event *event);
+
+/*
+ * Between the two, events wait: for somebody who pushes many at once and would else wake the thread
+ * for each. For moments only. Any thread.
+ */
+void pw_events_hold(struct pw_events *events);
+void pw_events_release(struct pw_events *events);
 
 #endif

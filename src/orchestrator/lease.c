@@ -189,9 +189,11 @@ static void for_each_of(struct pw_lease *lease, struct pw_list *list, uint64_t n
     struct pywatt_uuid ids[BATCH];
     unsigned count;
     while ((count = take_batch(lease, list, ids)) > 0) {
+        pw_events_hold(lease->table->events);
         for (unsigned i = 0; i < count; i++) {
             handle(lease, &ids[i], now_ns);
         }
+        pw_events_release(lease->table->events);
     }
 }
 
