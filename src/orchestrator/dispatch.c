@@ -2,17 +2,22 @@
 /*
  * dispatch.c - what is done with a request. On the worker's thread.
  *
- * A beat is answered at once, unless an earlier request of its connection that names its module is
- * not done yet. What changes registrations goes on in pending.c.
+ * Beats that came together are served together, see beat_run.h; but one that names the module of an
+ * earlier request that is not done yet waits for that. What changes registrations goes on in
+ * pending.c.
  */
 #include "orchestrator/dispatch.h"
 
 #include "base/error.h"
+#include "orchestrator/beat_run.h"
 #include "orchestrator/pending.h"
 #include "orchestrator/server.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+
+/* A longer message does not wait with others: together they might take too much of the arena. */
+#define RUN_FRAME_MAX 1024
 
 struct pw_answer pw_answer_to(const struct pw_codec_ops *codec, const struct pw_request *request)
 {
@@ -94,8 +99,8 @@ void pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer
     pw_count(&worker->counters.heartbeats, 1);
 }
 
-static void serve_beat(struct pw_session *session, const struct pw_codec_ops *codec,
-                       const struct pw_request *request)
+static void serve_detailed_beat(struct pw_session *session, const struct pw_codec_ops *codec,
+                                const struct pw_request *request)
 {
     const struct pw_answer answer = pw_answer_to(codec, request);
     const struct pw_beat beat = {
@@ -107,8 +112,8 @@ static void serve_beat(struct pw_session *session, const struct pw_codec_ops *co
         .binding = &session->binding,
         .now_ns = session->worker->lease_ns,
     };
-    char text[PW_BEAT_TEXT_SIZE];
     struct pw_response response;
+    char text[PW_BEAT_TEXT_SIZE];
     pw_dispatch_beat(session, &answer, &beat, text, &response);
     pw_session_reply(session, codec, &response);
 }
@@ -121,7 +126,7 @@ static void serve_request(struct pw_session *session, const struct pw_codec_ops 
     pw_count(&session->worker->counters.requests, 1);
     if (request->operation == PW_OP_HEARTBEAT) {
         if (session->tasks == 0 || !pw_pending_beat(session, codec, request, size)) {
-            serve_beat(session, codec, request);
+            serve_detailed_beat(session, codec, request);
         }
     } else if (request->operation == PW_OP_HEARTBEAT_BATCH) {
         if (session->tasks == 0 || !pw_pending_batch(session, codec, request, size)) {
@@ -147,13 +152,33 @@ static void serve_undecodable(struct pw_session *session, const struct pw_codec_
     /* Else it is well-formed but no request: those get no reply. */
 }
 
+/* Whether it is a beat that others may wait for. */
+static bool joins_the_run(const struct pw_session *session, const struct pw_request *request)
+{
+    return request->operation == PW_OP_HEARTBEAT && request->details == NULL && session->tasks == 0;
+}
+
+/* Serves the beats that wait; what they point to may go afterwards. */
+static void end_run(struct pw_session *session)
+{
+    if (pw_session_is_closed(session)) {
+        session->worker->run->count = 0; /* nobody beats on it any more */
+    }
+    pw_beat_run_serve(session->worker->run, session);
+}
+
 void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame)
 {
     struct pw_worker *worker = session->worker;
+    struct pw_beat_run *run = worker->run;
     const struct pw_codec_ops *codec = pw_codec_by_frame(frame->format_code, frame->payload);
     if (codec == NULL) {
+        end_run(session);
         pw_session_bad_input(session, "a frame in a format that is not known here");
         return;
+    }
+    if (run->count == PW_BEAT_RUN_MAX || frame->payload.len > RUN_FRAME_MAX) {
+        pw_dispatch_end(session); /* a long message may need the whole arena */
     }
     bool recognised = false;
     struct pywatt_error error;
@@ -161,6 +186,12 @@ void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame)
     const enum pywatt_status status =
         pw_codec_decode_request(codec, frame->payload, &worker->server->limits, &worker->arena,
                                 &worker->request, &recognised, &error);
+    if (status == PYWATT_OK && joins_the_run(session, &worker->request)) {
+        pw_count(&worker->counters.requests, 1);
+        pw_beat_run_add(run, codec, &worker->request);
+        return;
+    }
+    end_run(session);
     if (status == PYWATT_OK) {
         serve_request(session, codec, &worker->request, frame->payload.len);
     } else {
@@ -168,4 +199,10 @@ void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame)
         pw_request_reset(&worker->request);
     }
     pw_arena_reset(&worker->arena);
+}
+
+void pw_dispatch_end(struct pw_session *session)
+{
+    end_run(session);
+    pw_arena_reset(&session->worker->arena);
 }

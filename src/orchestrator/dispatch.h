@@ -16,6 +16,12 @@
  */
 void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame);
 
+/*
+ * Behind the last frame that has come: serves the beats that waited for it. Until then the bytes of
+ * the frames must stay where they are. Does nothing for a session that is closed but forget them.
+ */
+void pw_dispatch_end(struct pw_session *session);
+
 /* ---- For pending.c and batch.c as well ---- */
 
 /* What a reply needs of its request. */

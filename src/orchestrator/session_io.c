@@ -123,6 +123,7 @@ static size_t serve_frames(struct pw_session *session, struct pw_span input)
             break;
         }
         if (result == PW_FRAME_TOO_LONG) {
+            pw_dispatch_end(session);
             pw_session_bad_input(session, "a frame that is longer than the limit");
             break;
         }
@@ -130,6 +131,7 @@ static size_t serve_frames(struct pw_session *session, struct pw_span input)
         pw_dispatch_frame(session, &frame);
         done += size;
     }
+    pw_dispatch_end(session);
     return done;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "codec/codec.h"
+#include "orchestrator/beat_run.h"
 #include "orchestrator/server.h"
 #include "orchestrator/session.h"
 
@@ -299,17 +300,20 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
     pw_request_init(&worker->request);
     pw_counters_init(&worker->counters);
     worker->scratch = malloc(PW_WORKER_HEADROOM + PW_WORKER_RECEIVE);
-    if (worker->scratch == NULL) {
-        return PYWATT_NO_MEMORY;
+    worker->run = calloc(1, sizeof(*worker->run));
+    enum pywatt_status status = PYWATT_NO_MEMORY;
+    if (worker->scratch != NULL && worker->run != NULL) {
+        status = pw_mutex_init(&worker->mail_mutex);
     }
-    if (pw_mutex_init(&worker->mail_mutex) != PYWATT_OK) {
-        free(worker->scratch);
-        return PYWATT_NO_MEMORY;
+    if (status == PYWATT_OK) {
+        status = open_fds(worker);
+        if (status != PYWATT_OK) {
+            pw_mutex_destroy(&worker->mail_mutex);
+        }
     }
-    const enum pywatt_status status = open_fds(worker);
     if (status != PYWATT_OK) {
-        pw_mutex_destroy(&worker->mail_mutex);
         free(worker->scratch);
+        free(worker->run);
     }
     return status;
 }
@@ -321,6 +325,7 @@ void pw_worker_destroy(struct pw_worker *worker)
     /* Tokens have gone through it. */
     explicit_bzero(worker->scratch, PW_WORKER_HEADROOM + PW_WORKER_RECEIVE);
     free(worker->scratch);
+    free(worker->run);
     pw_buffer_destroy(&worker->out);
     pw_arena_destroy(&worker->arena);
     pw_request_clear(&worker->request);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+struct pw_beat_run;
 struct pw_server;
 struct pw_worker;
 
@@ -74,6 +75,7 @@ struct pw_worker {
     struct pw_buffer out;  /* replies of the session that is served at the moment */
     struct pw_arena arena;
     struct pw_request request;
+    struct pw_beat_run *run;      /* beats that are to be served together; empty between events */
     struct pw_timer accept_timer; /* set while listeners are left alone for a moment */
     struct pw_mail pass_mail;
     enum pw_pass pass;
