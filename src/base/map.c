@@ -110,6 +110,11 @@ struct pw_map_node *pw_map_first(const struct pw_map *map, uint64_t hash)
     return map->bucket_count == 0 ? NULL : skip_others(*bucket_of(map, hash), hash);
 }
 
+const struct pw_map_node *pw_map_glance(const struct pw_map *map, uint64_t hash)
+{
+    return map->bucket_count == 0 ? NULL : *bucket_of(map, hash);
+}
+
 struct pw_map_node *pw_map_next(const struct pw_map_node *node)
 {
     return skip_others(node->next, node->hash);

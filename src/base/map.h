@@ -55,20 +55,10 @@ struct pw_map_node *pw_map_first(const struct pw_map *map, uint64_t hash);
 struct pw_map_node *pw_map_next(const struct pw_map_node *node);
 
 /*
- * For looking up many at once, so that memory is waited for once: the first call asks for the
- * bucket, the second (a while later) for the item in it, of which it gives the address or NULL.
+ * The first item of the bucket where one with this hash would be, or NULL: for asking for its memory
+ * before it is looked up.
  */
-static inline void pw_map_expect(const struct pw_map *map, uint64_t hash)
-{
-    if (map->bucket_count > 0) {
-        __builtin_prefetch(&map->buckets[hash & (map->bucket_count - 1)]);
-    }
-}
-
-static inline const struct pw_map_node *pw_map_glance(const struct pw_map *map, uint64_t hash)
-{
-    return map->bucket_count == 0 ? NULL : map->buckets[hash & (map->bucket_count - 1)];
-}
+const struct pw_map_node *pw_map_glance(const struct pw_map *map, uint64_t hash);
 
 /* Takes `node` out; it must be in. */
 void pw_map_remove(struct pw_map *map, struct pw_map_node *node);

@@ -144,7 +144,7 @@ static struct queued *append_locked(struct pw_events *events, struct queued *fre
 
 void pw_events_push(struct pw_events *events, const struct pywatt_event *event)
 {
-    if (events->on_event == NULL) {
+    if (!pw_events_are_told(events)) {
         return;
     }
     struct queued *fresh = copy_event(event);

@@ -65,6 +65,12 @@ void pw_events_end(struct pw_events *events);
  */
 void pw_events_abandon(struct pw_events *events, void (*abandoned)(void *user), void *user);
 
+/* Whether anybody listens. */
+static inline bool pw_events_are_told(const struct pw_events *events)
+{
+    return events->on_event != NULL;
+}
+
 /* Copies *event, its name included. Never blocks for the application. Any thread. */
 void pw_events_push(struct pw_events *events, const struct pywatt_event *event);
 

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pw_module *pw_module_new(const struct pywatt_uuid *id, struct pw_shared_info *info,
+struct pw_module *pw_module_new(struct pw_slab *slab, const struct pywatt_uuid *id,
+                                struct pw_shared_info *info,
                                 struct pw_shared_capabilities *capabilities)
 {
-    struct pw_module *module = calloc(1, sizeof(*module));
+    struct pw_module *module = pw_slab_take(slab);
     if (module != NULL) {
+        module->slab = slab;
         module->id = *id;
         module->info = pw_shared_info_acquire(info);
         module->capabilities = pw_shared_capabilities_acquire(capabilities);
@@ -30,7 +32,7 @@ void pw_module_free(struct pw_module *module)
         pywatt_string_map_free(module->details);
         pw_token_wipe(&module->token, sizeof(module->token));
         pw_token_wipe(module->token_hash, sizeof(module->token_hash));
-        free(module);
+        pw_slab_give(module->slab, module);
     }
 }
 

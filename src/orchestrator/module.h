@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/map.h"
+#include "base/slab.h"
 #include "orchestrator/shared.h"
 #include "orchestrator/timer_wheel.h"
 #include "orchestrator/token.h"
@@ -60,13 +61,16 @@ struct pw_module {
     /* Changed under both the names' and the shard's mutex, so read under either. */
     struct pw_shared_info *info;
     struct pw_shared_capabilities *capabilities; /* NULL until it advertised */
+
+    struct pw_slab *slab; /* whose memory this is; never changes */
 };
 
 /*
- * A new module, in no table yet; takes references of its own to `info` and `capabilities` (which
+ * A new module from the memory of `slab`, in no table yet; takes references of its own to `info` and `capabilities` (which
  * may be NULL). NULL when memory is out.
  */
-struct pw_module *pw_module_new(const struct pywatt_uuid *id, struct pw_shared_info *info,
+struct pw_module *pw_module_new(struct pw_slab *slab, const struct pywatt_uuid *id,
+                                struct pw_shared_info *info,
                                 struct pw_shared_capabilities *capabilities);
 
 /* Wipes its secrets. NULL is allowed. */

@@ -30,6 +30,8 @@ static enum pywatt_status init_shards(struct pw_module_table *table)
             destroy_shards(table, i);
             return PYWATT_NO_MEMORY;
         }
+        PW_HINT_ATOMIC(shard->buckets_hint);
+        PW_HINT_ATOMIC(shard->mask_hint);
         pw_map_init(&shard->modules);
         if (pw_map_reserve(&shard->modules, 1) != PYWATT_OK) {
             destroy_shards(table, i + 1);
@@ -71,11 +73,16 @@ enum pywatt_status pw_table_init(struct pw_module_table *table, struct pw_lease 
     table->events = events;
     atomic_init(&table->count, 0);
     PW_HINT_ATOMIC(table->count);
+    if (pw_slab_init(&table->modules, sizeof(struct pw_module)) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
     if (init_names(table) != PYWATT_OK) {
+        pw_slab_destroy(&table->modules);
         return PYWATT_NO_MEMORY;
     }
     if (init_shards(table) != PYWATT_OK) {
         destroy_names(table);
+        pw_slab_destroy(&table->modules);
         return PYWATT_NO_MEMORY;
     }
     return PYWATT_OK;
@@ -94,6 +101,7 @@ void pw_table_destroy(struct pw_module_table *table)
     }
     destroy_shards(table, PW_SHARD_COUNT);
     destroy_names(table);
+    pw_slab_destroy(&table->modules);
 }
 
 /* ---- Looking up ---- */
@@ -165,6 +173,9 @@ struct pw_module *pw_table_find_id_locked(struct pw_module_table *table,
 void pw_table_tell_locked(struct pw_module_table *table, enum pywatt_event_kind kind,
                           const struct pw_module *module)
 {
+    if (!pw_events_are_told(table->events)) {
+        return; /* the module's name is not worth a look at its memory */
+    }
     const struct pywatt_event event = {
         .kind = kind,
         .module_id = module->id,
@@ -181,6 +192,13 @@ static void index_name(struct pw_module_table *table, struct pw_module *module)
     (void)pw_map_insert(&table->names, &module->by_name, hash_of_name(pw_module_name(module)));
 }
 
+static void hint_at_buckets_locked(struct pw_shard *shard)
+{
+    atomic_store_explicit(&shard->buckets_hint, (uintptr_t)shard->modules.buckets,
+                          memory_order_relaxed);
+    atomic_store_explicit(&shard->mask_hint, shard->modules.bucket_count - 1, memory_order_relaxed);
+}
+
 static void insert_locked(struct pw_module_table *table, struct pw_module *module, bool tell)
 {
     uint64_t hash;
@@ -188,6 +206,7 @@ static void insert_locked(struct pw_module_table *table, struct pw_module *modul
     index_name(table, module);
     pw_mutex_lock(&shard->mutex);
     (void)pw_map_insert(&shard->modules, &module->by_id, hash);
+    hint_at_buckets_locked(shard);
     atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed);
     pw_lease_watch(table->lease, module);
     if (tell) {

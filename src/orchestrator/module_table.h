@@ -26,6 +26,12 @@
 #define PW_SHARD_COUNT 64
 
 struct pw_shard {
+    /*
+     * Where the buckets of `modules` are, for whoever asks for memory ahead without the mutex: only an
+     * address to be computed with, as they may be gone already.
+     */
+    _Atomic uintptr_t buckets_hint;
+    _Atomic size_t mask_hint;
     struct pw_mutex mutex;
     /* mutex */
     struct pw_map modules;
@@ -34,6 +40,7 @@ struct pw_shard {
 struct pw_module_table {
     struct pw_lease *lease;
     struct pw_events *events;
+    struct pw_slab modules; /* the memory of all of them */
     atomic_uint_fast64_t count;
     struct pw_mutex names_mutex;
     /* names_mutex */
@@ -52,6 +59,14 @@ void pw_table_destroy(struct pw_module_table *table);
 /* The shard of an id; *hash is for pw_table_find_locked. */
 struct pw_shard *pw_table_shard(struct pw_module_table *table, const struct pywatt_uuid *id,
                                 uint64_t *hash);
+
+/* Asks for the memory of the bucket where a module with this hash would be. No lock. */
+static inline void pw_table_expect(const struct pw_shard *shard, uint64_t hash)
+{
+    const uintptr_t buckets = atomic_load_explicit(&shard->buckets_hint, memory_order_relaxed);
+    const size_t mask = atomic_load_explicit(&shard->mask_hint, memory_order_relaxed);
+    __builtin_prefetch((const void *)(buckets + (hash & mask) * sizeof(void *)));
+}
 
 /* The shard's mutex held. NULL if there is none. */
 struct pw_module *pw_table_find_locked(const struct pw_shard *shard, const struct pywatt_uuid *id,

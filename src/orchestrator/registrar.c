@@ -79,7 +79,8 @@ static bool load_record(void *user, const struct pw_store_record *record)
 {
     struct load *load = user;
     struct pw_module_table *table = load->registrar->table;
-    struct pw_module *module = pw_module_new(&record->id, record->info, record->capabilities);
+    struct pw_module *module =
+        pw_module_new(&table->modules, &record->id, record->info, record->capabilities);
     if (module == NULL) {
         load->status = pw_error_no_memory(load->error);
         return false;

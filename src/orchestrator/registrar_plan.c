@@ -370,7 +370,7 @@ static enum pywatt_status prepare_register(struct pw_task *task)
         return PYWATT_NO_MEMORY;
     }
     if (!task->decision.known) {
-        task->module = pw_module_new(&task->id, task->info, NULL);
+        task->module = pw_module_new(&registrar->table->modules, &task->id, task->info, NULL);
         if (task->module == NULL) {
             return PYWATT_NO_MEMORY;
         }

@@ -96,7 +96,7 @@ static struct pywatt_uuid add(struct rig *rig, unsigned n, uint32_t lease_ms)
     snprintf(name, sizeof(name), "m%u", n);
     assert_int_equal(pywatt_module_info_new(name, "1", "d", &info), PYWATT_OK);
     struct pw_shared_info *shared = pw_shared_info_new(info);
-    struct pw_module *module = pw_module_new(&id, shared, NULL);
+    struct pw_module *module = pw_module_new(&rig->table.modules, &id, shared, NULL);
     pw_shared_info_release(shared);
     assert_non_null(module);
     pw_module_set_token(module, &rig->token, hash);

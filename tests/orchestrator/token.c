@@ -70,13 +70,17 @@ static void is_hashed_with_sha256(void **state)
     assert_false(pw_token_hash_equal(hash, expected));
 }
 
+/* For one module at a time. */
+static struct pw_slab slab;
+
 static struct pw_module *new_module(void)
 {
     static const struct pywatt_uuid id = {.bytes = {1}};
+    assert_int_equal(pw_slab_init(&slab, sizeof(struct pw_module)), PYWATT_OK);
     struct pywatt_module_info *info = NULL;
     assert_int_equal(pywatt_module_info_new("m", "1", "d", &info), PYWATT_OK);
     struct pw_shared_info *shared = pw_shared_info_new(info);
-    struct pw_module *module = pw_module_new(&id, shared, NULL);
+    struct pw_module *module = pw_module_new(&slab, &id, shared, NULL);
     pw_shared_info_release(shared);
     assert_non_null(module);
     return module;
@@ -101,6 +105,7 @@ static void a_module_that_has_the_hash_only_learns_its_token_when_it_is_shown(vo
     assert_int_equal(pw_module_check_token(module, text_of(&token)), PYWATT_OK);
     assert_int_equal(pw_module_check_token(module, text_of(&other)), PYWATT_INVALID_TOKEN);
     pw_module_free(module);
+    pw_slab_destroy(&slab);
 }
 
 static void every_character_of_a_token_matters(void **state)
@@ -122,6 +127,7 @@ static void every_character_of_a_token_matters(void **state)
     }
     assert_int_equal(pw_module_check_token(module, text_of(&token)), PYWATT_OK);
     pw_module_free(module);
+    pw_slab_destroy(&slab);
 }
 
 static void is_wiped(void **state)
