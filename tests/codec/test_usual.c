@@ -191,7 +191,7 @@ static void change_byte(const struct ways *ways, struct pw_span whole, size_t at
     static const uint8_t telling[] = {0x00, ' ', '"', '\\', ',', '0', 0x7F, 0x80};
     uint8_t more[1024];
     const unsigned values = values_per_byte();
-    assert_true(whole.len < sizeof(more));
+    assert_true(whole.len + 2 < sizeof(more));
     memcpy(more, whole.data, whole.len);
     for (unsigned i = 1; i <= values; i++) {
         more[at] = whole.data[at] ^ (uint8_t)(values == 255 ? i : i * 37 + at);
@@ -208,9 +208,23 @@ static void change_byte(const struct ways *ways, struct pw_span whole, size_t at
     read_exactly(ways, more, whole.len - 1, read);
 }
 
+static void add_at_the_end(const struct ways *ways, struct pw_span whole, read_function read)
+{
+    static const uint8_t telling[] = {0x00, ' ', '"', '}', ',', '0', 0x20, 0x18, 0x80};
+    uint8_t more[1024];
+    memcpy(more, whole.data, whole.len);
+    for (size_t i = 0; i < sizeof(telling); i++) {
+        more[whole.len] = telling[i];
+        more[whole.len + 1] = 1;
+        read_exactly(ways, more, whole.len + 1, read);
+        read_exactly(ways, more, whole.len + 2, read);
+    }
+}
+
 static void damage(const struct ways *ways, struct pw_span whole, read_function read)
 {
     read(ways, whole, &pw_codec_default_limits);
+    add_at_the_end(ways, whole, read);
     for (size_t at = 0; at < whole.len; at++) {
         read_exactly(ways, whole.data, at, read);
         change_byte(ways, whole, at, read);
@@ -475,6 +489,110 @@ static void goes_the_short_way_with_ids_of_the_rust_sdk(void **state)
     damage(&all_ways[0], bytes, read_requests);
 }
 
+/* ---- What no single byte makes of another message ------------------------------------------ */
+
+static const char rust_head[] =
+    "{\"id\":\"00000000-1111-4222-8333-444444444444\",\"content\":{\"request_type\":"
+    "\"heartbeat\",\"module_id\":\"a3b8f042-1e16-4f0d-8f1c-7d2f6c5b4a90\",\"token\":\"";
+static const char rust_tail[] = "},\"metadata\":{\"id\":\"6f1d3c1e-52a7-4d0b-9b60-0c6f5a1d2e34\"}}";
+
+static void read_json_beat(const char *token, const char *generation)
+{
+    char text[1024];
+    const int len =
+        snprintf(text, sizeof(text), "%s%s\",\"status\":\"Healthy\"%s%s%s", rust_head, token,
+                 generation[0] == '\0' ? "" : ",\"generation\":", generation, rust_tail);
+    assert_in_range(len, 1, sizeof(text) - 1);
+    read_exactly(&all_ways[0], (const uint8_t *)text, (size_t)len, read_requests);
+}
+
+static void reads_every_generation_as_the_long_way(void **state)
+{
+    (void)state;
+    static const char *const spellings[] = {
+        "",
+        "0",
+        "1",
+        "00",
+        "01",
+        "-0",
+        "-1",
+        "1.0",
+        "1e2",
+        "1 ",
+        " 1",
+        "\"7\"",
+        "null",
+        "999999999999999999",
+        "9999999999999999999",
+        "18446744073709551615",
+        "18446744073709551616",
+        "18446744073709551620",
+        "99999999999999999999",
+        "100000000000000000000",
+        "1,\"generation\":1",
+        "1,\"details\":null",
+    };
+    for (size_t i = 0; i < COUNT_OF(spellings); i++) {
+        read_json_beat("tok", spellings[i]);
+    }
+    read_json_beat("tok", "18446744073709551615");
+    assert_true(reader.request.generation == UINT64_MAX);
+    read_json_beat("tok", "9999999999999999999");
+    assert_true(reader.request.generation == UINT64_C(9999999999999999999));
+}
+
+static void reads_tokens_of_every_length_as_the_long_way(void **state)
+{
+    (void)state;
+    char token[600];
+    uint8_t bytes[700] = {0x0a, 16};
+    for (size_t len = 0; len < sizeof(token) - 1; len++) {
+        memset(token, 't', len);
+        token[len] = '\0';
+        read_json_beat(token, "");
+        /* Request id, the heartbeat's length, module id, token, health; the ids are of zeros. */
+        uint8_t *at = pw_wire_put_length(bytes + 18, PW_PB_HEARTBEAT,
+                                         18 + 1 + pw_wire_varint_len(len) + len + 2);
+        *at++ = 0x0a;
+        *at++ = 16;
+        memset(at, 0, 16);
+        at = pw_wire_put_bytes(at + 16, PW_PB_TOKEN, token, len);
+        at = pw_wire_put_number(at, PW_PB_HEALTH, 1);
+        read_exactly(&all_ways[2], bytes, (size_t)(at - bytes), read_requests);
+        assert_int_equal(reader.request.token.len, len <= PYWATT_TOKEN_MAX ? len : 0);
+    }
+}
+
+/* A block may be larger than the limit, when what it held was consumed. */
+static void writes_no_more_than_the_limit_into_a_larger_block(void **state)
+{
+    (void)state;
+    static const uint8_t filling[1000];
+    struct pw_request request;
+    beat(&request, 4, 6, PYWATT_HEALTHY);
+    for (size_t i = 0; i < WAYS; i++) {
+        for (size_t room = 0; room < 600; room += 10) {
+            struct pw_buffer out[2];
+            enum pywatt_status status[2];
+            for (int k = 0; k < 2; k++) {
+                pw_buffer_init(&out[k], sizeof(filling));
+                assert_int_equal(pw_buffer_append(&out[k], filling, 1000), PYWATT_OK);
+                pw_buffer_consume(&out[k], 10);
+                assert_int_equal(pw_buffer_append(&out[k], filling, 5), PYWATT_OK);
+                assert_true(out[k].capacity > out[k].limit);
+                pw_buffer_truncate(&out[k], sizeof(filling) - room);
+                status[k] = pw_codec_encode_request(
+                    k == 0 ? all_ways[i].codec : &all_ways[i].long_ways, &request, &out[k], NULL);
+            }
+            assert_int_equal(status[0], status[1]);
+            assert_int_equal(pw_buffer_len(&out[0]), pw_buffer_len(&out[1]));
+            pw_buffer_destroy(&out[0]);
+            pw_buffer_destroy(&out[1]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -485,6 +603,9 @@ int main(void)
         cmocka_unit_test(writes_into_any_room_as_the_long_way),
         cmocka_unit_test(goes_the_short_way_with_what_our_encoders_write),
         cmocka_unit_test(goes_the_short_way_with_ids_of_the_rust_sdk),
+        cmocka_unit_test(reads_every_generation_as_the_long_way),
+        cmocka_unit_test(reads_tokens_of_every_length_as_the_long_way),
+        cmocka_unit_test(writes_no_more_than_the_limit_into_a_larger_block),
     };
     return PW_TEST_RUN_WITH(cases, set_up, tear_down);
 }
