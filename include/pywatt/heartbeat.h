@@ -12,6 +12,7 @@
  * While the orchestrator is away the client connects again in the background by its reconnect
  * policy; with PYWATT_RECONNECT_NONE, or after reconnect_max_attempts, it goes on trying, but pauses
  * for a second or for the policy's longest delay.
+ * Once it has, one beat leaves at once, so that somebody is heard on the new connection.
  */
 #ifndef PYWATT_HEARTBEAT_H
 #define PYWATT_HEARTBEAT_H

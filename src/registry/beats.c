@@ -76,6 +76,22 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
     loop->prepared = false;
 }
 
+/*
+ * On a connection that was made between beats one goes out before it is due: an orchestrator need
+ * not keep a connection on which nobody says anything, and hears at once who is back.
+ */
+static void greet(struct pywatt_client *client, uint64_t now_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    if (pw_list_empty(&heartbeat->due_loops) && heartbeat->loops.root != NULL) {
+        struct pywatt_heartbeat_loop *loop = loop_of(heartbeat->loops.root);
+        if (!atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
+            became_due(client, loop, now_ns);
+        }
+    }
+    heartbeat->greets = false;
+}
+
 void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
@@ -87,6 +103,9 @@ void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns)
         skip(client, missed);
         pw_due_heap_insert(&heartbeat->loops, due, due_ns + loop->interval_ns);
         became_due(client, loop, due_ns);
+    }
+    if (heartbeat->greets) {
+        greet(client, now_ns);
     }
 }
 

@@ -158,6 +158,7 @@ void pw_heartbeat_connect_ended(struct pywatt_client *client, const struct pywat
     pw_mutex_lock(&heartbeat->lock);
     heartbeat->connect_error = *result;
     heartbeat->connect_gave_up = gave_up;
+    heartbeat->connect_made = result->status == PYWATT_OK;
     pw_mutex_unlock(&heartbeat->lock);
     pw_heartbeat_wake(heartbeat);
 }
@@ -227,6 +228,8 @@ static void take_mail(struct pywatt_client *client)
     pw_list_splice(&operations, &heartbeat->mail_operations);
     const bool gave_up = heartbeat->connect_gave_up;
     heartbeat->connect_gave_up = false;
+    heartbeat->greets = heartbeat->greets || heartbeat->connect_made;
+    heartbeat->connect_made = false;
     heartbeat->last_connect_error = heartbeat->connect_error;
     pw_mutex_unlock(&heartbeat->lock);
     take_operations(client, &operations);

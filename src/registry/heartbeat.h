@@ -36,6 +36,7 @@ struct pw_heartbeat {
     struct pw_list mail_loops;         /* to be taken in, or, if they are stopped, let go */
     struct pw_list mail_recovered;     /* modules; each with a reference */
     struct pywatt_error connect_error; /* how connecting ended last */
+    bool connect_made;                 /* there is a connection that nobody has used yet */
     bool connect_gave_up;              /* and operations that wait for it are to fail */
     bool ended;
 
@@ -47,6 +48,7 @@ struct pw_heartbeat {
     struct pw_list due_loops;               /* those with a beat that is due and not sent */
     bool beats_first;                       /* who gets the next room: takes turns */
     bool disconnected;                      /* found so in this round */
+    bool greets;                            /* one beat is to show who has connected */
     bool more;                              /* operations are left that may find room */
     struct pywatt_error last_connect_error;
 };
