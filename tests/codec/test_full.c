@@ -20,7 +20,7 @@
 
 static enum pywatt_status add_endpoint(struct pywatt_capabilities *to, size_t methods, size_t pairs)
 {
-    const char *list[PYWATT_METHODS_MAX];
+    const char *list[PYWATT_METHODS_MAX] = {NULL};
     struct pywatt_endpoint *endpoint = NULL;
     for (size_t i = 0; i < methods; i++) {
         list[i] = "GET";

@@ -69,6 +69,7 @@ static bool nothing_is_left(void *user)
 
 static void hint(struct ender *ender)
 {
+    (void)ender; /* without hints */
     PW_HINT_ATOMIC(ender->told);
     PW_HINT_ATOMIC(ender->done);
     PW_HINT_ATOMIC(ender->told_after_free);

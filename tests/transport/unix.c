@@ -22,7 +22,7 @@
 static char *folder;
 static char path[PW_ENDPOINT_PATH_MAX + 1];
 static char lock_path[PW_ENDPOINT_PATH_MAX + 16];
-static char url[PW_ENDPOINT_URL_MAX];
+static char url[PW_ENDPOINT_PATH_MAX + 16];
 
 static void set_path(const char *name)
 {
