@@ -100,8 +100,8 @@ struct pywatt_beat {
  * Sends beats of many modules of one client and waits for all answers. Where the codec and the
  * orchestrator can (protobuf, and one of this library), many beats share a message; else each has
  * its own, and as many are under way at once as the orchestrator takes. A module that the
- * orchestrator has forgotten is registered again, as pywatt_heartbeat does it, all within one
- * deadline. `beats` is borrowed and must not be touched by others meanwhile.
+ * orchestrator has forgotten is registered again, as pywatt_heartbeat does it, one after the other
+ * and all within one deadline: where that ends before all are back, the next call goes on. `beats` is borrowed and must not be touched by others meanwhile.
  *
  * PYWATT_OK if all beats ended so; else the status of the first that did not, and the text names
  * its module. A beat with a module that is NULL or belongs to another client, or with no health, has

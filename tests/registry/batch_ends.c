@@ -339,8 +339,9 @@ static void modules_may_be_registered_again_meanwhile(void **state)
                                         i < 2 ? register_again : beat_along, &racers[i]),
                          0);
     }
-    assert_true(pw_fake_wait(scene.fake, PW_OP_HEARTBEAT_BATCH, 200));
-    assert_true(pw_fake_wait(scene.fake, PW_OP_REGISTER, BEATS + 100));
+    const uint64_t rounds = 200 / pw_test_slow_factor();
+    assert_true(pw_fake_wait(scene.fake, PW_OP_HEARTBEAT_BATCH, rounds));
+    assert_true(pw_fake_wait(scene.fake, PW_OP_REGISTER, BEATS + rounds / 2));
     atomic_store(&stop, true);
     for (int i = 0; i < RACERS; i++) {
         pthread_join(racers[i].thread, NULL);

@@ -25,16 +25,14 @@ static void stop_loops(struct scene *scene)
 static bool has_all_ended(void *user)
 {
     struct pywatt_client *client = user;
-    /* Sent is read last, as it is counted first. */
+    /* An answer may be counted a moment before its beat. */
     const uint64_t ended = STAT(client, beats_answered) + STAT(client, beats_failed);
-    return ended >= STAT(client, beats_sent);
+    return ended == STAT(client, beats_sent);
 }
 
 static void expect_counts_to_add_up(struct scene *scene)
 {
     assert_true(pw_test_wait_until(has_all_ended, scene->client, 10000));
-    assert_int_equal(STAT(scene->client, beats_answered) + STAT(scene->client, beats_failed),
-                     STAT(scene->client, beats_sent));
 }
 
 static void wait_answered(struct scene *scene, uint64_t more)
