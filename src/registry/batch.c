@@ -47,34 +47,36 @@ static struct pw_batch *new_batch(struct pywatt_client *client)
     return batch;
 }
 
-void pw_batch_free(struct pw_batch *batch)
+void pw_batch_free_all(struct pw_batch *first)
 {
-    if (batch != NULL) {
-        pw_buffer_destroy(&batch->scratch);
-        pw_cond_destroy(&batch->ended);
-        pw_mutex_destroy(&batch->lock);
-        free(batch);
+    while (first != NULL) {
+        struct pw_batch *next = first->next;
+        pw_buffer_destroy(&first->scratch);
+        pw_cond_destroy(&first->ended);
+        pw_mutex_destroy(&first->lock);
+        free(first);
+        first = next;
     }
 }
 
 static struct pw_batch *take_memory(struct pywatt_client *client)
 {
     pw_mutex_lock(&client->lock);
-    struct pw_batch *batch = client->spare_batch;
-    client->spare_batch = NULL;
+    struct pw_batch *batch = client->spare_batches;
+    if (batch != NULL) {
+        client->spare_batches = batch->next;
+    }
     pw_mutex_unlock(&client->lock);
     return batch == NULL ? new_batch(client) : batch;
 }
 
+/* Not freed: who completed the last frame may still be on its way out of the batch's lock. */
 static void give_back(struct pywatt_client *client, struct pw_batch *batch)
 {
     pw_mutex_lock(&client->lock);
-    if (client->spare_batch == NULL) {
-        client->spare_batch = batch;
-        batch = NULL;
-    }
+    batch->next = client->spare_batches;
+    client->spare_batches = batch;
     pw_mutex_unlock(&client->lock);
-    pw_batch_free(batch);
 }
 
 static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t count)

@@ -35,8 +35,9 @@ struct pw_batch_slot {
     uint64_t seen_epoch; /* the connection on which all of its modules have had success, or 0 */
 };
 
-/* A call's memory; the client keeps one for the next call. */
+/* A call's memory; the client keeps it for the next call. */
 struct pw_batch {
+    struct pw_batch *next; /* among the client's spare ones */
     struct pywatt_client *client;
     struct pywatt_beat *beats;
     size_t count;

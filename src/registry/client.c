@@ -43,7 +43,7 @@ static void destroy(struct pywatt_client *client)
     pw_recovery_destroy(&client->recovery);
     pw_dispatcher_destroy(&client->dispatcher);
     pw_registry_destroy(&client->registry);
-    pw_batch_free(client->spare_batch);
+    pw_batch_free_all(client->spare_batches);
     pw_settings_clear(&client->settings);
     pw_cond_destroy(&client->quiet);
     pw_mutex_destroy(&client->lock);

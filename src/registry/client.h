@@ -66,9 +66,9 @@ struct pywatt_client {
     unsigned users;        /* calls inside */
     unsigned live_threads; /* threads that have not done their work yet */
     bool closed;
-    bool consumed;                /* the application has given its handle back */
-    struct pw_batch *spare_batch; /* memory of the last batch call, or NULL */
-    bool released;                /* the channel is gone, or somebody is about to end it */
+    bool consumed;                  /* the application has given its handle back */
+    struct pw_batch *spare_batches; /* memory of batch calls that have ended */
+    bool released;                  /* the channel is gone, or somebody is about to end it */
     struct pw_client_thread threads[PW_THREAD_ROLES];
 };
 
