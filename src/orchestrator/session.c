@@ -242,10 +242,15 @@ void pw_session_wind_up(struct pw_session *session)
 
 /* ---- Replies ---- */
 
+/* Half of the output may be taken when a batch is served, whose reply may have 180 KiB. */
+#define OUTPUT_FOR_BATCHES (512u * 1024)
+
 static unsigned features_of(const struct pw_session *session, const struct pw_codec_ops *codec)
 {
-    return codec->batches &&
-                   pw_session_server(session)->config->options.max_frame_bytes >= PW_BATCH_BYTES
+    const struct pywatt_orchestrator_options *options =
+        &pw_session_server(session)->config->options;
+    return codec->batches && options->max_frame_bytes >= PW_BATCH_BYTES &&
+                   options->max_output_bytes >= OUTPUT_FOR_BATCHES
                ? PW_FEATURE_HEARTBEAT_BATCH
                : 0;
 }

@@ -10,6 +10,7 @@
  */
 #include "orchestrator/session_private.h"
 
+#include "orchestrator/beat_run.h"
 #include "orchestrator/dispatch.h"
 #include "orchestrator/server.h"
 #include "transport/frame.h"
@@ -29,10 +30,14 @@ static void give_back(struct pw_buffer *buffer)
 
 /* ---- Output ---- */
 
+/* More than a beat is ever answered with. */
+#define BEAT_REPLY_MAX 512
+
+/* With what the beats that wait to be served may be answered with. */
 static size_t output_len(const struct pw_session *session)
 {
     return pw_buffer_len(&session->output) + pw_buffer_len(&session->worker->out) +
-           session->replies.held;
+           session->replies.held + session->worker->run->count * (size_t)BEAT_REPLY_MAX;
 }
 
 bool pw_session_is_blocked(const struct pw_session *session)
@@ -115,7 +120,10 @@ static size_t serve_frames(struct pw_session *session, struct pw_span input)
             break;
         }
         if (pw_session_is_blocked(session)) {
-            session->held_back = true;
+            pw_dispatch_end(session); /* which shows how much it is */
+            session->held_back = pw_session_is_blocked(session);
+        }
+        if (session->held_back || session->ending || pw_session_is_closed(session)) {
             break;
         }
         const enum pw_frame_result result = pw_frame_parse(rest, max, &frame, &size);

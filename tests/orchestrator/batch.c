@@ -231,14 +231,17 @@ static void replies_in_json_tell_of_nothing(void **state)
     world_stop(&world);
 }
 
-static void an_orchestrator_for_short_frames_tells_of_no_batches(void **state)
+/* Neither a batch nor its reply may end the connection for its length. */
+static void an_orchestrator_for_short_messages_tells_of_no_batches(void **state)
 {
     (void)state;
-    for (int enough = 0; enough < 2; enough++) {
+    for (int what = 0; what < 3; what++) {
+        const bool enough = what == 2;
         struct world world;
         struct peer peer;
         world_prepare(&world);
-        world.options.max_frame_bytes = PW_BATCH_BYTES - 1 + (uint32_t)enough;
+        world.options.max_frame_bytes = PW_BATCH_BYTES - (what == 0 ? 1 : 0);
+        world.options.max_output_bytes = 512 * 1024 - (what == 1 ? 1 : 0);
         world_start(&world);
         world_peer(&world, &peer, "protobuf");
         assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
@@ -440,7 +443,7 @@ int main(void)
         cmocka_unit_test(a_module_hangs_on_the_connection_of_its_last_batch),
         cmocka_unit_test(the_first_reply_on_a_connection_tells_of_batches),
         cmocka_unit_test(replies_in_json_tell_of_nothing),
-        cmocka_unit_test(an_orchestrator_for_short_frames_tells_of_no_batches),
+        cmocka_unit_test(an_orchestrator_for_short_messages_tells_of_no_batches),
         cmocka_unit_test(the_reply_that_leaves_first_tells_it_though_another_was_ready_earlier),
         cmocka_unit_test(json_knows_no_batches),
         cmocka_unit_test(beats_of_a_batch_wait_for_older_requests_of_their_module),
