@@ -78,18 +78,22 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
 
 /*
  * On a connection that was made between beats one goes out before it is due: an orchestrator need
- * not keep a connection on which nobody says anything, and hears at once who is back.
+ * not keep a connection on which nobody says anything, and hears at once who is back. One and no
+ * more: whoever asks for a connection while it is being made is told of the same one later.
  */
 static void greet(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    if (pw_list_empty(&heartbeat->due_loops) && heartbeat->loops.root != NULL) {
+    const uint64_t connects = pw_channel_connects(client->channel);
+    if (connects != heartbeat->greeted_connects && pw_list_empty(&heartbeat->due_loops) &&
+        heartbeat->loops.root != NULL) {
         struct pywatt_heartbeat_loop *loop = loop_of(heartbeat->loops.root);
         if (!atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
             became_due(client, loop, now_ns);
         }
     }
     heartbeat->greets = false;
+    heartbeat->greeted_connects = connects;
 }
 
 void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns)

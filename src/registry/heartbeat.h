@@ -49,6 +49,7 @@ struct pw_heartbeat {
     bool beats_first;                       /* who gets the next room: takes turns */
     bool disconnected;                      /* found so in this round */
     bool greets;                            /* one beat is to show who has connected */
+    uint64_t greeted_connects;              /* the connection on which one did so last */
     bool more;                              /* operations are left that may find room */
     struct pywatt_error last_connect_error;
 };

@@ -359,6 +359,11 @@ static uint64_t count_of(atomic_uint_fast64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+uint64_t pw_channel_connects(struct pw_channel *channel)
+{
+    return count_of(&channel->counters.connects);
+}
+
 void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *out)
 {
     *out = (struct pw_channel_stats){
@@ -366,7 +371,7 @@ void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *o
         .replies_received = count_of(&channel->counters.replies_received),
         .replies_dropped = count_of(&channel->counters.replies_dropped),
         .timeouts = count_of(&channel->counters.timeouts),
-        .connects = count_of(&channel->counters.connects),
+        .connects = pw_channel_connects(channel),
         .connect_failures = count_of(&channel->counters.connect_failures),
     };
     struct pw_correlator *current = current_of(channel, NULL);

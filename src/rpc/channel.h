@@ -244,4 +244,7 @@ struct pw_channel_stats {
 
 void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *out);
 
+/* How many connections there have been, the present one included. Takes no lock. */
+uint64_t pw_channel_connects(struct pw_channel *channel);
+
 #endif
