@@ -5,11 +5,12 @@
 #include "support/check.h"
 #include "support/shuffle.h"
 
-void bench_crowd_open(struct bench_crowd *crowd, const char *url, const char *codec, size_t count)
+void bench_crowd_open(struct bench_crowd *crowd, const char *url, const char *codec, size_t count,
+                      bool coalesce)
 {
     uint32_t *order = bench_shuffled(count, 1);
 
-    crowd->client = bench_open_client(url, codec);
+    crowd->client = bench_open_client_with(url, codec, coalesce);
     crowd->modules = calloc(count, sizeof(struct pywatt_module *));
     crowd->count = count;
     bench_check(crowd->modules != NULL, "out of memory");

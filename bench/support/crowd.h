@@ -14,7 +14,8 @@ struct bench_crowd {
     size_t count;
 };
 
-void bench_crowd_open(struct bench_crowd *crowd, const char *url, const char *codec, size_t count);
+void bench_crowd_open(struct bench_crowd *crowd, const char *url, const char *codec, size_t count,
+                      bool coalesce);
 
 /* Frees them; nothing is unregistered. */
 void bench_crowd_close(struct bench_crowd *crowd);

@@ -52,6 +52,11 @@ void bench_stop_orchestrator(struct pywatt_orchestrator *orchestrator)
 
 struct pywatt_client *bench_open_client(const char *url, const char *codec)
 {
+    return bench_open_client_with(url, codec, true);
+}
+
+struct pywatt_client *bench_open_client_with(const char *url, const char *codec, bool coalesce)
+{
     struct pywatt_client_options options;
     struct pywatt_client *client = NULL;
     struct pywatt_error error = {PYWATT_OK, ""};
@@ -59,6 +64,7 @@ struct pywatt_client *bench_open_client(const char *url, const char *codec)
     pywatt_client_options_init(&options);
     options.endpoints = url;
     options.codec = codec;
+    options.coalesce = coalesce;
     bench_check_ok(pywatt_client_open(&options, &client, &error), &error);
     return client;
 }

@@ -9,6 +9,7 @@
 #include <pywatt/orchestrator.h>
 #include <pywatt/pywatt.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ bench_start_orchestrator_with(const char *scheme, const struct bench_orchestrato
 void bench_stop_orchestrator(struct pywatt_orchestrator *orchestrator);
 
 struct pywatt_client *bench_open_client(const char *url, const char *codec);
+
+/* The same, and whether beats that are sent together share messages. */
+struct pywatt_client *bench_open_client_with(const char *url, const char *codec, bool coalesce);
 
 /* Registers a module with a name of its own. */
 struct pywatt_module *bench_register(struct pywatt_client *client, const char *what, size_t number);
