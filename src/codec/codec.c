@@ -104,6 +104,9 @@ static enum pywatt_status check_batch(const struct pw_request *request, struct p
     if (request->beat_count == 0 || request->beat_count > PW_BATCH_MAX) {
         return lacks(error, "the batch is empty or has too many beats");
     }
+    if (request->short_beats != NULL) {
+        return PYWATT_OK; /* made by pw_short_beat_of */
+    }
     for (uint32_t i = 0; i < request->beat_count; i++) {
         const struct pw_batched_beat *beat = &request->beats[i];
         if (beat->token.len == 0 || beat->token.len > PYWATT_TOKEN_MAX) {
@@ -111,6 +114,9 @@ static enum pywatt_status check_batch(const struct pw_request *request, struct p
         }
         if (!is_health(beat->health)) {
             return lacks(error, "the health is none of the three");
+        }
+        if (beat->alias > PW_ALIAS_MAX) {
+            return lacks(error, "an alias is too high");
         }
     }
     return PYWATT_OK;

@@ -37,7 +37,8 @@ enum {
     PW_PB_TOKEN = 2,
     PW_PB_HEALTH = 3,
     PW_PB_GENERATION = 4,
-    PW_PB_DETAILS = 5
+    PW_PB_DETAILS = 5, /* HeartbeatRequest */
+    PW_PB_ALIAS = 5    /* BatchedHeartbeat */
 };
 
 /* HeartbeatReply */
@@ -54,7 +55,8 @@ enum {
 
 /* HeartbeatBatchRequest, HeartbeatBatchReply, HeartbeatException */
 enum {
-    PW_PB_BATCH_BEATS = 1
+    PW_PB_BATCH_BEATS = 1,
+    PW_PB_BATCH_SHORT_BEATS = 2
 };
 enum {
     PW_PB_BATCH_REPLY_BEATS = 1,

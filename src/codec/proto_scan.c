@@ -97,6 +97,7 @@ const struct pw_proto_message pw_proto_batched_beat = {{
     [2] = {"token", TEXT, 1, 0, NULL},
     [3] = {"health", NUMBER, 1, HEALTH_MAX, NULL},
     [4] = {"generation", NUMBER, 1, UINT64_MAX, NULL},
+    [5] = {"alias", NUMBER, 1, PW_ALIAS_MAX, NULL},
 }};
 
 const struct pw_proto_message pw_proto_request = {{

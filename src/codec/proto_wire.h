@@ -47,6 +47,11 @@ static inline bool pw_wire_varint(struct pw_wire *wire, uint64_t *out)
 /* Takes a field with its value; false if the bytes are none. Not for wire->at == wire->end. */
 bool pw_wire_next(struct pw_wire *wire, struct pw_wire_field *field);
 
+static inline uint32_t pw_wire_fixed32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 /* ---- Writing: the caller has made room ---------------------------------------------------- */
 
 static inline size_t pw_wire_varint_len(uint64_t value)
@@ -76,6 +81,15 @@ static inline uint8_t *pw_wire_put_number(uint8_t *at, unsigned number, uint64_t
 {
     *at++ = (uint8_t)(number << 3 | PW_WIRE_VARINT);
     return pw_wire_put_varint(at, value);
+}
+
+static inline uint8_t *pw_wire_put_fixed32(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+    at[2] = (uint8_t)(value >> 16);
+    at[3] = (uint8_t)(value >> 24);
+    return at + 4;
 }
 
 /* Tag and length; the bytes themselves follow. */

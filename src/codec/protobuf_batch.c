@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * protobuf_batch.c - beats of many modules in one message, and the reply that names only those to
- * which there is something to say. Written by hand, read into an array in the arena. No state; any
- * thread.
+ * protobuf_batch.c - beats of many modules in one message, in full or by their aliases, and the
+ * reply that names only those to which there is something to say. Written by hand, read into an array
+ * in the arena. No state; any thread.
  *
  * Beats as this codec writes them are recognised by their bytes; all others go through the strict
  * scan, which also says what is wrong with them. What is accepted is the same either way.
@@ -46,6 +46,7 @@ static enum pywatt_status read_any_beat(struct pw_proto_scan *scan, uint32_t ind
     memcpy(beat->module_id.bytes, fields.spans[PW_PB_MODULE_ID].data, ID_BYTES);
     beat->token = pw_proto_text(&fields, PW_PB_TOKEN);
     beat->generation = pw_proto_number(&fields, PW_PB_GENERATION);
+    beat->alias = (uint32_t)pw_proto_number(&fields, PW_PB_ALIAS);
     if (beat->token.len == 0) {
         return wrong_beat(scan, index, "token", PYWATT_SERIALIZATION, "is missing");
     }
@@ -74,7 +75,7 @@ static bool next_item(struct pw_wire *wire, unsigned number, struct pw_span *ite
 /* How many fields a usual beat has, for the limit on elements. */
 static uint32_t elements_of(const struct pw_batched_beat *beat)
 {
-    return beat->generation == 0 ? 3 : 4;
+    return 3 + (beat->generation == 0 ? 0u : 1u) + (beat->alias == 0 ? 0u : 1u);
 }
 
 static enum pywatt_status read_beat(struct pw_proto_scan *scan, uint32_t index, struct pw_span body,
@@ -87,68 +88,128 @@ static enum pywatt_status read_beat(struct pw_proto_scan *scan, uint32_t index, 
     return read_any_beat(scan, index, body, beat);
 }
 
-/* The next beat of the batch into *item; false at the end of it, or if *status says what is wrong. */
-static bool next_beat(struct pw_proto_scan *scan, struct pw_wire *wire, struct pw_span *item,
-                      enum pywatt_status *status)
+/* What a batch is made of, while its fields are walked through. */
+struct batch {
+    struct pw_wire wire;
+    struct pw_span item;   /* the beat that was met last */
+    struct pw_span shorts; /* the short beats; data NULL: there are none */
+    enum pywatt_status status;
+};
+
+static void wrong_batch(struct pw_proto_scan *scan, struct batch *batch, enum pywatt_status status,
+                        const char *what)
 {
-    while (wire->at < wire->end) {
+    batch->status = pw_error_set(scan->error, status, "heartbeat_batch%s", what);
+}
+
+/* Walks to the next beat; false at the end of the batch, or if its status says what is wrong. */
+static bool next_beat(struct pw_proto_scan *scan, struct batch *batch)
+{
+    while (batch->wire.at < batch->wire.end) {
         struct pw_wire_field field = {.number = 0};
         scan->elements++;
-        if (!pw_wire_next(wire, &field)) {
-            *status = pw_error_set(scan->error, PYWATT_SERIALIZATION,
-                                   "heartbeat_batch is malformed or cut off");
+        if (!pw_wire_next(&batch->wire, &field)) {
+            wrong_batch(scan, batch, PYWATT_SERIALIZATION, " is malformed or cut off");
             return false;
         }
-        if (field.number != PW_PB_BATCH_BEATS) {
+        if (field.number != PW_PB_BATCH_BEATS && field.number != PW_PB_BATCH_SHORT_BEATS) {
             continue; /* of the future */
         }
         if (field.type != PW_WIRE_BYTES) {
-            *status = pw_error_set(scan->error, PYWATT_SERIALIZATION,
-                                   "heartbeat_batch.beats is of the wrong type");
+            wrong_batch(scan, batch, PYWATT_SERIALIZATION,
+                        field.number == PW_PB_BATCH_BEATS ? ".beats is of the wrong type"
+                                                          : ".short_beats is of the wrong type");
             return false;
         }
-        *item = field.bytes;
-        return true;
+        if (field.number == PW_PB_BATCH_BEATS) {
+            batch->item = field.bytes;
+            return true;
+        }
+        if (batch->shorts.data != NULL) {
+            wrong_batch(scan, batch, PYWATT_SERIALIZATION, ".short_beats stands twice");
+            return false;
+        }
+        batch->shorts = field.bytes;
     }
     return false;
+}
+
+static enum pywatt_status read_short_beats(struct pw_proto_scan *scan, struct batch *batch,
+                                           struct pw_arena *arena, struct pw_request *message)
+{
+    const size_t count = batch->shorts.len / sizeof(pw_short_beat);
+    if (batch->shorts.len % sizeof(pw_short_beat) != 0 || count == 0) {
+        wrong_batch(scan, batch, PYWATT_SERIALIZATION, ".short_beats is cut off");
+        return batch->status;
+    }
+    if (count > PW_BATCH_MAX) {
+        wrong_batch(scan, batch, PYWATT_LIMIT, ".short_beats are too many");
+        return batch->status;
+    }
+    pw_short_beat *beats = pw_arena_alloc(arena, batch->shorts.len);
+    if (beats == NULL) {
+        return pw_protobuf_arena_error(arena, scan->error);
+    }
+    bool valid = true;
+    for (size_t i = 0; i < count; i++) {
+        beats[i] = pw_wire_fixed32(batch->shorts.data + i * sizeof(*beats));
+        valid &= pw_short_beat_valid(beats[i]);
+    }
+    if (!valid) {
+        wrong_batch(scan, batch, PYWATT_SERIALIZATION,
+                    ".short_beats have an alias or a health that is out of range");
+        return batch->status;
+    }
+    scan->elements += (uint32_t)count;
+    message->short_beats = beats;
+    message->beat_count = (uint32_t)count;
+    return PYWATT_OK;
+}
+
+static enum pywatt_status read_beats(struct pw_proto_scan *scan, struct batch *batch,
+                                     struct pw_batched_beat *beats, size_t most, uint32_t *count)
+{
+    while (batch->status == PYWATT_OK && next_beat(scan, batch)) {
+        if (*count == PW_BATCH_MAX) {
+            wrong_batch(scan, batch, PYWATT_LIMIT, ".beats are too many");
+        } else if (*count == most) {
+            /* One at least of those that are left is too short to be a beat. */
+            batch->status =
+                wrong_beat(scan, *count, "module_id", PYWATT_SERIALIZATION, "is missing");
+        } else {
+            batch->status = read_beat(scan, *count, batch->item, &beats[*count]);
+            (*count)++;
+        }
+    }
+    return batch->status;
 }
 
 enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_span body,
                                           struct pw_arena *arena, struct pw_request *message)
 {
+    struct batch batch = {.wire = pw_wire_of(body), .status = PYWATT_OK};
     const size_t fit = body.len / SHORTEST_BEAT + 1;
     const size_t most = fit < PW_BATCH_MAX ? fit : PW_BATCH_MAX;
     struct pw_batched_beat *beats = pw_arena_alloc(arena, most * sizeof(*beats));
     if (beats == NULL) {
         return pw_protobuf_arena_error(arena, scan->error);
     }
-    struct pw_wire wire = pw_wire_of(body);
-    struct pw_span item;
     uint32_t count = 0;
-    enum pywatt_status status = PYWATT_OK;
-    while (status == PYWATT_OK && next_beat(scan, &wire, &item, &status)) {
-        if (count == PW_BATCH_MAX) {
-            return pw_error_set(scan->error, PYWATT_LIMIT, "heartbeat_batch.beats are too many");
-        }
-        if (count == most) {
-            /* One at least of those that are left is too short to be a beat. */
-            return wrong_beat(scan, count, "module_id", PYWATT_SERIALIZATION, "is missing");
-        }
-        status = read_beat(scan, count, item, &beats[count]);
-        count++;
+    enum pywatt_status status = read_beats(scan, &batch, beats, most, &count);
+    if (status != PYWATT_OK) {
+        return status;
     }
-    if (status == PYWATT_OK && count == 0) {
-        status =
-            pw_error_set(scan->error, PYWATT_SERIALIZATION, "heartbeat_batch.beats are missing");
+    if ((count == 0) == (batch.shorts.data == NULL)) {
+        wrong_batch(scan, &batch, PYWATT_SERIALIZATION,
+                    count == 0 ? ".beats are missing" : " has both beats and short_beats");
+        return batch.status;
     }
-    if (status == PYWATT_OK) {
-        status = pw_proto_check_elements(scan);
+    message->beats = beats;
+    message->beat_count = count;
+    if (count == 0) {
+        status = read_short_beats(scan, &batch, arena, message);
     }
-    if (status == PYWATT_OK) {
-        message->beats = beats;
-        message->beat_count = count;
-    }
-    return status;
+    return status == PYWATT_OK ? pw_proto_check_elements(scan) : status;
 }
 
 /* ---- Reading a reply ---------------------------------------------------------------------- */
@@ -217,20 +278,37 @@ enum pywatt_status pw_protobuf_read_batch_reply(struct pw_proto_scan *scan,
 static size_t beat_len(const struct pw_batched_beat *beat)
 {
     return pw_wire_bytes_len(ID_BYTES) + pw_wire_bytes_len(beat->token.len) + 2 +
-           (beat->generation == 0 ? 0 : 1 + pw_wire_varint_len(beat->generation));
+           (beat->generation == 0 ? 0 : 1 + pw_wire_varint_len(beat->generation)) +
+           (beat->alias == 0 ? 0 : 1 + pw_wire_varint_len(beat->alias));
 }
 
 size_t pw_protobuf_batch_len(const struct pw_request *request)
 {
     size_t total = 0;
+    if (request->short_beats != NULL) {
+        return pw_wire_bytes_len(request->beat_count * sizeof(pw_short_beat));
+    }
     for (uint32_t i = 0; i < request->beat_count; i++) {
         total += pw_wire_bytes_len(beat_len(&request->beats[i]));
     }
     return total;
 }
 
+static uint8_t *put_short_beats(uint8_t *at, const struct pw_request *request)
+{
+    at = pw_wire_put_length(at, PW_PB_BATCH_SHORT_BEATS,
+                            request->beat_count * sizeof(pw_short_beat));
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        at = pw_wire_put_fixed32(at, request->short_beats[i]);
+    }
+    return at;
+}
+
 uint8_t *pw_protobuf_put_batch(uint8_t *at, const struct pw_request *request)
 {
+    if (request->short_beats != NULL) {
+        return put_short_beats(at, request);
+    }
     for (uint32_t i = 0; i < request->beat_count; i++) {
         const struct pw_batched_beat *beat = &request->beats[i];
         at = pw_wire_put_length(at, PW_PB_BATCH_BEATS, beat_len(beat));
@@ -239,6 +317,9 @@ uint8_t *pw_protobuf_put_batch(uint8_t *at, const struct pw_request *request)
         at = pw_wire_put_number(at, PW_PB_HEALTH, pw_protobuf_from_health(beat->health));
         if (beat->generation != 0) {
             at = pw_wire_put_number(at, PW_PB_GENERATION, beat->generation);
+        }
+        if (beat->alias != 0) {
+            at = pw_wire_put_number(at, PW_PB_ALIAS, beat->alias);
         }
     }
     return at;

@@ -68,14 +68,17 @@ static inline bool pw_protobuf_usual_beat(struct pw_span body, const struct pw_c
     _Static_assert(PYWATT_TOKEN_MAX >= 0x80, "a usual token is not too long");
     memcpy(beat->module_id.bytes, at + 2, PW_PB_ID_BYTES);
     beat->token = (struct pw_str){(const char *)at + 4 + PW_PB_ID_BYTES, token_len};
-    beat->generation = 0;
     if (!pw_protobuf_to_health(at[token_end + 1], &beat->health)) {
         return false;
     }
     struct pw_wire rest = {at + token_end + 2, at + body.len};
-    if (rest.at < rest.end && (*rest.at++ != PW_PB_TAG(PW_PB_GENERATION, PW_WIRE_VARINT) ||
-                               !pw_wire_varint(&rest, &beat->generation))) {
-        return false;
+    beat->generation = 0;
+    beat->alias = 0; /* one that has an alias is not usual: it comes once on a connection */
+    if (rest.at < rest.end && *rest.at == PW_PB_TAG(PW_PB_GENERATION, PW_WIRE_VARINT)) {
+        rest.at++;
+        if (!pw_wire_varint(&rest, &beat->generation)) {
+            return false;
+        }
     }
     return rest.at == rest.end && pw_utf8_valid(beat->token);
 }

@@ -40,13 +40,47 @@ const char *pw_operation_name(enum pw_operation operation);
 /* Who tells that it takes batches takes messages of so many bytes; nobody sends longer batches. */
 #define PW_BATCH_BYTES 65536
 
+/*
+ * The highest alias. An alias is a number from 1 that stands for a module on one connection, once a
+ * beat that named module, token and alias has gone well there.
+ */
+#define PW_ALIAS_MAX 65535
+
 /* One beat among many: it carries no details. */
 struct pw_batched_beat {
     struct pywatt_uuid module_id;
     struct pw_str token;
     uint64_t generation; /* as in a heartbeat */
     enum pywatt_health health;
+    uint32_t alias; /* what it is called from now on; 0: nothing */
 };
+
+/*
+ * One beat of a module that is known by an alias: the alias, and in the two lowest bits its health,
+ * counted from 1.
+ */
+typedef uint32_t pw_short_beat;
+
+static inline pw_short_beat pw_short_beat_of(uint32_t alias, enum pywatt_health health)
+{
+    return alias << 2 | ((uint32_t)health + 1);
+}
+
+static inline uint32_t pw_short_beat_alias(pw_short_beat beat)
+{
+    return beat >> 2;
+}
+
+static inline enum pywatt_health pw_short_beat_health(pw_short_beat beat)
+{
+    return (enum pywatt_health)((beat & 3) - 1);
+}
+
+/* Whether it can be one at all. */
+static inline bool pw_short_beat_valid(pw_short_beat beat)
+{
+    return (beat & 3) != 0 && beat >> 2 != 0 && beat >> 2 <= PW_ALIAS_MAX;
+}
 
 /* A beat of a batch to whose sender there is something to say. */
 struct pw_beat_exception {
@@ -85,9 +119,15 @@ struct pw_request {
     struct pywatt_module_info *info;
     /* capabilities */
     struct pywatt_capabilities *capabilities;
-    /* heartbeat batch: 1 to PW_BATCH_MAX; decoded ones stand in the arena */
+    /*
+     * heartbeat batch: 1 to PW_BATCH_MAX, either `beats` or `short_beats`; decoded ones stand in the
+     * arena
+     */
     const struct pw_batched_beat *beats;
+    const pw_short_beat *short_beats; /* NULL if it is `beats` */
     uint32_t beat_count;
+    /* The same, for who sends: the only connection on which its aliases mean anything; 0: any. */
+    uint64_t only_epoch;
     /* Memory of `details`, kept between decodings. Private to pw_request_*. */
     struct pywatt_string_map *details_storage;
 };

@@ -148,12 +148,40 @@ static void batch(struct pw_request *request)
     begin_request(request, PW_OP_HEARTBEAT_BATCH);
     request->token = (struct pw_str){NULL, 0};
     request->module_id = (struct pywatt_uuid){{0}};
-    beats[0] = (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL("tok"), 0, PYWATT_HEALTHY};
+    beats[0] =
+        (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL("tok"), 0, PYWATT_HEALTHY, 0};
     beats[1] = (struct pw_batched_beat){uuid(REQUEST_ID), PW_STR_LITERAL("t\xc3\xb6k"), 300,
-                                        PYWATT_UNHEALTHY};
-    beats[2] =
-        (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL(long_token), 1, PYWATT_DEGRADED};
+                                        PYWATT_UNHEALTHY, 0};
+    beats[2] = (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL(long_token), 1,
+                                        PYWATT_DEGRADED, 0};
     request->beats = beats;
+    request->beat_count = 3;
+}
+
+static void batch_aliases(struct pw_request *request)
+{
+    static struct pw_batched_beat beats[2];
+    begin_request(request, PW_OP_HEARTBEAT_BATCH);
+    request->token = (struct pw_str){NULL, 0};
+    request->module_id = (struct pywatt_uuid){{0}};
+    beats[0] =
+        (struct pw_batched_beat){uuid(MODULE_ID), PW_STR_LITERAL("tok"), 0, PYWATT_HEALTHY, 1};
+    beats[1] = (struct pw_batched_beat){uuid(REQUEST_ID), PW_STR_LITERAL("t\xc3\xb6k"), 300,
+                                        PYWATT_UNHEALTHY, PW_ALIAS_MAX};
+    request->beats = beats;
+    request->beat_count = 2;
+}
+
+static void batch_short(struct pw_request *request)
+{
+    static pw_short_beat beats[3];
+    begin_request(request, PW_OP_HEARTBEAT_BATCH);
+    request->token = (struct pw_str){NULL, 0};
+    request->module_id = (struct pywatt_uuid){{0}};
+    beats[0] = pw_short_beat_of(1, PYWATT_UNHEALTHY);
+    beats[1] = pw_short_beat_of(PW_ALIAS_MAX, PYWATT_DEGRADED);
+    beats[2] = pw_short_beat_of(300, PYWATT_HEALTHY);
+    request->short_beats = beats;
     request->beat_count = 3;
 }
 
@@ -168,6 +196,8 @@ const struct pw_sample_request pw_sample_requests[] = {
     {"capabilities-empty", capabilities_empty},
     {"capabilities-full", capabilities_full},
     {"batch", batch},
+    {"batch-aliases", batch_aliases},
+    {"batch-short", batch_short},
     {NULL, NULL},
 };
 
@@ -355,12 +385,16 @@ bool pw_sample_fits(const struct pw_codec_ops *codec, const char *name)
 
 static bool same_beats(const struct pw_request *a, const struct pw_request *b)
 {
-    bool same = a->beat_count == b->beat_count;
+    bool same =
+        a->beat_count == b->beat_count && (a->short_beats == NULL) == (b->short_beats == NULL);
+    if (same && a->short_beats != NULL) {
+        return memcmp(a->short_beats, b->short_beats, a->beat_count * sizeof(*a->short_beats)) == 0;
+    }
     for (uint32_t i = 0; same && i < a->beat_count; i++) {
         same = pywatt_uuid_equal(&a->beats[i].module_id, &b->beats[i].module_id) &&
                pw_str_equal(a->beats[i].token, b->beats[i].token) &&
                a->beats[i].generation == b->beats[i].generation &&
-               a->beats[i].health == b->beats[i].health;
+               a->beats[i].health == b->beats[i].health && a->beats[i].alias == b->beats[i].alias;
     }
     return same;
 }

@@ -91,6 +91,9 @@ static void writes_no_batch_that_nobody_could_read(void **state)
     beats[2].health = (enum pywatt_health)3;
     assert_int_equal(write_to(&out, codec, &request, &error), PYWATT_INVALID_ARGUMENT);
     beats[2].health = PYWATT_HEALTHY;
+    beats[2].alias = PW_ALIAS_MAX + 1;
+    assert_int_equal(write_to(&out, codec, &request, &error), PYWATT_INVALID_ARGUMENT);
+    beats[2].alias = 0;
     assert_int_equal(pw_buffer_len(&out), 0);
     pw_buffer_destroy(&out);
 }
@@ -224,6 +227,67 @@ static void refuses_more_beats_than_a_batch_may_have(void **state)
     pw_buffer_destroy(&out);
 }
 
+/* ---- Aliases ---- */
+
+static void names_what_is_wrong_with_short_beats(void **state)
+{
+    (void)state;
+    static const char one[] = "\x12\x04\x05\x00\x00\x00"; /* alias 1, healthy */
+    assert_int_equal(read_body(6, TEXT_OF(one), true), PYWATT_OK);
+    assert_int_equal(reader.request.beat_count, 1);
+    assert_int_equal(reader.request.short_beats[0], pw_short_beat_of(1, PYWATT_HEALTHY));
+    assert_int_equal(read_body(6, TEXT_OF("\x12\x04\xff\xff\x03\x00"), true), PYWATT_OK);
+    assert_int_equal(pw_short_beat_alias(reader.request.short_beats[0]), PW_ALIAS_MAX);
+    assert_int_equal(pw_short_beat_health(reader.request.short_beats[0]), PYWATT_UNHEALTHY);
+    expect_refused(TEXT_OF("\x12\x04\x01\x00\x00\x00"), PYWATT_SERIALIZATION, "out of range");
+    expect_refused(TEXT_OF("\x12\x04\x04\x00\x00\x00"), PYWATT_SERIALIZATION, "out of range");
+    expect_refused(TEXT_OF("\x12\x04\x01\x00\x04\x00"), PYWATT_SERIALIZATION, "out of range");
+    expect_refused(TEXT_OF("\x12\x00"), PYWATT_SERIALIZATION, "short_beats is cut off");
+    expect_refused(TEXT_OF("\x12\x03\x05\x00\x00"), PYWATT_SERIALIZATION, "short_beats is cut off");
+    expect_refused(TEXT_OF("\x12\x05\x05\x00\x00\x00"), PYWATT_SERIALIZATION, "cut off");
+    expect_refused(TEXT_OF("\x15\x05\x00\x00\x00"), PYWATT_SERIALIZATION,
+                   "short_beats is of the wrong type");
+    expect_refused(TEXT_OF("\x12\x04\x05\x00\x00\x00\x12\x04\x05\x00\x00\x00"),
+                   PYWATT_SERIALIZATION, "short_beats stands twice");
+    expect_refused(TEXT_OF("\x12\x04\x05\x00\x00\x00\x0a\x19" BEAT), PYWATT_SERIALIZATION,
+                   "both beats and short_beats");
+    expect_refused(TEXT_OF("\x0a\x1d" BEAT "\x28\x80\x80\x04"), PYWATT_SERIALIZATION,
+                   "beats[0].alias is out of range");
+}
+
+static void carries_as_many_short_beats_as_a_batch_may_have(void **state)
+{
+    (void)state;
+    static pw_short_beat shorts[PW_BATCH_MAX + 1];
+    struct pw_buffer out;
+    for (uint32_t i = 0; i <= PW_BATCH_MAX; i++) {
+        shorts[i] = pw_short_beat_of(i * 63 + 1, (enum pywatt_health)(i % 3));
+    }
+    struct pw_request request = batch_of(PW_BATCH_MAX);
+    request.short_beats = shorts;
+    assert_int_equal(write_to(&out, codec, &request, NULL), PYWATT_OK);
+    assert_true(pw_buffer_len(&out) < 4 * PW_BATCH_MAX + 40);
+    struct pw_span exact = pw_copy_bytes(pw_buffer_bytes(&out), pw_buffer_len(&out));
+    assert_int_equal(pw_read_request(&reader, codec, exact), PYWATT_OK);
+    assert_true(pw_same_request(&reader.request, &request));
+    pw_free_bytes(exact);
+    /* They count as elements. */
+    struct pw_codec_limits limits = pw_codec_default_limits;
+    limits.max_elements = PW_BATCH_MAX;
+    pw_arena_reset(&reader.arena);
+    assert_int_equal(pw_codec_decode_request(codec, pw_buffer_span(&out), &limits, &reader.arena,
+                                             &reader.request, &reader.recognised, &reader.error),
+                     PYWATT_LIMIT);
+    pw_buffer_destroy(&out);
+    request.beat_count = PW_BATCH_MAX + 1;
+    assert_int_equal(write_to(&out, codec, &request, NULL), PYWATT_INVALID_ARGUMENT);
+    pw_buffer_destroy(&out);
+    uint8_t long_body[4 * (PW_BATCH_MAX + 1) + 8];
+    const uint8_t *end = pw_wire_put_bytes(long_body, 2, shorts, sizeof(shorts));
+    assert_int_equal(read_body(6, (const char *)long_body, (size_t)(end - long_body), true),
+                     PYWATT_LIMIT);
+}
+
 static void refuses_exceptions_that_make_no_sense(void **state)
 {
     (void)state;
@@ -313,6 +377,8 @@ int main(void)
         cmocka_unit_test(names_the_beat_and_field_that_is_wrong),
         cmocka_unit_test(reads_a_beat_in_any_spelling),
         cmocka_unit_test(refuses_more_beats_than_a_batch_may_have),
+        cmocka_unit_test(names_what_is_wrong_with_short_beats),
+        cmocka_unit_test(carries_as_many_short_beats_as_a_batch_may_have),
         cmocka_unit_test(refuses_exceptions_that_make_no_sense),
         cmocka_unit_test(tells_when_to_come_again),
         cmocka_unit_test(tells_its_features),

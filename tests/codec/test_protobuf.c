@@ -58,7 +58,15 @@ static void check_beat(const Pywatt__V1__HeartbeatRequest *beat, const struct pw
 static void check_batch(const Pywatt__V1__HeartbeatBatchRequest *batch,
                         const struct pw_request *request)
 {
+    if (request->short_beats != NULL) {
+        assert_int_equal(batch->n_beats, 0);
+        assert_int_equal(batch->n_short_beats, request->beat_count);
+        assert_memory_equal(batch->short_beats, request->short_beats,
+                            request->beat_count * sizeof(*request->short_beats));
+        return;
+    }
     assert_int_equal(batch->n_beats, request->beat_count);
+    assert_int_equal(batch->n_short_beats, 0);
     for (size_t i = 0; i < batch->n_beats; i++) {
         const Pywatt__V1__BatchedHeartbeat *beat = batch->beats[i];
         assert_int_equal(beat->module_id.len, 16);
@@ -66,6 +74,7 @@ static void check_batch(const Pywatt__V1__HeartbeatBatchRequest *batch,
         assert_true(same_text(request->beats[i].token, beat->token));
         assert_int_equal(beat->health, request->beats[i].health + 1);
         assert_true(beat->generation == request->beats[i].generation);
+        assert_int_equal(beat->alias, request->beats[i].alias);
     }
 }
 
