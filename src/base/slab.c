@@ -86,6 +86,7 @@ static void *take_locked(struct pw_slab *slab)
     }
     void *fresh = slab->fresh;
     slab->fresh += slab->item_size;
+    memset(fresh, 0, slab->item_size);
     return fresh;
 }
 
@@ -94,9 +95,6 @@ void *pw_slab_take(struct pw_slab *slab)
     pw_mutex_lock(&slab->mutex);
     void *item = take_locked(slab);
     pw_mutex_unlock(&slab->mutex);
-    if (item != NULL) {
-        memset(item, 0, slab->item_size);
-    }
     return item;
 }
 

@@ -36,7 +36,10 @@ enum pywatt_status pw_slab_init(struct pw_slab *slab, size_t item_size);
 /* All items are gone. */
 void pw_slab_destroy(struct pw_slab *slab);
 
-/* Zeroed; NULL when memory is out. */
+/*
+ * What was never taken before is zeroed; what was given back is as it was then, but for the first
+ * pointer's bytes. NULL when memory is out.
+ */
 void *pw_slab_take(struct pw_slab *slab);
 
 /* NULL is allowed. */

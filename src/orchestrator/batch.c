@@ -6,34 +6,76 @@
 #include "orchestrator/dispatch.h"
 #include "orchestrator/server.h"
 
-static bool is_exception(const struct pw_beat_outcome *outcome, const struct pw_batched_beat *beat)
+#include <stdio.h>
+
+static struct pw_beat_origin origin_of(struct pw_session *session)
 {
-    return outcome->status != PYWATT_OK || outcome->health != beat->health;
+    return (struct pw_beat_origin){.binding = &session->binding,
+                                   .aliases = &session->aliases,
+                                   .now_ns = session->worker->lease_ns};
+}
+
+static enum pywatt_health reported(const struct pw_request *request, uint32_t index)
+{
+    return request->short_beats != NULL ? pw_short_beat_health(request->short_beats[index])
+                                        : request->beats[index].health;
+}
+
+static bool is_exception(const struct pw_beat_outcome *outcome, enum pywatt_health health)
+{
+    return outcome->status != PYWATT_OK || outcome->health != health;
+}
+
+/* ---- Words ---- */
+
+/* Whose beat it was; false if nobody's, since its alias stands for nothing. */
+static bool whose(const struct pw_session *session, const struct pw_request *request,
+                  uint32_t index, struct pw_alias_name *name)
+{
+    if (request->short_beats == NULL) {
+        *name = (struct pw_alias_name){request->beats[index].module_id,
+                                       request->beats[index].generation};
+        return true;
+    }
+    const uint32_t alias = pw_short_beat_alias(request->short_beats[index]);
+    if (pw_aliases_find(&session->aliases, alias) == NULL) {
+        return false;
+    }
+    *name = *pw_aliases_name(&session->aliases, alias);
+    return true;
 }
 
 /* Puts the exception at *exception; false when memory for its words is out. */
-static bool fill_exception(struct pw_arena *arena, const struct pw_beat_outcome *outcome,
-                           const struct pw_batched_beat *beat, uint32_t index,
+static bool fill_exception(struct pw_session *session, const struct pw_request *request,
+                           const struct pw_beat_outcome *outcome, uint32_t index,
                            struct pw_beat_exception *exception)
 {
+    struct pw_alias_name name;
+    char text[PW_BEAT_TEXT_SIZE];
     *exception = (struct pw_beat_exception){
         .index = index, .status = outcome->status, .health = outcome->health};
     if (outcome->status == PYWATT_OK) {
         return true;
     }
-    char text[PW_BEAT_TEXT_SIZE];
-    pw_beat_say_why(text, &beat->module_id, outcome->status, beat->generation, outcome->generation);
-    exception->health = beat->health;
-    exception->error = pw_str_from(pw_arena_strdup(arena, pw_str_from(text)));
+    if (whose(session, request, index, &name)) {
+        pw_beat_say_why(text, &name.id, outcome->status, name.generation, outcome->generation);
+    } else {
+        snprintf(text, sizeof(text), "Alias %u stands for nothing on this connection",
+                 pw_short_beat_alias(request->short_beats[index]));
+    }
+    exception->health = reported(request, index);
+    exception->error = pw_str_from(pw_arena_strdup(&session->worker->arena, pw_str_from(text)));
     return exception->error.data != NULL;
 }
+
+/* ---- The reply ---- */
 
 static uint32_t count_exceptions(const struct pw_beat_outcome *outcomes,
                                  const struct pw_request *request)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < request->beat_count; i++) {
-        count += is_exception(&outcomes[i], &request->beats[i]) ? 1 : 0;
+        count += is_exception(&outcomes[i], reported(request, i)) ? 1 : 0;
     }
     return count;
 }
@@ -50,15 +92,16 @@ static void count_beats(struct pw_worker *worker, const struct pw_beat_outcome *
 }
 
 /* NULL when memory is out. */
-static struct pw_beat_exception *list_exceptions(struct pw_arena *arena,
+static struct pw_beat_exception *list_exceptions(struct pw_session *session,
                                                  const struct pw_beat_outcome *outcomes,
                                                  const struct pw_request *request, uint32_t count)
 {
-    struct pw_beat_exception *exceptions = pw_arena_alloc(arena, count * sizeof(*exceptions));
+    struct pw_beat_exception *exceptions =
+        pw_arena_alloc(&session->worker->arena, count * sizeof(*exceptions));
     uint32_t filled = 0;
     for (uint32_t i = 0; exceptions != NULL && i < request->beat_count; i++) {
-        if (is_exception(&outcomes[i], &request->beats[i]) &&
-            !fill_exception(arena, &outcomes[i], &request->beats[i], i, &exceptions[filled++])) {
+        if (is_exception(&outcomes[i], reported(request, i)) &&
+            !fill_exception(session, request, &outcomes[i], i, &exceptions[filled++])) {
             return NULL;
         }
     }
@@ -66,34 +109,46 @@ static struct pw_beat_exception *list_exceptions(struct pw_arena *arena,
 }
 
 /* The response to a batch; false when memory to say what came of it is out: the beats count then. */
-static bool fill_response(struct pw_worker *worker, const struct pw_request *request,
+static bool fill_response(struct pw_session *session, const struct pw_request *request,
                           const struct pw_beat_outcome *outcomes, struct pw_response *response)
 {
     const uint32_t count = count_exceptions(outcomes, request);
     response->beat_count = request->beat_count;
     response->exception_count = count;
     if (count > 0) {
-        response->exceptions = list_exceptions(&worker->arena, outcomes, request, count);
+        response->exceptions = list_exceptions(session, outcomes, request, count);
     }
     return count == 0 || response->exceptions != NULL;
 }
 
 static const char no_memory[] = "The orchestrator is out of memory, try again later";
 
+static void serve(struct pw_session *session, const struct pw_request *request,
+                  struct pw_beat_outcome *outcomes)
+{
+    struct pw_worker *worker = session->worker;
+    struct pw_module_table *table = worker->server->table;
+    const struct pw_beat_origin origin = origin_of(session);
+    if (request->short_beats != NULL) {
+        pw_presence_short_batch(table, request->short_beats, request->beat_count, &origin,
+                                outcomes);
+    } else {
+        pw_presence_batch(table, request->beats, request->beat_count, &origin, outcomes);
+    }
+    count_beats(worker, outcomes, request->beat_count);
+}
+
 void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                        const struct pw_request *request)
 {
-    struct pw_worker *worker = session->worker;
     const struct pw_answer answer = pw_answer_to(codec, request);
     struct pw_response response = pw_answer_good(&answer);
     struct pw_beat_outcome *outcomes =
-        pw_arena_alloc(&worker->arena, request->beat_count * sizeof(*outcomes));
+        pw_arena_alloc(&session->worker->arena, request->beat_count * sizeof(*outcomes));
     if (outcomes != NULL) {
-        pw_presence_batch(worker->server->table, request->beats, request->beat_count,
-                          &session->binding, worker->lease_ns, outcomes);
-        count_beats(worker, outcomes, request->beat_count);
+        serve(session, request, outcomes);
     }
-    if (outcomes == NULL || !fill_response(worker, request, outcomes, &response)) {
+    if (outcomes == NULL || !fill_response(session, request, outcomes, &response)) {
         pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY, no_memory, PYWATT_HEALTHY);
         return;
     }
@@ -102,22 +157,23 @@ void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *co
 
 /* ---- A batch of which some beats wait ---- */
 
+/* The request again, as far as its beats are concerned. */
+static struct pw_request request_of(const struct pw_held_batch *held)
+{
+    return (struct pw_request){
+        .beats = held->beats, .short_beats = held->short_beats, .beat_count = held->count};
+}
+
 void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *held, bool waiting)
 {
-    struct pw_worker *worker = session->worker;
+    const struct pw_request all = request_of(held);
     for (uint32_t i = 0; i < held->count; i++) {
-        const struct pw_batched_beat *from = &held->beats[i];
-        const struct pw_beat beat = {.module_id = &from->module_id,
-                                     .token = from->token,
-                                     .generation = from->generation,
-                                     .health = from->health,
-                                     .binding = &session->binding,
-                                     .now_ns = worker->lease_ns};
-        struct pw_beat_outcome *outcome = &held->outcomes[i];
         if (held->waits[i] == waiting) {
-            outcome->status = pw_presence_beat(worker->server->table, &beat, &outcome->health,
-                                               &outcome->generation);
-            count_beats(worker, outcome, 1);
+            const struct pw_request one = {.beats = &all.beats[i],
+                                           .short_beats =
+                                               all.short_beats == NULL ? NULL : &all.short_beats[i],
+                                           .beat_count = 1};
+            serve(session, &one, &held->outcomes[i]);
         }
     }
 }
@@ -126,9 +182,9 @@ struct pw_response pw_dispatch_held_reply(struct pw_session *session,
                                           const struct pw_answer *answer,
                                           const struct pw_held_batch *held)
 {
-    const struct pw_request request = {.beats = held->beats, .beat_count = held->count};
+    const struct pw_request request = request_of(held);
     struct pw_response response = pw_answer_good(answer);
-    if (fill_response(session->worker, &request, held->outcomes, &response)) {
+    if (fill_response(session, &request, held->outcomes, &response)) {
         return response;
     }
     pw_count(&session->worker->counters.requests_refused, 1);

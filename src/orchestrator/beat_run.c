@@ -52,8 +52,8 @@ static void serve_many(struct pw_beat_run *run, struct pw_session *session)
 {
     struct pw_worker *worker = session->worker;
     uint32_t refused = 0;
-    pw_presence_batch(worker->server->table, run->beats, run->count, &session->binding,
-                      worker->lease_ns, run->outcomes);
+    const struct pw_beat_origin origin = {.binding = &session->binding, .now_ns = worker->lease_ns};
+    pw_presence_batch(worker->server->table, run->beats, run->count, &origin, run->outcomes);
     for (uint32_t i = 0; i < run->count; i++) {
         refused += run->outcomes[i].status != PYWATT_OK ? 1 : 0;
         answer(session, run, i);

@@ -38,44 +38,41 @@ bool pw_id_set_has(const struct pywatt_uuid *ids, size_t count, const struct pyw
 
 /* ---- The batch ---- */
 
-static size_t token_bytes(const struct pw_batched_beat *beats, uint32_t count)
+static size_t token_bytes(const struct pw_request *request)
 {
     size_t total = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        total += beats[i].token.len;
+    for (uint32_t i = 0; request->short_beats == NULL && i < request->beat_count; i++) {
+        total += request->beats[i].token.len;
     }
     return total;
 }
 
-static void copy_beats(struct pw_held_batch *held, const struct pw_batched_beat *beats,
-                       const bool *waits, char *text)
+static void copy_beats(struct pw_held_batch *held, const struct pw_batched_beat *beats, char *text)
 {
     for (uint32_t i = 0; i < held->count; i++) {
         const struct pw_str token = beats[i].token;
         held->beats[i] = beats[i];
-        held->waits[i] = waits[i];
         if (token.len > 0) {
             memcpy(text, token.data, token.len);
         }
         held->beats[i].token = (struct pw_str){text, token.len};
         text += token.len;
-        if (waits[i]) {
-            held->ids[held->id_count++] = beats[i].module_id;
-        }
     }
-    held->id_count = pw_id_set_make(held->ids, held->id_count);
 }
 
 _Static_assert(alignof(struct pw_batched_beat) <= alignof(struct pw_held_batch) &&
-                   alignof(struct pw_beat_outcome) <= alignof(struct pw_batched_beat),
-               "the parts stand behind each other");
+                   alignof(struct pw_beat_outcome) <= alignof(struct pw_batched_beat) &&
+                   alignof(pw_short_beat) <= alignof(struct pw_beat_outcome) &&
+                   sizeof(pw_short_beat) <= sizeof(struct pw_batched_beat),
+               "the parts stand behind each other, the long beats or the short ones first");
 
-struct pw_held_batch *pw_held_batch_new(const struct pw_batched_beat *beats, uint32_t count,
-                                        const bool *waits)
+struct pw_held_batch *pw_held_batch_new(const struct pw_request *request, const bool *waits,
+                                        const struct pywatt_uuid *ids, size_t id_count)
 {
-    const size_t each =
-        sizeof(*beats) + sizeof(struct pw_beat_outcome) + sizeof(struct pywatt_uuid) + sizeof(bool);
-    const size_t size = sizeof(struct pw_held_batch) + count * each + token_bytes(beats, count);
+    const uint32_t count = request->beat_count;
+    const size_t each = sizeof(struct pw_batched_beat) + sizeof(struct pw_beat_outcome) +
+                        sizeof(struct pywatt_uuid) + sizeof(bool);
+    const size_t size = sizeof(struct pw_held_batch) + count * each + token_bytes(request);
     struct pw_held_batch *held = malloc(size);
     if (held == NULL) {
         return NULL;
@@ -85,7 +82,16 @@ struct pw_held_batch *pw_held_batch_new(const struct pw_batched_beat *beats, uin
     held->outcomes = (struct pw_beat_outcome *)(held->beats + count);
     held->ids = (struct pywatt_uuid *)(held->outcomes + count);
     held->waits = (bool *)(held->ids + count);
-    copy_beats(held, beats, waits, (char *)(held->waits + count));
+    memcpy(held->waits, waits, count * sizeof(*waits));
+    memcpy(held->ids, ids, id_count * sizeof(*ids));
+    held->id_count = pw_id_set_make(held->ids, id_count);
+    if (request->short_beats == NULL) {
+        copy_beats(held, request->beats, (char *)(held->waits + count));
+    } else {
+        held->short_beats = (pw_short_beat *)(held + 1);
+        memcpy(held->short_beats, request->short_beats, count * sizeof(*held->short_beats));
+        held->beats = NULL;
+    }
     return held;
 }
 

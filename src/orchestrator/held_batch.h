@@ -16,7 +16,8 @@
 
 struct pw_held_batch {
     uint32_t count;
-    struct pw_batched_beat *beats; /* all of them, with tokens of their own */
+    struct pw_batched_beat *beats; /* all of them, with tokens of their own; or: */
+    pw_short_beat *short_beats;    /* NULL if it is `beats` */
     struct pw_beat_outcome *outcomes;
     bool *waits;
     struct pywatt_uuid *ids; /* of the modules whose beats wait, sorted, each once */
@@ -24,9 +25,12 @@ struct pw_held_batch {
     size_t size; /* of it all, which is one piece */
 };
 
-/* Copies the beats, of which those wait that are marked. NULL when memory is out. */
-struct pw_held_batch *pw_held_batch_new(const struct pw_batched_beat *beats, uint32_t count,
-                                        const bool *waits);
+/*
+ * Copies the beats of the request, of which those wait that are marked; `ids` are those of their
+ * modules, in any order. NULL when memory is out.
+ */
+struct pw_held_batch *pw_held_batch_new(const struct pw_request *request, const bool *waits,
+                                        const struct pywatt_uuid *ids, size_t id_count);
 
 /* Wipes its tokens. NULL is allowed. */
 void pw_held_batch_free(struct pw_held_batch *held);

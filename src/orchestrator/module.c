@@ -4,8 +4,38 @@
  */
 #include "orchestrator/module.h"
 
+#include "base/map.h"
+#include "base/tool_hints.h"
+
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The last serial number, without the bits of the shard; of all orchestrators of the process. */
+static atomic_uint_fast64_t last_serial;
+
+static uint64_t next_serial(unsigned shard)
+{
+    const uint64_t number = atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
+    return number << PW_SHARD_BITS | shard;
+}
+
+static uint64_t renew_serial(struct pw_module *module)
+{
+    const uint64_t old = atomic_load_explicit(&module->serial, memory_order_relaxed);
+    const uint64_t serial = next_serial(pw_module_shard_of_serial(old));
+    atomic_store_explicit(&module->serial, serial, memory_order_relaxed);
+    return serial;
+}
+
+/* All but the serial number, which somebody may look at still: see alias.h. */
+static void clear(struct pw_module *module)
+{
+    char *bytes = (char *)module;
+    const size_t serial_end = offsetof(struct pw_module, serial) + sizeof(module->serial);
+    memset(bytes, 0, offsetof(struct pw_module, serial));
+    memset(bytes + serial_end, 0, sizeof(*module) - serial_end);
+}
 
 struct pw_module *pw_module_new(struct pw_slab *slab, const struct pywatt_uuid *id,
                                 struct pw_shared_info *info,
@@ -13,6 +43,10 @@ struct pw_module *pw_module_new(struct pw_slab *slab, const struct pywatt_uuid *
 {
     struct pw_module *module = pw_slab_take(slab);
     if (module != NULL) {
+        clear(module);
+        PW_HINT_ATOMIC(module->serial);
+        module->token_serial = next_serial((unsigned)(pw_hash_uuid(id) >> (64 - PW_SHARD_BITS)));
+        atomic_store_explicit(&module->serial, module->token_serial, memory_order_relaxed);
         module->slab = slab;
         module->id = *id;
         module->info = pw_shared_info_acquire(info);
@@ -59,7 +93,22 @@ enum pywatt_status pw_module_check_token(struct pw_module *module, struct pw_str
 void pw_module_set_token(struct pw_module *module, const struct pw_token *token,
                          const uint8_t token_hash[PW_TOKEN_HASH_SIZE])
 {
+    const uint64_t serial = renew_serial(module);
+    if (!pw_token_hash_equal(token_hash, module->token_hash)) {
+        module->token_serial = serial;
+    }
     module->token = *token;
     module->token_known = true;
     memcpy(module->token_hash, token_hash, PW_TOKEN_HASH_SIZE);
+}
+
+void pw_module_set_generation(struct pw_module *module, uint64_t generation)
+{
+    renew_serial(module);
+    module->generation = generation;
+}
+
+void pw_module_retire(struct pw_module *module)
+{
+    atomic_store_explicit(&module->serial, 0, memory_order_relaxed);
 }

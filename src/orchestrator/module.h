@@ -16,8 +16,12 @@
 
 #include <pywatt/orchestrator.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#define PW_SHARD_BITS 6
+#define PW_SHARD_COUNT 64
 
 /* In place of a verdict: there is none. */
 #define PW_NO_VERDICT 0xff
@@ -44,9 +48,17 @@ struct pw_module {
     bool restored;    /* from the store, and not seen since the start */
     uint8_t fence;    /* enum pywatt_status: what beats are answered with; usually PYWATT_OK */
     uint32_t lease_ms;
-    struct pywatt_string_map *details; /* of the last beat that had any; NULL before */
+    /*
+     * Another one, and a higher one, whenever the module gets a token or a generation; no two modules
+     * of a process ever have the same; its lowest bits name the shard. 0 once the module is out of
+     * the table. Written under the mutex; atomic, as aliases of other shards may look at memory that
+     * is this module's now.
+     */
+    _Atomic uint64_t serial;
 
     /* The rest of what the shard's mutex guards. */
+    uint64_t token_serial; /* what `serial` was when its token last became another one */
+    struct pywatt_string_map *details; /* of the last beat that had any; NULL before */
     uint8_t token_hash[PW_TOKEN_HASH_SIZE];
 
     /* The names' mutex: the place in the index by name. */
@@ -88,8 +100,20 @@ static inline const char *pw_module_name(const struct pw_module *module)
  */
 enum pywatt_status pw_module_check_token(struct pw_module *module, struct pw_str token);
 
-/* Gives it a token. Shard's mutex held, if it is in the table. */
+/* Gives it a token, or the same one again. Shard's mutex held, if it is in the table. */
 void pw_module_set_token(struct pw_module *module, const struct pw_token *token,
                          const uint8_t token_hash[PW_TOKEN_HASH_SIZE]);
+
+/* Gives it a generation. The same. */
+void pw_module_set_generation(struct pw_module *module, uint64_t generation);
+
+/* It leaves the table: nobody finds it by its serial number any more. Shard's mutex held. */
+void pw_module_retire(struct pw_module *module);
+
+/* Which shard a serial number is of. */
+static inline unsigned pw_module_shard_of_serial(uint64_t serial)
+{
+    return (unsigned)(serial % PW_SHARD_COUNT);
+}
 
 #endif

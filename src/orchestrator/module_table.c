@@ -233,6 +233,7 @@ void pw_table_remove_locked(struct pw_module_table *table, struct pw_module *mod
     pw_map_remove(&table->names, &module->by_name);
     pw_mutex_lock(&shard->mutex);
     pw_map_remove(&shard->modules, &module->by_id);
+    pw_module_retire(module);
     atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
     pw_presence_unbind_locked(table, module);
     pw_lease_unwatch(table->lease, module);

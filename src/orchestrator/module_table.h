@@ -22,9 +22,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define PW_SHARD_BITS 6
-#define PW_SHARD_COUNT 64
-
 struct pw_shard {
     /*
      * Where the buckets of `modules` are, for whoever asks for memory ahead without the mutex: only an

@@ -73,16 +73,37 @@ static size_t gather(struct pw_session *session, struct pywatt_uuid *ids)
     return pw_id_set_make(ids, count);
 }
 
-/* Marks the beats that have to wait; whether there are any. */
-static bool mark(const struct pw_request *request, const struct pywatt_uuid *ids, size_t count,
-                 bool *waits)
+/* The module of a beat; NULL if its alias stands for nothing. */
+static const struct pywatt_uuid *module_of(const struct pw_session *session,
+                                           const struct pw_request *request, uint32_t index)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < request->beat_count; i++) {
-        waits[i] = pw_id_set_has(ids, count, &request->beats[i].module_id);
-        any |= waits[i];
+    if (request->short_beats == NULL) {
+        return &request->beats[index].module_id;
     }
-    return any;
+    const uint32_t alias = pw_short_beat_alias(request->short_beats[index]);
+    return pw_aliases_find(&session->aliases, alias) == NULL
+               ? NULL
+               : &pw_aliases_name(&session->aliases, alias)->id;
+}
+
+/* Which beats have to wait, and the ids of their modules. */
+struct marks {
+    bool *waits;
+    struct pywatt_uuid *ids;
+    size_t id_count;
+};
+
+/* Marks those whose modules are in the set. */
+static void mark(const struct pw_session *session, const struct pw_request *request,
+                 const struct pywatt_uuid *set, size_t count, struct marks *marks)
+{
+    for (uint32_t i = 0; i < request->beat_count; i++) {
+        const struct pywatt_uuid *id = module_of(session, request, i);
+        marks->waits[i] = id != NULL && pw_id_set_has(set, count, id);
+        if (marks->waits[i]) {
+            marks->ids[marks->id_count++] = *id;
+        }
+    }
 }
 
 /* ---- The batch ---- */
@@ -102,18 +123,22 @@ bool pw_pending_batch(struct pw_session *session, const struct pw_codec_ops *cod
                       const struct pw_request *request, size_t size)
 {
     struct pw_arena *arena = &session->worker->arena;
-    struct pywatt_uuid *ids = pw_arena_alloc(arena, most_touched(session) * sizeof(*ids));
-    bool *waits = pw_arena_alloc(arena, request->beat_count * sizeof(*waits));
-    if (ids == NULL || waits == NULL) {
+    struct pywatt_uuid *set = pw_arena_alloc(arena, most_touched(session) * sizeof(*set));
+    struct marks marks = {
+        .waits = pw_arena_alloc(arena, request->beat_count * sizeof(*marks.waits)),
+        .ids = pw_arena_alloc(arena, request->beat_count * sizeof(*marks.ids)),
+    };
+    if (set == NULL || marks.waits == NULL || marks.ids == NULL) {
         pw_pending_refuse(session, codec, request, NULL);
         return true;
     }
-    if (!mark(request, ids, gather(session, ids), waits)) {
+    mark(session, request, set, gather(session, set), &marks);
+    if (marks.id_count == 0) {
         return false;
     }
     struct pw_pending *pending = pw_pending_new(session, codec, request, size);
     if (pending != NULL) {
-        pending->held = pw_held_batch_new(request->beats, request->beat_count, waits);
+        pending->held = pw_held_batch_new(request, marks.waits, marks.ids, marks.id_count);
     }
     if (pending == NULL || pending->held == NULL) {
         pw_pending_refuse(session, codec, request, pending);

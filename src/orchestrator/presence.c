@@ -136,6 +136,20 @@ static enum pywatt_status keep_details(struct pw_module *module,
     return pw_string_map_assign(module->details, details);
 }
 
+void pw_presence_take_locked(struct pw_module_table *table, struct pw_module *module,
+                             const struct pw_beat *beat, enum pywatt_health *answer)
+{
+    came_locked(table, module, beat->binding, beat->now_ns);
+    module->beats++;
+    if (module->health != (uint8_t)beat->health) {
+        module->health = (uint8_t)beat->health;
+        pw_table_tell_locked(table, PYWATT_EVENT_HEALTH, module);
+    }
+    if (module->verdict != PW_NO_VERDICT) {
+        *answer = (enum pywatt_health)module->verdict;
+    }
+}
+
 enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct pw_module *module,
                                            const struct pw_beat *beat, enum pywatt_health *answer,
                                            uint64_t *generation)
@@ -152,15 +166,7 @@ enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct
         return PYWATT_STALE_GENERATION;
     }
     status = keep_details(module, beat->details);
-    came_locked(table, module, beat->binding, beat->now_ns);
-    module->beats++;
-    if (module->health != (uint8_t)beat->health) {
-        module->health = (uint8_t)beat->health;
-        pw_table_tell_locked(table, PYWATT_EVENT_HEALTH, module);
-    }
-    if (module->verdict != PW_NO_VERDICT) {
-        *answer = (enum pywatt_health)module->verdict;
-    }
+    pw_presence_take_locked(table, module, beat, answer);
     return status;
 }
 

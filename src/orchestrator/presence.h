@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "model/message.h"
+#include "orchestrator/alias.h"
 #include "orchestrator/module_table.h"
 
 #include <pywatt/model.h>
@@ -53,18 +54,39 @@ struct pw_beat_outcome {
     enum pywatt_health health;
 };
 
+/* Where beats came from, and when. */
+struct pw_beat_origin {
+    struct pw_binding *binding;
+    struct pw_aliases *aliases; /* of the connection; NULL if no beat names one */
+    uint64_t now_ns;            /* on the clock of the leases */
+};
+
 /*
  * Beats of many modules that came in one message, at most PW_BATCH_MAX; outcomes[i] is that of
- * beats[i]. Each shard is locked once, for all its modules that are in the batch.
+ * beats[i]. Each shard is locked once, for all its modules that are in the batch. A beat that names an
+ * alias, and goes well, gives that to its module; if there is no memory for it: PYWATT_NO_MEMORY, and
+ * it counts as a beat.
  */
 void pw_presence_batch(struct pw_module_table *table, const struct pw_batched_beat *beats,
-                       uint32_t count, struct pw_binding *binding, uint64_t now_ns,
+                       uint32_t count, const struct pw_beat_origin *origin,
                        struct pw_beat_outcome *outcomes);
+
+/*
+ * The same for modules that are known by their aliases. An outcome is what the beat in full would
+ * have had with which the alias was given; PYWATT_INVALID_ARGUMENT if it stands for nothing.
+ */
+void pw_presence_short_batch(struct pw_module_table *table, const pw_short_beat *beats,
+                             uint32_t count, const struct pw_beat_origin *origin,
+                             struct pw_beat_outcome *outcomes);
 
 /* One beat of a module that was found. Shard's mutex held. Else as pw_presence_beat. */
 enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct pw_module *module,
                                            const struct pw_beat *beat, enum pywatt_health *answer,
                                            uint64_t *generation);
+
+/* A beat that is known to be right: what it changes. Shard's mutex held. */
+void pw_presence_take_locked(struct pw_module_table *table, struct pw_module *module,
+                             const struct pw_beat *beat, enum pywatt_health *answer);
 
 /*
  * A registration or an advertisement of this generation came through on this connection: the module

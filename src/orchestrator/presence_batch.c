@@ -3,61 +3,114 @@
  * presence_batch.c - beats of many modules at once. On the workers' threads; the shard's mutex
  * guards the modules.
  *
- * With many modules nearly every beat finds its module outside of the caches, and what it then waits
+ * By ids. With many modules nearly every beat finds its module outside of the caches, and what it then waits
  * for is memory. So all of it is asked for before any is used: the buckets without a lock, then the
  * modules, then they are served. The beats are put in the order of the shards first, so that a lock
  * is taken once, or, where there are so many modules that it pays, twice.
+ *
+ * By aliases. These say where the module is, and in which shard, so its memory is asked for while the
+ * beats are put in order, and no id is hashed, looked up or compared, and no token.
  */
 #include "orchestrator/presence.h"
 
 /* More modules than this are mostly not in the caches. */
 #define MANY_MODULES 4000
 
+/* In place of a shard: a beat that is not to be served. */
+#define NO_SHARD PW_SHARD_COUNT
+
 struct batch {
     struct pw_module_table *table;
-    const struct pw_batched_beat *beats;
+    const struct pw_beat_origin *origin;
+    const struct pw_batched_beat *beats; /* or: */
+    const pw_short_beat *short_beats;
+    uint32_t count;
     struct pw_beat_outcome *outcomes;
     struct pw_beat beat; /* what all have in common is filled in */
     bool expected;       /* the memory of all modules was asked for */
-    uint64_t hashes[PW_BATCH_MAX];
+    uint8_t shards[PW_BATCH_MAX];
     uint16_t order[PW_BATCH_MAX]; /* indexes of beats, by shard, else as they came */
-    uint16_t ends[PW_SHARD_COUNT];
+    uint16_t ends[PW_SHARD_COUNT + 1];
+    uint64_t hashes[PW_BATCH_MAX];              /* of ids */
+    struct pw_alias_place proven[PW_BATCH_MAX]; /* what aliases are to stand for */
 };
 
-static unsigned shard_of(uint64_t hash)
+static void begin(struct batch *batch, struct pw_module_table *table, uint32_t count,
+                  const struct pw_beat_origin *origin, struct pw_beat_outcome *outcomes)
 {
-    return (unsigned)(hash >> (64 - PW_SHARD_BITS));
+    batch->table = table;
+    batch->origin = origin;
+    batch->count = count;
+    batch->outcomes = outcomes;
+    batch->beat = (struct pw_beat){.binding = origin->binding, .now_ns = origin->now_ns};
 }
 
-static void sort_by_shard(struct batch *batch, uint32_t count)
+/* ---- By shards ---- */
+
+static void sort_by_shard(struct batch *batch)
 {
-    uint16_t counts[PW_SHARD_COUNT] = {0};
-    uint16_t begin = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        batch->hashes[i] = pw_hash_uuid(&batch->beats[i].module_id);
-        pw_table_expect(&batch->table->shards[shard_of(batch->hashes[i])], batch->hashes[i]);
-        counts[shard_of(batch->hashes[i])]++;
+    uint16_t counts[PW_SHARD_COUNT + 1] = {0};
+    uint16_t first = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        counts[batch->shards[i]]++;
     }
+    for (unsigned i = 0; i <= PW_SHARD_COUNT; i++) {
+        batch->ends[i] = first;
+        first = (uint16_t)(first + counts[i]);
+    }
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->order[batch->ends[batch->shards[i]]++] = (uint16_t)i;
+    }
+}
+
+/* With the beats `at` to `end` - 1 in the order of the shards, which are those of one shard. */
+typedef void (*shard_fn)(struct batch *batch, struct pw_shard *shard, uint32_t at, uint32_t end);
+
+static void for_each_shard(struct batch *batch, shard_fn handle_locked)
+{
+    uint32_t at = 0;
     for (unsigned i = 0; i < PW_SHARD_COUNT; i++) {
-        batch->ends[i] = begin;
-        begin = (uint16_t)(begin + counts[i]);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        batch->order[batch->ends[shard_of(batch->hashes[i])]++] = (uint16_t)i;
+        struct pw_shard *shard = &batch->table->shards[i];
+        if (at < batch->ends[i]) {
+            pw_mutex_lock(&shard->mutex);
+            handle_locked(batch, shard, at, batch->ends[i]);
+            pw_mutex_unlock(&shard->mutex);
+        }
+        at = batch->ends[i];
     }
 }
 
-static void ask_for_module(const struct pw_shard *shard, uint64_t hash)
+/* ---- By ids ---- */
+
+static void ask_for_lines(const void *module)
 {
-    const struct pw_map_node *node = pw_map_glance(&shard->modules, hash);
-    if (node != NULL) {
-        const uint8_t *module = (const uint8_t *)node - offsetof(struct pw_module, by_id);
-        __builtin_prefetch(module, 1);
-        __builtin_prefetch(module + PW_CACHE_LINE, 1);
+    __builtin_prefetch(module, 1);
+    __builtin_prefetch((const uint8_t *)module + PW_CACHE_LINE, 1);
+}
+
+static void find_shards(struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const uint64_t hash = pw_hash_uuid(&batch->beats[i].module_id);
+        const unsigned shard = (unsigned)(hash >> (64 - PW_SHARD_BITS));
+        pw_table_expect(&batch->table->shards[shard], hash);
+        batch->hashes[i] = hash;
+        batch->shards[i] = (uint8_t)shard;
     }
 }
 
-static void serve_locked(struct batch *batch, const struct pw_shard *shard, uint16_t index)
+static void expect_locked(struct batch *batch, struct pw_shard *shard, uint32_t at, uint32_t end)
+{
+    for (; at < end; at++) {
+        const struct pw_map_node *node =
+            pw_map_glance(&shard->modules, batch->hashes[batch->order[at]]);
+        if (node != NULL) {
+            ask_for_lines((const uint8_t *)node - offsetof(struct pw_module, by_id));
+        }
+    }
+}
+
+static void serve_one_locked(struct batch *batch, const struct pw_shard *shard, uint16_t index)
 {
     const struct pw_batched_beat *from = &batch->beats[index];
     struct pw_beat_outcome *outcome = &batch->outcomes[index];
@@ -73,61 +126,130 @@ static void serve_locked(struct batch *batch, const struct pw_shard *shard, uint
     batch->beat.health = from->health;
     outcome->status = pw_presence_beat_locked(batch->table, module, &batch->beat, &outcome->health,
                                               &outcome->generation);
-}
-
-/* The beats `at` to `end` - 1 in the order of the shards are those of one shard. */
-static void expect_locked(const struct batch *batch, const struct pw_shard *shard, uint32_t at,
-                          uint32_t end)
-{
-    for (; at < end; at++) {
-        ask_for_module(shard, batch->hashes[batch->order[at]]);
+    if (from->alias != 0) {
+        batch->proven[index] = (struct pw_alias_place){
+            module, atomic_load_explicit(&module->serial, memory_order_relaxed)};
     }
 }
 
-static void expect_shard(struct batch *batch, struct pw_shard *shard, uint32_t at, uint32_t end)
+static void serve_locked(struct batch *batch, struct pw_shard *shard, uint32_t at, uint32_t end)
 {
-    pw_mutex_lock(&shard->mutex);
-    expect_locked(batch, shard, at, end);
-    pw_mutex_unlock(&shard->mutex);
-}
-
-static void serve_shard(struct batch *batch, struct pw_shard *shard, uint32_t at, uint32_t end)
-{
-    pw_mutex_lock(&shard->mutex);
     if (!batch->expected) {
         expect_locked(batch, shard, at, end);
     }
     for (; at < end; at++) {
-        serve_locked(batch, shard, batch->order[at]);
+        serve_one_locked(batch, shard, batch->order[at]);
     }
-    pw_mutex_unlock(&shard->mutex);
 }
 
-static void for_each_shard(struct batch *batch,
-                           void (*handle)(struct batch *, struct pw_shard *, uint32_t, uint32_t))
+static void give_aliases(struct batch *batch)
 {
-    uint32_t at = 0;
-    for (unsigned i = 0; i < PW_SHARD_COUNT; i++) {
-        if (at < batch->ends[i]) {
-            handle(batch, &batch->table->shards[i], at, batch->ends[i]);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct pw_batched_beat *from = &batch->beats[i];
+        if (from->alias != 0 && batch->outcomes[i].status == PYWATT_OK) {
+            const struct pw_alias_name name = {from->module_id, from->generation};
+            batch->outcomes[i].status =
+                pw_aliases_give(batch->origin->aliases, from->alias, &batch->proven[i], &name);
         }
-        at = batch->ends[i];
     }
 }
 
 void pw_presence_batch(struct pw_module_table *table, const struct pw_batched_beat *beats,
-                       uint32_t count, struct pw_binding *binding, uint64_t now_ns,
+                       uint32_t count, const struct pw_beat_origin *origin,
                        struct pw_beat_outcome *outcomes)
 {
     struct batch batch;
-    batch.table = table;
+    begin(&batch, table, count, origin, outcomes);
     batch.beats = beats;
-    batch.outcomes = outcomes;
-    batch.beat = (struct pw_beat){.binding = binding, .now_ns = now_ns};
     batch.expected = atomic_load_explicit(&table->count, memory_order_relaxed) > MANY_MODULES;
-    sort_by_shard(&batch, count);
+    find_shards(&batch);
+    sort_by_shard(&batch);
     if (batch.expected) {
-        for_each_shard(&batch, expect_shard);
+        for_each_shard(&batch, expect_locked);
     }
-    for_each_shard(&batch, serve_shard);
+    for_each_shard(&batch, serve_locked);
+    if (origin->aliases != NULL) {
+        give_aliases(&batch);
+    }
+}
+
+/* ---- By aliases ---- */
+
+static void find_places(struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const pw_short_beat beat = batch->short_beats[i];
+        const struct pw_alias_place *place =
+            pw_aliases_find(batch->origin->aliases, pw_short_beat_alias(beat));
+        struct pw_beat_outcome *outcome = &batch->outcomes[i];
+        outcome->health = pw_short_beat_health(beat);
+        outcome->status = place == NULL ? PYWATT_INVALID_ARGUMENT : PYWATT_OK;
+        batch->shards[i] = NO_SHARD;
+        if (place != NULL) {
+            ask_for_lines(place->module);
+            batch->shards[i] = (uint8_t)pw_module_shard_of_serial(place->serial);
+        }
+    }
+}
+
+/* The module is another one, or was registered again, since the alias was given. */
+static enum pywatt_status look_again_locked(const struct pw_shard *shard,
+                                            struct pw_alias_place *place,
+                                            const struct pw_alias_name *name, uint64_t *generation)
+{
+    struct pw_module *module = pw_table_find_locked(shard, &name->id, pw_hash_uuid(&name->id));
+    if (module == NULL) {
+        return PYWATT_MODULE_NOT_FOUND;
+    }
+    if (module->fence != PYWATT_OK) {
+        return (enum pywatt_status)module->fence;
+    }
+    if (place->serial < module->token_serial) {
+        return PYWATT_INVALID_TOKEN;
+    }
+    if (name->generation != 0 && name->generation < module->generation) {
+        *generation = module->generation;
+        return PYWATT_STALE_GENERATION;
+    }
+    *place = (struct pw_alias_place){module,
+                                     atomic_load_explicit(&module->serial, memory_order_relaxed)};
+    return PYWATT_OK;
+}
+
+static void serve_short_locked(struct batch *batch, const struct pw_shard *shard, uint16_t index)
+{
+    const pw_short_beat from = batch->short_beats[index];
+    const uint32_t alias = pw_short_beat_alias(from);
+    struct pw_alias_place *place = &batch->origin->aliases->places[alias - 1];
+    struct pw_beat_outcome *outcome = &batch->outcomes[index];
+    if (atomic_load_explicit(&place->module->serial, memory_order_relaxed) != place->serial) {
+        outcome->status = look_again_locked(
+            shard, place, pw_aliases_name(batch->origin->aliases, alias), &outcome->generation);
+    } else {
+        outcome->status = (enum pywatt_status)place->module->fence;
+    }
+    if (outcome->status == PYWATT_OK) {
+        batch->beat.health = outcome->health;
+        pw_presence_take_locked(batch->table, place->module, &batch->beat, &outcome->health);
+    }
+}
+
+static void serve_shorts_locked(struct batch *batch, struct pw_shard *shard, uint32_t at,
+                                uint32_t end)
+{
+    for (; at < end; at++) {
+        serve_short_locked(batch, shard, batch->order[at]);
+    }
+}
+
+void pw_presence_short_batch(struct pw_module_table *table, const pw_short_beat *beats,
+                             uint32_t count, const struct pw_beat_origin *origin,
+                             struct pw_beat_outcome *outcomes)
+{
+    struct batch batch;
+    begin(&batch, table, count, origin, outcomes);
+    batch.short_beats = beats;
+    find_places(&batch);
+    sort_by_shard(&batch);
+    for_each_shard(&batch, serve_shorts_locked);
 }

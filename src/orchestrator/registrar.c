@@ -86,7 +86,7 @@ static bool load_record(void *user, const struct pw_store_record *record)
         return false;
     }
     memcpy(module->token_hash, record->token_hash, sizeof(module->token_hash));
-    module->generation = record->generation;
+    pw_module_set_generation(module, record->generation);
     module->lease_ms = (uint32_t)pw_config_lease_ms(load->registrar->config, record->lease_ms);
     module->liveness = PYWATT_SUSPECT;
     module->restored = true;

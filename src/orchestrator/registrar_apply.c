@@ -66,7 +66,7 @@ static void apply_known(struct pw_task *task)
         const bool was_alive = module->liveness == PYWATT_ALIVE;
         pw_table_set_info_locked(table, module, task->info);
         pw_module_set_token(module, &task->token, task->token_hash);
-        module->generation = task->generation;
+        pw_module_set_generation(module, task->generation);
         module->lease_ms = (uint32_t)task->lease_ms;
         module->last_beat_ns = pw_lease_now_ns(table->lease);
         module->liveness = PYWATT_ALIVE;

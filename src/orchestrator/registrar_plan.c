@@ -374,7 +374,7 @@ static enum pywatt_status prepare_register(struct pw_task *task)
         if (task->module == NULL) {
             return PYWATT_NO_MEMORY;
         }
-        task->module->generation = task->generation;
+        pw_module_set_generation(task->module, task->generation);
         task->module->lease_ms = (uint32_t)task->lease_ms;
         pw_module_set_token(task->module, &task->token, task->token_hash);
     }

@@ -79,6 +79,7 @@ void pw_session_close(struct pw_session *session)
         return;
     }
     pw_presence_disconnected(server->table, &session->binding, worker->stopping);
+    pw_aliases_destroy(&session->aliases);
     pw_wheel_cancel(&worker->wheel, &session->timer);
     /* Closing alone does not do it: a child that was forked may hold the socket as well. */
     pw_worker_unwatch(worker, pw_conn_fd(session->conn));

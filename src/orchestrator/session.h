@@ -26,6 +26,7 @@ struct pw_session {
     struct pw_peer *peer; /* where it comes from; NULL if that is not counted */
     struct pw_list link;  /* among the worker's sessions, or its closed ones */
     struct pw_binding binding;
+    struct pw_aliases aliases;
     struct pw_timer timer;
     struct pw_buffer input;  /* the start of a frame, or frames that are held back */
     struct pw_buffer output; /* what the peer has not taken yet */

@@ -182,7 +182,8 @@ static void call(struct pw_batch *batch, struct pw_request *request, size_t firs
     const struct pw_batch_slot slot = {.first = first,
                                        .count = batch->filled,
                                        .sent_ns = pw_clock_now_ns(client->clock),
-                                       .seen_epoch = seen_epoch(batch)};
+                                       .seen_epoch = seen_epoch(batch),
+                                       .alias_changes = batch->alias_changes};
     uint64_t epoch = 0;
     pw_arena_init_with(&arena, PW_CODEC_ARENA_BUDGET, storage, sizeof(storage));
     pw_response_init(&response);
@@ -215,6 +216,7 @@ static enum pywatt_status post(struct pw_batch *batch, struct pw_request *reques
     slot->first = first;
     slot->count = batch->filled;
     slot->seen_epoch = seen_epoch(batch);
+    slot->alias_changes = batch->alias_changes;
     slot->sent_ns = batch->now_ns;
     slot->post = (struct pw_post){.done = pw_batch_answered, .scratch = &batch->scratch};
     const enum pywatt_status status =
@@ -225,10 +227,9 @@ static enum pywatt_status post(struct pw_batch *batch, struct pw_request *reques
     return status;
 }
 
-static void send(struct pw_batch *batch, size_t first, bool as_batch, bool may_post)
+static void send(struct pw_batch *batch, size_t first, bool together, bool may_post)
 {
-    /* One by itself goes as what it is, which is shorter. */
-    struct pw_request request = pw_batch_request(batch, as_batch && batch->filled > 1);
+    struct pw_request request = pw_batch_request(batch, together);
     while (may_post) {
         const enum pywatt_status status = post(batch, &request, first);
         if (status == PYWATT_UNSUPPORTED) {
@@ -253,14 +254,15 @@ static void send_round(struct pw_batch *batch, bool may_post)
     struct pywatt_client *client = batch->client;
     size_t at = 0;
     while (at < batch->count && batch->given_up.status == PYWATT_OK) {
-        const bool as_batch = pw_beat_frames_allowed(client);
+        const bool together = pw_beat_frames_allowed(client);
         batch->epoch = pw_channel_epoch(client->channel);
+        batch->alias_changes = pw_alias_changes(&client->aliases);
         batch->now_ns = pw_clock_now_ns(client->clock);
-        for (unsigned n = as_batch ? 1 : SINGLES_IN_A_WRITE; n > 0 && at < batch->count; n--) {
+        for (unsigned n = together ? 1 : SINGLES_IN_A_WRITE; n > 0 && at < batch->count; n--) {
             const size_t first = at;
-            at = pw_batch_fill(batch, first, as_batch ? PW_BEAT_FRAME_MAX : 1);
+            at = pw_batch_fill(batch, first, together);
             if (batch->filled > 0) {
-                send(batch, first, as_batch, may_post);
+                send(batch, first, together, may_post);
             }
         }
         pw_channel_flush(client->channel);

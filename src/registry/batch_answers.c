@@ -53,14 +53,18 @@ static void succeed(const struct pw_batch *batch, size_t index, enum pywatt_heal
     batch->beats[index].verdict = verdict;
 }
 
-/* Modules whose beats went well have been seen on this connection. */
+/* Modules whose beats went well have been seen on this connection, and have their aliases there. */
 static void note_epoch(const struct pw_batch *batch, const struct pw_batch_slot *slot,
-                       uint64_t epoch)
+                       uint64_t epoch, bool together)
 {
     for (size_t i = slot->first; i < slot->first + slot->count; i++) {
-        if (batch->beats[i].status == PYWATT_OK) {
-            atomic_store_explicit(&batch->beats[i].module->success_epoch, epoch,
-                                  memory_order_relaxed);
+        struct pywatt_module *module = batch->beats[i].module;
+        if (batch->beats[i].status != PYWATT_OK) {
+            continue;
+        }
+        atomic_store_explicit(&module->success_epoch, epoch, memory_order_relaxed);
+        if (together) {
+            pw_alias_went_well(&batch->client->aliases, &module->alias, epoch, slot->alias_changes);
         }
     }
 }
@@ -120,7 +124,7 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
         succeed(batch, slot->first, answer.verdict);
     }
     if (slot->seen_epoch != epoch) {
-        note_epoch(batch, slot, epoch);
+        note_epoch(batch, slot, epoch, response->operation == PW_OP_HEARTBEAT_BATCH);
     }
 }
 

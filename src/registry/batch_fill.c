@@ -17,9 +17,29 @@ static bool is_health(enum pywatt_health health)
     return (int)health >= PYWATT_HEALTHY && (int)health <= PYWATT_UNHEALTHY;
 }
 
-/* Copies what the module beats with into the next row; false if it does not fit any more. */
-static bool add_row(struct pw_batch *batch, struct pywatt_beat *beat)
+/* Adds the beat by its alias; false if it does not fit any more. */
+static bool add_short(struct pw_batch *batch, const struct pywatt_beat *beat, uint32_t alias)
 {
+    const size_t bytes = sizeof(pw_short_beat);
+    if (batch->filled == PW_BATCH_MAX ||
+        (batch->filled > 0 && !pw_beat_frame_fits(batch->client->settings.max_frame_bytes,
+                                                  batch->filled + 1, batch->frame_bytes + bytes))) {
+        return false;
+    }
+    batch->short_beats[batch->filled++] = pw_short_beat_of(alias, beat->health);
+    batch->frame_bytes += bytes;
+    return true;
+}
+
+/*
+ * Copies what the module beats with into the next row, and, `together`, gives it an alias; false if
+ * it does not fit any more.
+ */
+static bool add_row(struct pw_batch *batch, const struct pywatt_beat *beat, bool together)
+{
+    if (batch->filled == PW_BEAT_FRAME_MAX) {
+        return false;
+    }
     struct pw_batched_beat *row = &batch->rows[batch->filled];
     char *token = batch->tokens + batch->token_bytes;
     const size_t len =
@@ -32,8 +52,10 @@ static bool add_row(struct pw_batch *batch, struct pywatt_beat *beat)
     }
     row->token = (struct pw_str){token, len};
     row->health = beat->health;
-    batch->fresh |=
-        atomic_load_explicit(&beat->module->success_epoch, memory_order_relaxed) != batch->epoch;
+    row->alias =
+        together ? pw_alias_assign(&batch->client->aliases, &beat->module->alias, batch->epoch) : 0;
+    batch->fresh |= row->alias != 0 || atomic_load_explicit(&beat->module->success_epoch,
+                                                            memory_order_relaxed) != batch->epoch;
     batch->token_bytes += len;
     batch->frame_bytes += bytes;
     batch->filled++;
@@ -63,40 +85,61 @@ static bool may_go(struct pw_batch *batch, size_t index)
     return true;
 }
 
-size_t pw_batch_fill(struct pw_batch *batch, size_t first, uint32_t most)
+/* Adds a beat that may go; false if it does not fit, or is of the other kind than those before. */
+static bool add(struct pw_batch *batch, const struct pywatt_beat *beat, bool together)
+{
+    const uint32_t alias = together ? pw_alias_of(&beat->module->alias, batch->epoch) : 0;
+    if (batch->filled == 0) {
+        batch->is_short = alias != 0;
+    } else if (!together || batch->is_short != (alias != 0)) {
+        return false;
+    }
+    return alias != 0 ? add_short(batch, beat, alias) : add_row(batch, beat, together);
+}
+
+static void ask_for_module(const struct pw_batch *batch, size_t index)
+{
+    if (index < batch->count) {
+        const uint8_t *module = (const uint8_t *)batch->beats[index].module;
+        __builtin_prefetch(module);
+        if (!batch->is_short) {
+            __builtin_prefetch(module + PW_CACHE_LINE);
+        }
+    }
+}
+
+size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together)
 {
     batch->filled = 0;
     batch->fresh = false;
     batch->token_bytes = 0;
     batch->frame_bytes = 0;
-    size_t at = first;
-    while (at < batch->count && batch->filled < most) {
-        if (at + AHEAD < batch->count) {
-            const uint8_t *ahead = (const uint8_t *)batch->beats[at + AHEAD].module;
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + PW_CACHE_LINE);
-        }
+    for (size_t at = first; at < batch->count; at++) {
+        ask_for_module(batch, at + AHEAD);
         if (!may_go(batch, at)) {
             return at + 1;
         }
-        if (!add_row(batch, &batch->beats[at])) {
+        if (!add(batch, &batch->beats[at], together)) {
             if (batch->filled > 0) {
                 return at;
             }
             pw_batch_refuse(batch, at, PYWATT_CLOSED, "the module is unregistered");
             return at + 1;
         }
-        at++;
     }
-    return at;
+    return batch->count;
 }
 
-struct pw_request pw_batch_request(const struct pw_batch *batch, bool as_batch)
+struct pw_request pw_batch_request(const struct pw_batch *batch, bool together)
 {
     const struct pw_batched_beat *row = &batch->rows[0];
-    if (as_batch) {
-        return (struct pw_request){
-            .operation = PW_OP_HEARTBEAT_BATCH, .beats = batch->rows, .beat_count = batch->filled};
+    /* One by itself that has no alias goes as what it is, which is shorter. */
+    if (together && (batch->filled > 1 || batch->is_short || row->alias != 0)) {
+        return (struct pw_request){.operation = PW_OP_HEARTBEAT_BATCH,
+                                   .beats = batch->rows,
+                                   .short_beats = batch->is_short ? batch->short_beats : NULL,
+                                   .beat_count = batch->filled,
+                                   .only_epoch = batch->epoch};
     }
     return (struct pw_request){.operation = PW_OP_HEARTBEAT,
                                .module_id = row->module_id,

@@ -32,7 +32,8 @@ struct pw_batch_slot {
     size_t first;
     uint32_t count;
     uint64_t sent_ns;
-    uint64_t seen_epoch; /* the connection on which all of its modules have had success, or 0 */
+    uint64_t seen_epoch;    /* the connection on which all of its modules have had success, or 0 */
+    uint64_t alias_changes; /* before its beats were put together */
 };
 
 /* A call's memory; the client keeps it for the next call. */
@@ -58,24 +59,30 @@ struct pw_batch {
     /* The caller's. */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
     uint32_t filled;
-    uint64_t epoch;  /* of the connection, lately */
-    uint64_t now_ns; /* looked up for each piece that is sent */
-    bool fresh;      /* some module has had no success on that connection yet */
+    bool is_short;          /* by aliases: in `short_beats`, not in `rows` */
+    uint64_t epoch;         /* of the connection, lately */
+    uint64_t alias_changes; /* lately */
+    uint64_t now_ns;        /* looked up for each piece that is sent */
+    bool fresh;             /* some module has had no success on that connection yet */
     size_t token_bytes;
     size_t frame_bytes;
     struct pw_buffer scratch;
     struct pw_batched_beat rows[PW_BEAT_FRAME_MAX];
+    pw_short_beat short_beats[PW_BATCH_MAX];
     char tokens[PW_BATCH_TOKEN_BYTES];
     struct pw_batch_slot slots[PW_BATCH_SLOTS];
 };
 
 /* ---- batch_fill.c: the caller ---------------------------------------------------------------- */
 
-/* Fills rows with pending beats from `first` on, `most` of them; the next one that is not in it. */
-size_t pw_batch_fill(struct pw_batch *batch, size_t first, uint32_t most);
+/*
+ * Fills a frame with pending beats from `first` on, one, or, `together`, as many as belong into one;
+ * the next one that is not in it.
+ */
+size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together);
 
 /* The request with what was filled: a batch, or the one heartbeat. */
-struct pw_request pw_batch_request(const struct pw_batch *batch, bool as_batch);
+struct pw_request pw_batch_request(const struct pw_batch *batch, bool together);
 
 /* ---- batch_answers.c ------------------------------------------------------------------------- */
 

@@ -21,6 +21,9 @@ struct pw_beat_frame {
     uint64_t sent_ns;
     size_t bytes;
     uint32_t count;
+    bool is_short;          /* its beats stand by their aliases, else they name them */
+    uint64_t epoch;         /* of the connection of the aliases */
+    uint64_t alias_changes; /* before they were named */
     struct pywatt_heartbeat_loop *loops[PW_BEAT_FRAME_MAX]; /* each with a reference once posted */
     uint64_t due_ns[PW_BEAT_FRAME_MAX];                     /* the heartbeat thread's */
 };
@@ -30,6 +33,7 @@ void pw_beat_frames_init(struct pw_beat_frames *frames, uint32_t max_frame_bytes
     pw_list_init(&frames->free);
     frames->filling = NULL;
     frames->rows = NULL;
+    frames->short_beats = NULL;
     pw_buffer_init(&frames->scratch, PW_FRAME_HEADER_SIZE + (size_t)max_frame_bytes);
 }
 
@@ -41,6 +45,7 @@ void pw_beat_frames_destroy(struct pw_beat_frames *frames)
     }
     free(frames->filling);
     free(frames->rows);
+    free(frames->short_beats);
     pw_buffer_destroy(&frames->scratch);
 }
 
@@ -74,7 +79,10 @@ static struct pw_beat_frame *filling(struct pywatt_client *client)
     if (frames->rows == NULL) {
         frames->rows = calloc(PW_BEAT_FRAME_MAX, sizeof(*frames->rows));
     }
-    if (frames->filling == NULL && frames->rows != NULL) {
+    if (frames->short_beats == NULL) {
+        frames->short_beats = calloc(PW_BEAT_FRAME_MAX, sizeof(*frames->short_beats));
+    }
+    if (frames->filling == NULL && frames->rows != NULL && frames->short_beats != NULL) {
         frames->filling = take(&client->heartbeat);
         if (frames->filling != NULL) {
             pw_list_init(&frames->filling->link);
@@ -92,21 +100,46 @@ uint32_t pw_beat_frame_count(const struct pywatt_client *client)
     return frame == NULL ? 0 : frame->count;
 }
 
+static void begin(struct pywatt_client *client, struct pw_beat_frame *frame,
+                  const struct pywatt_module *first)
+{
+    frame->epoch = pw_channel_epoch(client->channel);
+    frame->alias_changes = pw_alias_changes(&client->aliases);
+    frame->is_short = pw_alias_of(&first->alias, frame->epoch) != 0;
+}
+
+static void put_row(struct pywatt_client *client, struct pw_batched_beat *row,
+                    struct pywatt_heartbeat_loop *loop, uint64_t epoch)
+{
+    *row = (struct pw_batched_beat){
+        .module_id = loop->request.module_id,
+        .token = loop->request.token,
+        .generation = loop->request.generation,
+        .health = loop->request.health,
+        .alias = pw_alias_assign(&client->aliases, &loop->module->alias, epoch)};
+}
+
 bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
 {
+    struct pw_beat_frames *frames = &client->heartbeat.frames;
     struct pw_beat_frame *frame = filling(client);
-    const size_t bytes = PW_BEAT_OVERHEAD + loop->request.token.len;
-    if (frame == NULL || frame->count == PW_BEAT_FRAME_MAX ||
+    if (frame != NULL && frame->count == 0) {
+        begin(client, frame, loop->module);
+    }
+    const uint32_t alias = frame == NULL ? 0 : pw_alias_of(&loop->module->alias, frame->epoch);
+    const size_t bytes =
+        alias != 0 ? sizeof(pw_short_beat) : PW_BEAT_OVERHEAD + loop->request.token.len;
+    if (frame == NULL || frame->count == PW_BEAT_FRAME_MAX || frame->is_short != (alias != 0) ||
         !pw_beat_frame_fits(client->settings.max_frame_bytes, frame->count + 1,
                             frame->bytes + bytes)) {
         return false;
     }
     frame->bytes += bytes;
-    client->heartbeat.frames.rows[frame->count] =
-        (struct pw_batched_beat){.module_id = loop->request.module_id,
-                                 .token = loop->request.token,
-                                 .generation = loop->request.generation,
-                                 .health = loop->request.health};
+    if (frame->is_short) {
+        frames->short_beats[frame->count] = pw_short_beat_of(alias, loop->request.health);
+    } else {
+        put_row(client, &frames->rows[frame->count], loop, frame->epoch);
+    }
     frame->due_ns[frame->count] = loop->due_ns;
     frame->loops[frame->count++] = loop;
     return true;
@@ -140,6 +173,17 @@ static void end_with_exception(struct pywatt_heartbeat_loop *loop, uint64_t epoc
     pw_loop_ended(loop, status, &answer, &words);
 }
 
+/* That its alias is known now is told before the next beat of the loop may be sent. */
+static void end_well(struct pw_beat_frame *frame, struct pywatt_heartbeat_loop *loop)
+{
+    const struct pw_answer answer = {.epoch = frame->post.epoch, .verdict = loop->request.health};
+    if (!frame->is_short) {
+        pw_alias_went_well(&frame->client->aliases, &loop->module->alias, frame->epoch,
+                           frame->alias_changes);
+    }
+    pw_loop_ended(loop, PYWATT_OK, &answer, NULL);
+}
+
 /* How many of them ended well. */
 static uint32_t end_each(struct pw_beat_frame *frame, const struct pw_response *response)
 {
@@ -152,9 +196,7 @@ static uint32_t end_each(struct pw_beat_frame *frame, const struct pw_response *
             well -= exception->status == PYWATT_OK ? 0 : 1;
             end_with_exception(frame->loops[i], frame->post.epoch, exception);
         } else {
-            const struct pw_answer answer = {.epoch = frame->post.epoch,
-                                             .verdict = frame->loops[i]->request.health};
-            pw_loop_ended(frame->loops[i], PYWATT_OK, &answer, NULL);
+            end_well(frame, frame->loops[i]);
         }
     }
     return well;
@@ -212,7 +254,10 @@ enum pywatt_status pw_beat_frame_post(struct pywatt_client *client, uint64_t now
     struct pw_beat_frame *frame = heartbeat->frames.filling;
     struct pw_request request = {.operation = PW_OP_HEARTBEAT_BATCH,
                                  .beats = heartbeat->frames.rows,
-                                 .beat_count = frame->count};
+                                 .short_beats =
+                                     frame->is_short ? heartbeat->frames.short_beats : NULL,
+                                 .beat_count = frame->count,
+                                 .only_epoch = frame->epoch};
     for (uint32_t i = 0; i < frame->count; i++) {
         pw_loop_acquire(frame->loops[i]);
         atomic_store_explicit(&frame->loops[i]->under_way, true, memory_order_relaxed);

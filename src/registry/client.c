@@ -290,6 +290,7 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
     PW_HINT_ATOMIC(client->operations);
     PW_HINT_ATOMIC(client->threads_ready);
     PW_HINT_ATOMIC(client->counters);
+    PW_HINT_ATOMIC(client->aliases);
     enum pywatt_status status = pw_settings_read(options, &client->settings, error);
     if (status == PYWATT_OK) {
         status = init_parts(client, error);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/sync.h"
+#include "registry/alias.h"
 #include "registry/batch.h"
 #include "registry/counters.h"
 #include "registry/dispatcher.h"
@@ -56,6 +57,7 @@ struct pywatt_client {
     struct pw_recovery recovery;
     struct pw_heartbeat heartbeat;
     struct pw_counters counters;
+    struct pw_alias_source aliases;
     atomic_uint references;
     atomic_uint operations;    /* asynchronous ones whose callback has not begun */
     atomic_bool threads_ready; /* all of them are started */

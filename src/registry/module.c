@@ -63,6 +63,7 @@ static void init_fields(struct pywatt_module *module)
     PW_HINT_ATOMIC(module->references);
     PW_HINT_ATOMIC(module->health);
     PW_HINT_ATOMIC(module->registration_version);
+    PW_HINT_ATOMIC(module->alias);
     PW_HINT_ATOMIC(module->success_epoch);
     PW_HINT_ATOMIC(module->forgotten);
     PW_HINT_ATOMIC(module->owes_capabilities);
@@ -272,10 +273,11 @@ struct pywatt_registration *pywatt_module_registration(struct pywatt_module *mod
     return module == NULL ? NULL : pw_handle_registration(module);
 }
 
-/* For a module that is unregistered: without a token. */
+/* For a module that is unregistered: without a token. Its alias is of another registration. */
 static void write_card_locked(struct pywatt_module *module)
 {
     const struct pywatt_registration *registration = module->registration;
+    pw_alias_revoke(&module->client->aliases, &module->alias);
     pw_card_write(
         &module->card, &module->id, pywatt_registration_generation(registration),
         pw_str_from(module->unregistered ? NULL : pywatt_registration_token(registration)));

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/sync.h"
+#include "registry/alias.h"
 #include "registry/card.h"
 #include "registry/recovery.h"
 #include "registry/watch.h"
@@ -39,10 +40,11 @@ struct pw_recovery_result {
 struct pywatt_module {
     /* What a beat of a batch looks at comes first, in two lines of the cache. */
     struct pywatt_client *client;   /* one reference */
-    struct pw_card card;            /* written under lock */
+    _Atomic uint64_t alias;         /* see alias.h */
     _Atomic uint64_t success_epoch; /* the channel's epoch at the last success; 0: none */
     atomic_bool forgotten;          /* to be registered again; written under lock */
     atomic_bool owes_capabilities;  /* to be told its capabilities; written under lock */
+    struct pw_card card;            /* written under lock */
 
     /* Set before anybody else sees the module, and then fixed. */
     struct pywatt_uuid id;

@@ -69,6 +69,9 @@ enum pywatt_status pw_request_frame_make(struct pw_correlator *c, struct pw_requ
         return pw_error_set(error, PYWATT_UNSUPPORTED,
                             "%s: it has not said that it takes batches of heartbeats", c->url);
     }
+    if (request->only_epoch != 0 && request->only_epoch != c->epoch) {
+        return pw_error_set(error, PYWATT_UNSUPPORTED, "%s: this is another connection", c->url);
+    }
     *number = 1 + atomic_fetch_add_explicit(&c->last_number, 1, memory_order_relaxed);
     request->has_request_id = true;
     write_id(c, *number, &request->request_id);

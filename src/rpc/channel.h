@@ -102,7 +102,8 @@ void pw_channel_free(struct pw_channel *channel);
  *   PYWATT_LIMIT          the request or a frame of the peer is longer than max_frame_bytes, or the
  *                         reply is over the codec's limits or the arena's budget
  *   PYWATT_UNSUPPORTED    a batch of heartbeats, to a peer that has not told this feature on the
- *                         connection that there is now; the other one may have been another's
+ *                         connection that there is now; the other one may have been another's; or
+ *                         this is not the connection that the request was made for
  *   PYWATT_CLOSED, PYWATT_NO_MEMORY, and what the encoder says of the request
  */
 enum pywatt_status pw_channel_call(struct pw_channel *channel, struct pw_request *request,

@@ -278,9 +278,11 @@ bool pw_fake_serve(struct pw_fake *fake, struct pw_fake_connection *connection,
         return false;
     }
     struct pw_response response;
+    pw_fake_expand(fake, connection, &fake->request);
     const enum pw_fake_action action = decide(fake, &fake->request, &response);
     if (action == PW_FAKE_ANSWER || action == PW_FAKE_HOLD) {
         tell_features(fake, connection, codec, &response);
+        pw_fake_give_aliases(connection, &fake->request, &response);
         append_reply(action == PW_FAKE_HOLD ? &connection->held : &connection->out, codec,
                      &response);
     }

@@ -68,6 +68,9 @@ void pw_fake_omit_request_ids(struct pw_fake *fake);
  */
 void pw_fake_take_batches(struct pw_fake *fake, bool take);
 
+/* How many beats came by their aliases so far. */
+uint64_t pw_fake_short_beats(struct pw_fake *fake);
+
 /* Lets anybody register an id that is known, with a new token, as if its holder were lost. */
 void pw_fake_allow_takeover(struct pw_fake *fake);
 

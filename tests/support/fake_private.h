@@ -23,12 +23,21 @@ enum {
     PW_FAKE_OPERATIONS = PW_OP_HEARTBEAT_BATCH + 1
 };
 
+struct pw_fake_alias {
+    bool given;
+    struct pywatt_uuid id;
+    uint64_t generation;
+    char token[1024];
+};
+
 struct pw_fake_connection {
     struct pw_conn *conn;
     struct pw_buffer in;
     struct pw_buffer out;
     struct pw_buffer held;
     bool told; /* what the fake can do */
+    struct pw_fake_alias *aliases;
+    uint32_t alias_count;
 };
 
 struct pw_fake_known {
@@ -66,6 +75,7 @@ struct pw_fake {
     struct pw_arena arena;
     struct pw_request request;
     struct pw_beat_exception exceptions[PW_BATCH_MAX];
+    struct pw_batched_beat expanded[PW_BATCH_MAX];
 
     struct pw_mutex lock;
     struct pw_cond changed;
@@ -75,6 +85,7 @@ struct pw_fake {
     bool omit_request_ids;
     bool allow_takeover;
     bool take_batches;
+    uint64_t short_beats;
     int verdict;
     uint64_t interval_ms;
     uint64_t counts[PW_FAKE_OPERATIONS];
@@ -102,5 +113,16 @@ void pw_fake_open_listener(struct pw_fake *fake);
 
 /* The thread. */
 void *pw_fake_run(void *fake);
+
+/* ---- fake_aliases.c ---- */
+
+/* Makes beats by aliases beats in full, so that all that follows knows only those. */
+void pw_fake_expand(struct pw_fake *fake, const struct pw_fake_connection *connection,
+                    struct pw_request *request);
+
+/* Gives the aliases of the beats that are answered as having gone well. */
+void pw_fake_give_aliases(struct pw_fake_connection *connection, const struct pw_request *request,
+                          const struct pw_response *response);
+void pw_fake_forget_aliases(struct pw_fake_connection *connection);
 
 #endif

@@ -19,6 +19,7 @@ static void end_connection(struct pw_fake_connection *connection)
         pw_buffer_destroy(&connection->in);
         pw_buffer_destroy(&connection->out);
         pw_buffer_destroy(&connection->held);
+        pw_fake_forget_aliases(connection);
         connection->conn = NULL;
     }
 }

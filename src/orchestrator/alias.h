@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * alias.h - the aliases of one connection: numbers that stand for modules which have shown their
+ * tokens on it. They belong to the session, on its worker's thread; what they point to is guarded by
+ * the shard's mutex.
+ *
+ * An alias holds no reference to its module, which may go at any time: its memory stays with the slab,
+ * and may be another module's by now. Whether it is still the same one, with the same token and
+ * generation, tells its serial number (see module.h), which is looked at under the mutex of the shard
+ * that the number itself names. If it is not, the id that the alias was given with says what
+ * became of it.
+ */
+#ifndef PW_ORCHESTRATOR_ALIAS_H
+#define PW_ORCHESTRATOR_ALIAS_H
+
+#include "model/message.h"
+#include "orchestrator/module.h"
+
+#include <pywatt/status.h>
+
+#include <stdint.h>
+
+/* What every beat looks at; apart from the rest, so that many fit into a cache. */
+struct pw_alias_place {
+    struct pw_module *module; /* NULL: the alias was never given */
+    uint64_t serial;
+};
+
+struct pw_alias_name {
+    struct pywatt_uuid id;
+    uint64_t generation; /* that the beat named; 0 if none */
+};
+
+struct pw_aliases {
+    uint32_t room;                 /* aliases from 1 to this may have been given */
+    struct pw_alias_place *places; /* of alias n at n - 1 */
+    struct pw_alias_name *names;
+};
+
+/* All zeros is a set without any. */
+void pw_aliases_destroy(struct pw_aliases *aliases);
+
+/*
+ * Gives an alias, 1 to PW_ALIAS_MAX, to a module whose serial number was `place->serial` when a beat
+ * with its token went well; instead of whatever it stood for. PYWATT_OK, or PYWATT_NO_MEMORY, and
+ * nothing has changed.
+ */
+enum pywatt_status pw_aliases_give(struct pw_aliases *aliases, uint32_t alias,
+                                   const struct pw_alias_place *place,
+                                   const struct pw_alias_name *name);
+
+/* NULL if it stands for nothing. */
+static inline struct pw_alias_place *pw_aliases_find(const struct pw_aliases *aliases,
+                                                     uint32_t alias)
+{
+    if (alias - 1 >= aliases->room || aliases->places[alias - 1].module == NULL) {
+        return NULL;
+    }
+    return &aliases->places[alias - 1];
+}
+
+/* Of an alias that stands for something. */
+static inline const struct pw_alias_name *pw_aliases_name(const struct pw_aliases *aliases,
+                                                          uint32_t alias)
+{
+    return &aliases->names[alias - 1];
+}
+
+#endif
