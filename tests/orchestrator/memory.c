@@ -109,6 +109,24 @@ static void nor_does_a_batch(void **state)
     pw_malloc_fail_disarm();
     assert_int_equal(pw_malloc_fail_count(), 0);
     assert_int_equal(world_stats(&world).heartbeats, 201 * BEATS / 2);
+    /* By aliases: those of the even ones were not given. */
+    static pw_short_beat short_beats[BEATS];
+    for (uint32_t i = 0; i < BEATS; i++) {
+        beats[i].alias = i + 1;
+        short_beats[i] = pw_short_beat_of(i + 1, PYWATT_HEALTHY);
+    }
+    assert_int_equal(peer_call(&peer, &batch), PYWATT_OK);
+    batch.short_beats = short_beats;
+    assert_int_equal(peer_call(&peer, &batch), PYWATT_OK);
+    assert_int_equal(peer.response.exception_count, BEATS / 2 + 1);
+    const size_t short_reply_len = peer.frame_size;
+    pw_malloc_fail_at_any_thread(UINT32_MAX);
+    for (int i = 0; i < 200; i++) {
+        beat_again(&peer, short_reply_len);
+    }
+    pw_malloc_fail_disarm();
+    assert_int_equal(pw_malloc_fail_count(), 0);
+    assert_int_equal(world_stats(&world).heartbeats, 403 * BEATS / 2);
     peer_close(&peer);
     world_stop(&world);
 }
@@ -152,14 +170,30 @@ static bool is_bearable(enum pywatt_status status)
            status == PYWATT_UNAVAILABLE;
 }
 
-/* In one message, where the codec can; of the second it is said that there is no such module. */
+/*
+ * In one message, where the codec can; of the second it is said that there is no such module. Then
+ * once more by its alias, if that was given.
+ */
 static enum pywatt_status beat_twice(struct peer *peer, const struct identity *who)
 {
-    struct pw_batched_beat beats[2] = {{.module_id = who->id, .token = pw_str_from(who->token)}};
+    struct pw_batched_beat beats[2] = {
+        {.module_id = who->id, .token = pw_str_from(who->token), .alias = 1000}};
+    const pw_short_beat short_beat = pw_short_beat_of(1000, PYWATT_HEALTHY);
     struct pw_request batch = {.operation = PW_OP_HEARTBEAT_BATCH, .beats = beats, .beat_count = 2};
+    if (!peer->codec->batches) {
+        return PYWATT_OK;
+    }
     beats[1] = beats[0];
     beats[1].module_id.bytes[9] ^= 0x55;
-    return peer->codec->batches ? peer_call(peer, &batch) : PYWATT_OK;
+    const enum pywatt_status status = peer_call(peer, &batch);
+    if (status != PYWATT_OK || peer->response.exception_count != 1) {
+        return status != PYWATT_OK ? status : peer->response.exceptions[0].status;
+    }
+    batch.short_beats = &short_beat;
+    batch.beat_count = 1;
+    const enum pywatt_status by_alias = peer_call(peer, &batch);
+    return by_alias == PYWATT_OK && peer->response.exception_count != 0 ? PYWATT_REJECTED
+                                                                        : by_alias;
 }
 
 /*

@@ -332,8 +332,15 @@ enum pywatt_status posted_post(struct posted *posted, struct rig *rig, uint32_t 
 enum pywatt_status posted_post_on(struct posted *posted, struct pw_channel *channel,
                                   uint32_t number, unsigned timeout_ms)
 {
+    return posted_post_for(posted, channel, number, timeout_ms, 0);
+}
+
+enum pywatt_status posted_post_for(struct posted *posted, struct pw_channel *channel,
+                                   uint32_t number, unsigned timeout_ms, uint64_t only_epoch)
+{
     struct pw_request request;
     const uint64_t deadline_ns = prepare_post(posted, number, timeout_ms, &request);
+    request.only_epoch = only_epoch;
     return pw_channel_post(channel, &request, deadline_ns, &posted->post, NULL);
 }
 

@@ -129,6 +129,10 @@ enum pywatt_status posted_post(struct posted *posted, struct rig *rig, uint32_t 
                                unsigned timeout_ms);
 enum pywatt_status posted_post_on(struct posted *posted, struct pw_channel *channel,
                                   uint32_t number, unsigned timeout_ms);
+
+/* The same for one connection only, of this epoch. */
+enum pywatt_status posted_post_for(struct posted *posted, struct pw_channel *channel,
+                                   uint32_t number, unsigned timeout_ms, uint64_t only_epoch);
 bool posted_wait(struct posted *posted);
 
 /* One turn of a pump: true if it had the reader's role. */
