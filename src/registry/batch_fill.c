@@ -111,6 +111,7 @@ static void ask_for_module(const struct pw_batch *batch, size_t index)
 size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together)
 {
     batch->filled = 0;
+    batch->is_short = false;
     batch->fresh = false;
     batch->token_bytes = 0;
     batch->frame_bytes = 0;
