@@ -138,6 +138,14 @@ struct pywatt_orchestrator_options {
      * as max_connections, as all modules of a machine share one.
      */
     uint32_t max_connections_per_peer;
+    /*
+     * Registrations a second, those included that are repeated; as many as come in a second may come
+     * at once. Modules of libpywatt that are too many are refused with PYWATT_UNAVAILABLE and told when
+     * to come again, each a moment after the one before and at most 60 s later: they do so by
+     * themselves, and then get in. Modules of other SDKs, which do not know that, count but are never
+     * refused for it. Default 50000; 0: no limit. At most 10000000.
+     */
+    uint32_t registrations_per_s;
 };
 
 /* Fills *options with the defaults. */
@@ -282,6 +290,8 @@ struct pywatt_orchestrator_stats {
     uint64_t modules_lost;
     uint64_t bytes_received;
     uint64_t bytes_sent;
+    /* Registrations that were told to come again later (registrations_per_s); refused as well. */
+    uint64_t registrations_deferred;
 };
 
 /* Fills as many fields as *stats's `size` covers. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */

@@ -63,6 +63,10 @@ static void put_register(struct pw_json_out *out, const struct pw_request *reque
         PW_JSON_PUT_KEY(out, "token");
         pw_json_put_text(out, request->token);
     }
+    if (request->can_wait) {
+        PW_JSON_PUT_KEY(out, "can_wait");
+        PW_JSON_PUT(out, "true");
+    }
 }
 
 static void put_content(struct pw_json_out *out, const struct pw_request *request)

@@ -30,6 +30,7 @@ enum field {
     GENERATION,
     MODULE_INFO,
     CAPABILITIES,
+    CAN_WAIT,
     FIELDS
 };
 
@@ -42,6 +43,7 @@ static const struct pw_str keys[FIELDS] = {
     [GENERATION] = PW_JSON_KEY("generation"),
     [MODULE_INFO] = PW_JSON_KEY("module_info"),
     [CAPABILITIES] = PW_JSON_KEY("capabilities"),
+    [CAN_WAIT] = PW_JSON_KEY("can_wait"),
 };
 
 static const struct pw_json_place in_content = {.name = "content"};
@@ -108,6 +110,9 @@ static enum pywatt_status read_register(const struct pw_json_doc *doc,
     if (fields[TOKEN] != PW_JSON_ABSENT) {
         status = pw_json_read_bounded(doc, &in_content, "token", fields[TOKEN], PYWATT_TOKEN_MAX,
                                       true, &message->token);
+    }
+    if (status == PYWATT_OK && fields[CAN_WAIT] != PW_JSON_ABSENT) {
+        status = pw_json_bool(doc, &in_content, "can_wait", fields[CAN_WAIT], &message->can_wait);
     }
     if (status == PYWATT_OK) {
         status =

@@ -77,6 +77,7 @@ static const struct pw_proto_message heartbeat_request = {{
 static const struct pw_proto_message register_request = {{
     [1] = {"info", MESSAGE, 1, 0, &module_info},
     [2] = {"token", TEXT, 1, 0, NULL},
+    [3] = {"can_wait", NUMBER, 1, 1, NULL},
 }};
 
 static const struct pw_proto_message unregister_request = {{

@@ -230,6 +230,7 @@ enum pywatt_status pw_protobuf_read_register(struct pw_span body, struct pw_aren
     const enum pywatt_status status =
         check_text(from->token, PYWATT_TOKEN_MAX, true, "registration.token", error);
     message->token = pw_str_from(from->token);
+    message->can_wait = from->can_wait;
     return status == PYWATT_OK ? read_info(from->info, &message->info, error) : status;
 }
 

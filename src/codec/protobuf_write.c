@@ -166,6 +166,7 @@ static enum pywatt_status write_register(const struct pw_request *request, struc
         body.token = token;
     }
     body.info = &info;
+    body.can_wait = request->can_wait;
     message->operation_case = PYWATT__V1__REQUEST__OPERATION_REGISTRATION;
     message->registration = &body;
     return pack(&message->base, out, error);

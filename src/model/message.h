@@ -117,6 +117,7 @@ struct pw_request {
     struct pywatt_string_map *details; /* NULL if there are none */
     /* register */
     struct pywatt_module_info *info;
+    bool can_wait; /* it knows retry_after_ms, and comes again then */
     /* capabilities */
     struct pywatt_capabilities *capabilities;
     /*

@@ -14,7 +14,8 @@ enum {
     WORKERS_MAX = 256,
     FRAME_MIN = 256,
     FRAME_MAX = 64 << 20,
-    OUTPUT_MIN = 4096
+    OUTPUT_MIN = 4096,
+    REGISTRATIONS_MAX = 10000000
 };
 
 const struct pw_config_hooks pw_config_default_hooks = {
@@ -42,6 +43,7 @@ void pywatt_orchestrator_options_init(struct pywatt_orchestrator_options *option
         .max_modules = 1000000,
         .frame_timeout_ms = 10000,
         .max_output_bytes = 1 << 20,
+        .registrations_per_s = 50000,
     };
 }
 
@@ -126,6 +128,7 @@ static enum pywatt_status check(const struct pywatt_orchestrator_options *o,
         {"max_modules", o->max_modules, 1, UINT32_MAX},
         {"frame_timeout_ms", o->frame_timeout_ms, 1, UINT32_MAX},
         {"max_output_bytes", o->max_output_bytes, OUTPUT_MIN, UINT32_MAX},
+        {"registrations_per_s", o->registrations_per_s, 0, REGISTRATIONS_MAX},
     };
     enum pywatt_status status = check_leases(o, error);
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && status == PYWATT_OK; i++) {

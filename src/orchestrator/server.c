@@ -49,7 +49,18 @@ enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_conf
     PW_HINT_ATOMIC(server->connections_refused);
     PW_HINT_ATOMIC(server->log_limit);
     PW_HINT_ATOMIC(server->own_log_limit);
-    return pw_peers_init(&server->peers, config->options.max_connections_per_peer);
+    PW_HINT_ATOMIC(server->pace_log_limit);
+    /* No more places than there may be modules. */
+    if (pw_pace_init(&server->pace, config->options.registrations_per_s,
+                     config->options.max_modules) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
+    const enum pywatt_status status =
+        pw_peers_init(&server->peers, config->options.max_connections_per_peer);
+    if (status != PYWATT_OK) {
+        pw_pace_destroy(&server->pace);
+    }
+    return status;
 }
 
 /* ---- Listening ---- */
@@ -322,6 +333,7 @@ void pw_server_destroy(struct pw_server *server)
     pw_server_close_listeners(server);
     destroy_workers(server);
     pw_peers_destroy(&server->peers);
+    pw_pace_destroy(&server->pace);
 }
 
 unsigned pw_server_ask_pass(struct pw_server *server)

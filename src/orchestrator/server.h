@@ -10,6 +10,7 @@
 #include "orchestrator/lease.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/options.h"
+#include "orchestrator/pace.h"
 #include "orchestrator/peers.h"
 #include "orchestrator/registrar.h"
 #include "orchestrator/worker.h"
@@ -58,9 +59,11 @@ struct pw_server {
     atomic_uint_fast64_t connections_accepted;
     atomic_uint_fast64_t connections_refused;
     struct pw_peers peers;
+    struct pw_pace pace;           /* of registrations */
     atomic_uint counting;          /* workers whose counters can be read: none before the start */
     struct pw_log_limit log_limit; /* of what peers can cause */
     struct pw_log_limit own_log_limit; /* of our own troubles */
+    struct pw_log_limit pace_log_limit;
 };
 
 /* All is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */

@@ -21,6 +21,7 @@ void pw_counters_init(struct pw_counters *counters)
     init(&counters->bad_frames);
     init(&counters->bytes_received);
     init(&counters->bytes_sent);
+    init(&counters->registrations_deferred);
 }
 
 static uint64_t get(const pw_counter *counter)
@@ -37,4 +38,5 @@ void pw_counters_add_to(const struct pw_counters *counters, struct pywatt_orches
     sum->bad_frames += get(&counters->bad_frames);
     sum->bytes_received += get(&counters->bytes_received);
     sum->bytes_sent += get(&counters->bytes_sent);
+    sum->registrations_deferred += get(&counters->registrations_deferred);
 }

@@ -21,6 +21,7 @@ struct pw_counters {
     pw_counter bad_frames;
     pw_counter bytes_received;
     pw_counter bytes_sent;
+    pw_counter registrations_deferred;
 } __attribute__((aligned(64)));
 
 void pw_counters_init(struct pw_counters *counters);

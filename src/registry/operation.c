@@ -148,6 +148,7 @@ static void fill_register(struct pw_errand *errand, struct pw_request *request)
         errand->registration = pw_registry_find(&errand->module->client->registry, id);
     }
     request->info = errand->module->info;
+    request->can_wait = true;
 }
 
 enum pywatt_status pw_errand_fill(struct pw_errand *errand, struct pw_request *request,

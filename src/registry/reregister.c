@@ -102,6 +102,7 @@ static enum pywatt_status register_again(struct pywatt_module *module, uint64_t 
     pw_request_init(&request);
     request.operation = PW_OP_REGISTER;
     request.info = module->info;
+    request.can_wait = true;
     request.token = pw_str_from(pywatt_registration_token(old));
     const enum pywatt_status status = pw_ask(client, &request, deadline_ns, &answer, error);
     struct pywatt_registration *fresh = answer.registration;

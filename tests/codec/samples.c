@@ -91,6 +91,13 @@ static void register_full(struct pw_request *request)
     ok(pywatt_module_info_set_metadata(request->info, "lease_ms", "5000"));
 }
 
+static void register_waiting(struct pw_request *request)
+{
+    begin_request(request, PW_OP_REGISTER);
+    request->can_wait = true;
+    ok(pywatt_module_info_new("a", "1", "d", &request->info));
+}
+
 static void capabilities_add(struct pywatt_capabilities *capabilities, const char *path,
                              const char *method)
 {
@@ -192,6 +199,7 @@ const struct pw_sample_request pw_sample_requests[] = {
     {"unregister", unregister},
     {"register", register_plain},
     {"register-full", register_full},
+    {"register-waiting", register_waiting},
     {"capabilities", capabilities_plain},
     {"capabilities-empty", capabilities_empty},
     {"capabilities-full", capabilities_full},
@@ -418,7 +426,7 @@ bool pw_same_request(const struct pw_request *a, const struct pw_request *b)
         return false;
     }
     if (a->operation == PW_OP_REGISTER) {
-        return pywatt_module_info_equal(a->info, b->info);
+        return a->can_wait == b->can_wait && pywatt_module_info_equal(a->info, b->info);
     }
     if (!same_beats(a, b)) {
         return false;

@@ -34,6 +34,7 @@ static void the_defaults_are_as_documented(void **state)
     assert_null(o.on_event);
     assert_null(o.event_user);
     assert_int_equal(o.max_connections_per_peer, 0);
+    assert_int_equal(o.registrations_per_s, 50000);
     pywatt_orchestrator_options_init(NULL);
 }
 
@@ -75,6 +76,7 @@ static void refuses_values_out_of_range_and_names_them(void **state)
     REFUSED(max_modules, 0);
     REFUSED(frame_timeout_ms, 0);
     REFUSED(max_output_bytes, 4095);
+    REFUSED(registrations_per_s, 10000001);
 }
 
 static void the_advertised_host_has_to_be_an_address(void **state)

@@ -126,6 +126,7 @@ class Daemon(Case):
                               ("min-lease", "0"), ("max-lease", "4294967296"), ("retain", "x"),
                               ("max-frame", "0"), ("max-connections", "0"),
                               ("max-modules", "1e3"), ("frame-timeout", "0"),
+                              ("registrations", "10000001"),
                               ("idle-timeout", "99999999999999999999"),
                               ("takeover", "never"), ("log-level", "loud"),
                               ("advertise", "127.0.0.1"), ("advertise", "127.0.0.1:0"),
@@ -157,7 +158,7 @@ class Daemon(Case):
         self.assert_ends(shown, 0)
         for option in ("listen", "workers", "lease", "min-lease", "max-lease", "retain", "takeover",
                        "store", "advertise", "max-frame", "max-connections", "max-modules",
-                       "frame-timeout", "idle-timeout", "log-level", "log-events", "version",
+                       "registrations", "frame-timeout", "idle-timeout", "log-level", "log-events", "version",
                        "help"):
             self.assertRegex(shown.text(), rf"--{option}\b")
         shown = self.run_to_end(program("tools", "pywatt-orchestrator"), "--version")

@@ -22,6 +22,7 @@ enum key {
     KEY_MAX_CONNECTIONS,
     KEY_MAX_CONNECTIONS_PER_PEER,
     KEY_MAX_MODULES,
+    KEY_REGISTRATIONS,
     KEY_FRAME_TIMEOUT,
     KEY_IDLE_TIMEOUT,
     KEY_LOG_LEVEL,
@@ -58,6 +59,8 @@ static const struct tool_option limits[] = {
     {"max-connections-per-peer", KEY_MAX_CONNECTIONS_PER_PEER, "N",
      "the same for each IP address (default 0: no other limit)"},
     {"max-modules", KEY_MAX_MODULES, "N", "modules at once (default 1000000)"},
+    {"registrations", KEY_REGISTRATIONS, "N",
+     "registrations a second; further ones are told when to come\nagain (default 50000; 0: no limit)"},
     {"frame-timeout", KEY_FRAME_TIMEOUT, "MS",
      "time for a message from its first byte to its last, and for\nthe first one of a connection (default 10000)"},
     {"idle-timeout", KEY_IDLE_TIMEOUT, "MS",
@@ -145,6 +148,8 @@ static int set_limit(struct pywatt_orchestrator_options *options, int key, const
                               &options->max_connections_per_peer);
     case KEY_MAX_MODULES:
         return tool_parse_u32("max-modules", value, 1, UINT32_MAX, &options->max_modules);
+    case KEY_REGISTRATIONS:
+        return tool_parse_u32("registrations", value, 0, 10000000, &options->registrations_per_s);
     case KEY_FRAME_TIMEOUT:
         return tool_parse_time_ms_u32("frame-timeout", value, 1, UINT32_MAX,
                                       &options->frame_timeout_ms);

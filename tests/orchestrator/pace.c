@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The bucket of registrations and its line, at moments that the test chooses.
+ */
+#include "orchestrator/pace.h"
+
+#include "base/clock.h"
+#include "pw_test.h"
+
+#include <pthread.h>
+
+#define MS PW_NS_PER_MS
+#define BEGIN (UINT64_C(1000000) * MS)
+
+enum {
+    RATE = 100,
+    STEP_MS = 1000 / RATE,
+    PLACES = 100000
+};
+
+static void begin(struct pw_pace *pace, uint32_t per_s, size_t places)
+{
+    assert_int_equal(pw_pace_init(pace, per_s, places), PYWATT_OK);
+}
+
+/* How many newcomers get in at this moment, of as many as ever could, and one more. */
+static unsigned let_in(struct pw_pace *pace, uint64_t *who, uint64_t now_ns, uint32_t *wait_ms)
+{
+    unsigned count = 0;
+    while ((*wait_ms = pw_pace_enter(pace, (*who)++, now_ns)) == 0) {
+        count++;
+        assert_true(count < 10 * RATE);
+    }
+    return count;
+}
+
+static void a_second_of_registrations_may_come_at_once(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    assert_int_equal(let_in(&pace, &who, BEGIN, &wait_ms), RATE);
+    assert_int_equal(wait_ms, STEP_MS);
+    pw_pace_destroy(&pace);
+}
+
+static void the_line_keeps_its_order_one_step_apart(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    let_in(&pace, &who, BEGIN, &wait_ms);
+    for (uint32_t place = 2; place <= 50; place++) {
+        assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), place * STEP_MS);
+    }
+    /* Later ones count from their own moment. */
+    assert_int_equal(pw_pace_enter(&pace, who++, BEGIN + 200 * MS), 51 * STEP_MS - 200);
+    pw_pace_destroy(&pace);
+}
+
+static void who_asks_too_early_keeps_the_place(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    let_in(&pace, &who, BEGIN, &wait_ms);
+    const uint64_t first = who - 1;
+    assert_int_equal(pw_pace_enter(&pace, who, BEGIN), 2 * STEP_MS);
+    for (uint32_t ms = 0; ms < 8; ms++) {
+        assert_int_equal(pw_pace_enter(&pace, first, BEGIN + ms * MS), STEP_MS - ms);
+    }
+    assert_int_equal(pw_pace_enter(&pace, first, BEGIN + STEP_MS * MS), 0);
+    assert_int_equal(pw_pace_enter(&pace, who, BEGIN + 2 * STEP_MS * MS), 0);
+    pw_pace_destroy(&pace);
+}
+
+static void a_place_that_was_promised_is_kept_against_newcomers(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    let_in(&pace, &who, BEGIN, &wait_ms);
+    const uint64_t promised = who;
+    for (uint64_t i = 0; i < 50; i++) {
+        assert_int_equal(pw_pace_enter(&pace, promised + i, BEGIN), (i + 2) * STEP_MS);
+    }
+    who = UINT64_C(1) << 40;
+    for (uint64_t i = 0; i < 50; i++) {
+        const uint64_t now_ns = BEGIN + (i + 2) * STEP_MS * MS;
+        /* A crowd is always first. */
+        for (int k = 0; k < 5; k++) {
+            assert_true(pw_pace_enter(&pace, who++, now_ns) > 0);
+        }
+        assert_int_equal(pw_pace_enter(&pace, promised + i, now_ns), 0);
+        assert_true(pw_pace_enter(&pace, promised + i, now_ns) > 0); /* once */
+    }
+    pw_pace_destroy(&pace);
+}
+
+static void those_who_come_at_their_time_come_at_the_rate(void **state)
+{
+    (void)state;
+    enum {
+        CROWD = 1000
+    };
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t at_ns[CROWD];
+    uint64_t last_ns = BEGIN;
+    unsigned refused = 0;
+    for (uint64_t i = 0; i < CROWD; i++) {
+        at_ns[i] = BEGIN + pw_pace_enter(&pace, i, BEGIN) * MS;
+        refused += at_ns[i] > BEGIN;
+        last_ns = at_ns[i] > last_ns ? at_ns[i] : last_ns;
+    }
+    assert_int_equal(refused, CROWD - RATE);
+    assert_int_equal(last_ns, BEGIN + (CROWD - RATE) * STEP_MS * MS);
+    for (uint64_t i = 0; i < CROWD; i++) {
+        if (at_ns[i] > BEGIN) {
+            assert_int_equal(pw_pace_enter(&pace, i, at_ns[i]), 0);
+        }
+    }
+    pw_pace_destroy(&pace);
+}
+
+static void what_was_not_used_is_worth_one_second_at_most(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    assert_int_equal(let_in(&pace, &who, BEGIN, &wait_ms), RATE);
+    const uint64_t day_later_ns = BEGIN + UINT64_C(86400000) * MS;
+    assert_int_equal(let_in(&pace, &who, day_later_ns, &wait_ms), RATE);
+    /* One place was promised above: half a second brings the rest of fifty. */
+    assert_int_equal(let_in(&pace, &who, day_later_ns + 500 * MS, &wait_ms), 49);
+    pw_pace_destroy(&pace);
+}
+
+static void a_place_that_nobody_takes_is_given_up(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    let_in(&pace, &who, BEGIN, &wait_ms);
+    const uint64_t late = who - 1;
+    for (int i = 0; i < 20; i++) {
+        pw_pace_enter(&pace, who++, BEGIN);
+    }
+    assert_int_equal(pace.waiting, 21);
+    /* A little late is in time, and costs nothing. */
+    const uint64_t later_ns = BEGIN + (STEP_MS + PW_PACE_KEPT_MS - 1) * MS;
+    assert_int_equal(pw_pace_enter(&pace, late, later_ns), 0);
+    assert_int_equal(pace.waiting, 20);
+    assert_int_equal(let_in(&pace, &who, later_ns, &wait_ms), RATE);
+    for (int i = 0; i < 20; i++) {
+        pw_pace_enter(&pace, who++, later_ns + 5 * PW_PACE_KEPT_MS * MS);
+    }
+    assert_int_equal(pace.waiting, 0);
+    pw_pace_destroy(&pace);
+}
+
+static void nobody_waits_for_longer_than_the_most(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    let_in(&pace, &who, BEGIN, &wait_ms);
+    for (uint32_t i = 2; i <= PW_PACE_WAIT_MAX_MS / STEP_MS; i++) {
+        assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), i * STEP_MS);
+    }
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), PW_PACE_WAIT_MAX_MS);
+    }
+    /* They have taken nothing: the next drop after the line is free. */
+    assert_int_equal(pace.waiting, PW_PACE_WAIT_MAX_MS / STEP_MS);
+    assert_int_equal(pw_pace_enter(&pace, who++, BEGIN + STEP_MS * MS), PW_PACE_WAIT_MAX_MS);
+    assert_int_equal(pace.waiting, PW_PACE_WAIT_MAX_MS / STEP_MS + 1);
+    pw_pace_destroy(&pace);
+}
+
+static void a_line_that_is_full_promises_nothing_and_takes_nothing(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, 3);
+    uint64_t who = 1;
+    uint32_t wait_ms;
+    let_in(&pace, &who, BEGIN, &wait_ms);
+    assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), 2 * STEP_MS);
+    assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), 3 * STEP_MS);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), 4 * STEP_MS);
+    }
+    assert_int_equal(pw_pace_enter(&pace, who++, BEGIN + 4 * STEP_MS * MS), 0);
+    pw_pace_destroy(&pace);
+}
+
+static void those_who_cannot_wait_get_in_and_others_wait_for_them(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    for (int i = 0; i < RATE + 5; i++) {
+        pw_pace_pass(&pace, BEGIN);
+    }
+    assert_int_equal(pw_pace_enter(&pace, 1, BEGIN), 6 * STEP_MS);
+    assert_int_equal(pw_pace_enter(&pace, 1, BEGIN + 6 * STEP_MS * MS), 0);
+    /* However many they are, for the longest time at most. */
+    for (int i = 0; i < 20000; i++) {
+        pw_pace_pass(&pace, BEGIN);
+    }
+    assert_int_equal(pw_pace_enter(&pace, 2, BEGIN), PW_PACE_WAIT_MAX_MS);
+    assert_int_equal(pw_pace_enter(&pace, 2, BEGIN + (PW_PACE_WAIT_MAX_MS + STEP_MS) * MS), 0);
+    pw_pace_destroy(&pace);
+}
+
+static void a_rate_of_0_is_no_limit(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, 0, PLACES);
+    for (uint64_t i = 0; i < 1000000; i++) {
+        assert_int_equal(pw_pace_enter(&pace, i, BEGIN), 0);
+        pw_pace_pass(&pace, BEGIN);
+    }
+    assert_int_equal(pace.waiting, 0);
+    pw_pace_destroy(&pace);
+}
+
+static void any_rate_lets_as_many_in_as_it_says(void **state)
+{
+    (void)state;
+    const uint32_t rates[] = {1, 2, 3, 7, 1000, 50000, 999999, 10000000};
+    for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+        struct pw_pace pace;
+        begin(&pace, rates[i], PLACES);
+        uint64_t who = 0;
+        while (pw_pace_enter(&pace, who, BEGIN) == 0) {
+            who++;
+        }
+        assert_in_range(who, rates[i], rates[i] + rates[i] / 1000);
+        pw_pace_destroy(&pace);
+    }
+}
+
+/* ---- Many threads ---- */
+
+enum {
+    THREADS = 4,
+    EACH = 500
+};
+
+struct crowd {
+    struct pw_pace *pace;
+    uint64_t first;
+    unsigned in;
+    uint64_t wait_ms[EACH];
+};
+
+static void *come(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (unsigned i = 0; i < EACH; i++) {
+        crowd->wait_ms[i] = pw_pace_enter(crowd->pace, crowd->first + i, BEGIN);
+        crowd->in += crowd->wait_ms[i] == 0;
+    }
+    return NULL;
+}
+
+static void threads_get_as_many_places_as_there_are_each_its_own(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    struct crowd crowds[THREADS];
+    pthread_t threads[THREADS];
+    bool given[THREADS * EACH + 1] = {false};
+    unsigned in = 0;
+    for (unsigned i = 0; i < THREADS; i++) {
+        crowds[i] = (struct crowd){.pace = &pace, .first = UINT64_C(1000000) * (i + 1)};
+        assert_int_equal(pthread_create(&threads[i], NULL, come, &crowds[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        in += crowds[i].in;
+        for (unsigned k = 0; k < EACH; k++) {
+            const uint64_t place = crowds[i].wait_ms[k] / STEP_MS;
+            assert_true(place == 0 || !given[place]);
+            given[place] = true;
+        }
+    }
+    assert_int_equal(in, RATE);
+    assert_true(given[THREADS * EACH - RATE]);
+    assert_false(given[THREADS * EACH - RATE + 1]);
+    pw_pace_destroy(&pace);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_second_of_registrations_may_come_at_once),
+        cmocka_unit_test(the_line_keeps_its_order_one_step_apart),
+        cmocka_unit_test(who_asks_too_early_keeps_the_place),
+        cmocka_unit_test(a_place_that_was_promised_is_kept_against_newcomers),
+        cmocka_unit_test(those_who_come_at_their_time_come_at_the_rate),
+        cmocka_unit_test(what_was_not_used_is_worth_one_second_at_most),
+        cmocka_unit_test(a_place_that_nobody_takes_is_given_up),
+        cmocka_unit_test(nobody_waits_for_longer_than_the_most),
+        cmocka_unit_test(a_line_that_is_full_promises_nothing_and_takes_nothing),
+        cmocka_unit_test(those_who_cannot_wait_get_in_and_others_wait_for_them),
+        cmocka_unit_test(a_rate_of_0_is_no_limit),
+        cmocka_unit_test(any_rate_lets_as_many_in_as_it_says),
+        cmocka_unit_test(threads_get_as_many_places_as_there_are_each_its_own),
+    };
+    return PW_TEST_RUN(cases);
+}
