@@ -79,6 +79,18 @@ struct pywatt_client_options {
      * (protobuf) and the orchestrator says that it can. Default true.
      */
     bool coalesce;
+    /*
+     * Tries the endpoints in a random order, drawn when the client is opened, instead of the one in
+     * which they stand: then not all clients go to the same orchestrator first. Default false.
+     */
+    bool shuffle_endpoints;
+    /*
+     * When a connection that has worked is lost and only heartbeat loops need another one, it is made
+     * at a random moment within so many milliseconds, or within the shortest interval of the loops if
+     * that is less: clients that have lost the same orchestrator do not all come to the next one at
+     * once. Calls do not wait for it. Default 1000; 0: at once. At most 3600000.
+     */
+    uint32_t reconnect_spread_ms;
 };
 
 /* Fills *options with the defaults. Any thread; does not block. */
@@ -149,6 +161,11 @@ struct pywatt_client_stats {
     struct pywatt_histogram round_trips;
     /* From the moment a loop's beat was due to the moment it was sent. */
     struct pywatt_histogram lateness;
+    /*
+     * How often the orchestrator has refused something for now and said when to come again. Operations
+     * do so, within their deadlines; loops skip their beats until then.
+     */
+    uint64_t deferred;
 };
 
 /*

@@ -103,6 +103,22 @@ static bool wait_for_recovery(struct pw_async *operation)
     return parked;
 }
 
+/* The orchestrator has said when to come again: hands it over for then. Else how it ends. */
+static enum pywatt_status defer(struct pw_async *operation)
+{
+    struct pw_errand *errand = &operation->errand;
+    struct pywatt_client *client = errand->module->client;
+    operation->deferral = pw_deferral_begin(client, errand->retry_after_ms);
+    const enum pywatt_status status =
+        pw_deferral_fits(&operation->deferral, errand->deadline_ns, &operation->error);
+    if (status != PYWATT_OK) {
+        pw_prefix_operation(&operation->error, errand->operation, errand->module);
+        return status;
+    }
+    return pw_heartbeat_submit(client, operation) ? PYWATT_OK
+                                                  : pw_client_is_closed(&operation->error);
+}
+
 void pw_async_posted(struct pw_post *post, enum pywatt_status status,
                      const struct pw_response *response, const struct pywatt_error *error)
 {
@@ -119,6 +135,13 @@ void pw_async_posted(struct pw_post *post, enum pywatt_status status,
         pw_note_round_trip(errand->module->client, operation->sent_ns, post->answered_ns, 1);
     }
     status = pw_errand_settle(errand, post->epoch, status, response, error, &operation->error);
+    if (errand->retry_after_ms != 0) {
+        status = defer(operation);
+        if (status != PYWATT_OK) {
+            pw_async_finish(operation, status);
+        }
+        return;
+    }
     if (errand->refused && !operation->recovered && pw_needs_registration(errand->operation) &&
         pw_handle_forgotten(errand->module, errand->registration, status, errand->epoch)) {
         if (wait_for_recovery(operation)) {

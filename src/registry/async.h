@@ -22,9 +22,10 @@ struct pw_async {
     bool parked;    /* it waits for its module to be registered again, or to be left alone */
     bool recovered; /* it has been through a recovery once */
     uint64_t round; /* of the module's recovery, when it was parked */
+    struct pw_deferral deferral; /* it waits until then to be sent again */
 
     struct pw_list link; /* the heartbeat thread's mail, ready or parked */
-    struct pw_due due;   /* the heartbeat thread's, until it is posted */
+    struct pw_due due;   /* the heartbeat thread's, until it is posted: its deadline, or deferral */
     uint64_t sent_ns;
     struct pw_post post; /* the channel's */
     struct pw_job job;   /* the dispatcher's */

@@ -270,20 +270,40 @@ static void send_round(struct pw_batch *batch, bool may_post)
     wait_for_frames(batch, 0);
 }
 
-static void send_all(struct pw_batch *batch)
+/* Some were refused for now: waits until they may be sent again. The burst has ended. */
+static void wait_to_come_again(struct pw_batch *batch)
 {
-    /* The heartbeat thread is who takes answers in: it cannot wait for itself. */
-    const bool may_post = pw_client_role(batch->client) != PW_THREAD_HEARTBEAT;
+    batch->given_up.status =
+        pw_deferral_wait(batch->client, &batch->deferral, batch->deadline_ns, &batch->given_up);
+}
+
+/* Round by round, until nothing is pending, or it has to wait. */
+static void send_burst(struct pw_batch *batch, bool may_post)
+{
     if (may_post) {
         pw_channel_burst_begin(batch->client->channel);
     }
     do {
         batch->unsent = false;
         send_round(batch, may_post);
-    } while (batch->unsent && batch->given_up.status == PYWATT_OK);
+    } while (batch->unsent && batch->given_up.status == PYWATT_OK &&
+             batch->deferral.retry_after_ms == 0);
     if (may_post) {
         pw_channel_burst_end(batch->client->channel);
     }
+}
+
+static void send_all(struct pw_batch *batch)
+{
+    /* The heartbeat thread is who takes answers in: it cannot wait for itself. */
+    const bool may_post = pw_client_role(batch->client) != PW_THREAD_HEARTBEAT;
+    do {
+        batch->deferral = (struct pw_deferral){.retry_after_ms = 0};
+        send_burst(batch, may_post);
+        if (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK) {
+            wait_to_come_again(batch);
+        }
+    } while (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK);
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->beats[i].status == PW_BEAT_PENDING) {
             pw_batch_refuse(batch, i, batch->given_up.status, batch->given_up.text);

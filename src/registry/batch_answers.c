@@ -94,6 +94,16 @@ static void take_beats_locked(struct pw_batch *batch, const struct pw_batch_slot
     }
 }
 
+/* Its beats are pending still: they go out with the next round, which begins then. */
+static void defer_locked(struct pw_batch *batch, uint32_t retry_after_ms)
+{
+    const struct pw_deferral deferral = pw_deferral_begin(batch->client, retry_after_ms);
+    if (deferral.again_ns > batch->deferral.again_ns) {
+        batch->deferral = deferral;
+    }
+    batch->unsent = true;
+}
+
 void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
                             uint64_t epoch, uint64_t answered_ns, enum pywatt_status status,
                             const struct pw_response *response, const struct pywatt_error *error)
@@ -113,6 +123,10 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
         status =
             pw_error_set(&words, PYWATT_SERIALIZATION, "the reply is to %u beats, and %u were sent",
                          response->beat_count, slot->count);
+    }
+    if (answer.retry_after_ms != 0) {
+        defer_locked(batch, answer.retry_after_ms);
+        return;
     }
     if (status != PYWATT_OK) {
         fail_all_locked(batch, slot, &words);

@@ -53,8 +53,9 @@ struct pw_batch {
     bool unsent;      /* some frame could not leave before the connection broke */
     size_t failed_at; /* the first beat that failed for good so far, `count` if none has */
     struct pywatt_error failure;
-    size_t again_at;     /* the first beat that is to be tried again, `count` if none is */
-    uint64_t unsendable; /* beats */
+    size_t again_at;             /* the first beat that is to be tried again, `count` if none is */
+    uint64_t unsendable;         /* beats */
+    struct pw_deferral deferral; /* some are to be sent again then: the latest such moment */
 
     /* The caller's. */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */

@@ -149,12 +149,13 @@ bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loo
 
 /* The whole frame ended in the same way, which is not well. */
 static void end_all(struct pw_beat_frame *frame, enum pywatt_status status,
-                    const struct pywatt_error *words)
+                    const struct pw_answer *answer, const struct pywatt_error *words)
 {
     for (uint32_t i = 0; i < frame->count; i++) {
         struct pywatt_error own = *words;
-        const struct pw_answer answer = {.epoch = frame->post.epoch};
-        pw_loop_ended(frame->loops[i], status, &answer, &own);
+        const struct pw_answer same = {.epoch = frame->post.epoch,
+                                       .retry_after_ms = answer->retry_after_ms};
+        pw_loop_ended(frame->loops[i], status, &same, &own);
     }
 }
 
@@ -225,7 +226,7 @@ static void answered(struct pw_post *post, enum pywatt_status status,
     if (status == PYWATT_OK) {
         well = end_each(frame, response);
     } else {
-        end_all(frame, status, &words);
+        end_all(frame, status, &answer, &words);
     }
     pw_count(&client->counters.beats_answered, well);
     pw_count(&client->counters.beats_failed, frame->count - well);

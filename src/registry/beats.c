@@ -31,6 +31,7 @@ static struct pywatt_heartbeat_loop *loop_of(struct pw_due *due)
 void pw_beats_take(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
 {
     const uint64_t now_ns = pw_clock_now_ns(client->clock);
+    pw_list_append(&client->heartbeat.all_loops, &loop->all);
     pw_due_heap_insert(&client->heartbeat.loops, &loop->next, pw_loop_first_ns(loop, now_ns));
 }
 
@@ -40,7 +41,20 @@ void pw_beats_drop(struct pywatt_client *client, struct pywatt_heartbeat_loop *l
         pw_due_heap_remove(&client->heartbeat.loops, &loop->next);
     }
     pw_list_remove(&loop->waiting);
+    pw_list_remove(&loop->all);
     pw_loop_release(loop);
+}
+
+uint64_t pw_beats_shortest_ns(struct pywatt_client *client)
+{
+    struct pw_list *all = &client->heartbeat.all_loops;
+    uint64_t shortest_ns = PW_DEADLINE_NEVER;
+    for (struct pw_list *at = all->next; at != all; at = at->next) {
+        const uint64_t interval_ns =
+            PW_CONTAINER_OF(at, struct pywatt_heartbeat_loop, all)->interval_ns;
+        shortest_ns = interval_ns < shortest_ns ? interval_ns : shortest_ns;
+    }
+    return shortest_ns;
 }
 
 void pw_beats_end(struct pywatt_client *client)
@@ -70,6 +84,10 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
         return;
     } else {
         PW_HINT_ACQUIRE(&loop->under_way);
+        if (due_ns < loop->quiet_ns) {
+            skip(client, 1); /* the orchestrator does not want it */
+            return;
+        }
         pw_list_append(&client->heartbeat.due_loops, &loop->waiting);
     }
     loop->due_ns = due_ns;
@@ -89,7 +107,10 @@ static void greet(struct pywatt_client *client, uint64_t now_ns)
         heartbeat->loops.root != NULL) {
         struct pywatt_heartbeat_loop *loop = loop_of(heartbeat->loops.root);
         if (!atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
-            became_due(client, loop, now_ns);
+            PW_HINT_ACQUIRE(&loop->under_way);
+            if (loop->quiet_ns <= now_ns) {
+                became_due(client, loop, now_ns);
+            }
         }
     }
     heartbeat->greets = false;

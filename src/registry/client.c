@@ -10,6 +10,7 @@
 #include "registry/client.h"
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/tool_hints.h"
 
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static void destroy(struct pywatt_client *client)
     pw_registry_destroy(&client->registry);
     pw_batch_free_all(client->spare_batches);
     pw_settings_clear(&client->settings);
+    pw_cond_destroy(&client->closing);
     pw_cond_destroy(&client->quiet);
     pw_mutex_destroy(&client->lock);
     free(client);
@@ -210,6 +212,11 @@ static enum pywatt_status init_locks(struct pywatt_client *client)
         pw_mutex_destroy(&client->lock);
         return PYWATT_NO_MEMORY;
     }
+    if (pw_cond_init(&client->closing) != PYWATT_OK) {
+        pw_cond_destroy(&client->quiet);
+        pw_mutex_destroy(&client->lock);
+        return PYWATT_NO_MEMORY;
+    }
     return PYWATT_OK;
 }
 
@@ -268,6 +275,7 @@ no_recovery:
 no_dispatcher:
     pw_registry_destroy(&client->registry);
 no_registry:
+    pw_cond_destroy(&client->closing);
     pw_cond_destroy(&client->quiet);
     pw_mutex_destroy(&client->lock);
     return status;
@@ -291,6 +299,8 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
     PW_HINT_ATOMIC(client->threads_ready);
     PW_HINT_ATOMIC(client->counters);
     PW_HINT_ATOMIC(client->aliases);
+    atomic_init(&client->random, pw_random_seed());
+    PW_HINT_ATOMIC(client->random);
     enum pywatt_status status = pw_settings_read(options, &client->settings, error);
     if (status == PYWATT_OK) {
         status = init_parts(client, error);
@@ -317,6 +327,7 @@ void pywatt_client_close(struct pywatt_client *client)
         return;
     }
     client->closed = true;
+    pw_cond_broadcast(&client->closing);
     client->users++;
     pw_client_acquire(client);
     pw_mutex_unlock(&client->lock);
@@ -400,6 +411,7 @@ static void fill_stats(struct pywatt_client *client, struct pywatt_client_stats 
         .beats_skipped = read_counter(&counters->beats_skipped),
         .beats_max_lateness_ns = read_counter(&counters->beats_max_lateness_ns),
         .beats_late = read_counter(&counters->beats_late),
+        .deferred = read_counter(&counters->deferred),
     };
     pw_recorder_read(&counters->round_trips, &out->round_trips);
     pw_recorder_read(&counters->lateness, &out->lateness);

@@ -61,9 +61,11 @@ struct pywatt_client {
     atomic_uint references;
     atomic_uint operations;    /* asynchronous ones whose callback has not begun */
     atomic_bool threads_ready; /* all of them are started */
+    _Atomic uint64_t random;   /* state of what is left to chance */
 
     struct pw_mutex lock;
-    struct pw_cond quiet; /* users or live_threads fell to zero */
+    struct pw_cond quiet;   /* users or live_threads fell to zero */
+    struct pw_cond closing; /* for those who wait for nothing but a moment: it is closed */
     /* Guarded by lock. */
     unsigned users;        /* calls inside */
     unsigned live_threads; /* threads that have not done their work yet */

@@ -13,6 +13,7 @@
 
 struct pw_counters {
     _Atomic uint64_t reregistrations;
+    _Atomic uint64_t deferred;
     _Atomic uint64_t beats_sent;
     _Atomic uint64_t beats_answered;
     _Atomic uint64_t beats_failed;

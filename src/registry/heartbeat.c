@@ -10,6 +10,7 @@
 #include "registry/heartbeat.h"
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/tool_hints.h"
 #include "registry/async.h"
 #include "registry/client.h"
@@ -51,6 +52,8 @@ enum pywatt_status pw_heartbeat_init(struct pw_heartbeat *heartbeat, uint32_t ma
     pw_list_init(&heartbeat->due_loops);
     pw_beat_frames_init(&heartbeat->frames, max_frame_bytes);
     pw_due_heap_init(&heartbeat->operation_deadlines);
+    pw_due_heap_init(&heartbeat->deferred);
+    pw_list_init(&heartbeat->all_loops);
     pw_due_heap_init(&heartbeat->loops);
     return PYWATT_OK;
 }
@@ -243,6 +246,31 @@ static void take_mail(struct pywatt_client *client)
 
 /* ---- The round ------------------------------------------------------------------------------ */
 
+/*
+ * When to connect, if nobody but loops needs it. Many clients lose the same orchestrator at the same
+ * moment; those of them that have only beats to send come to the next one a while later, by chance.
+ * A connection that had brought nothing is the reconnect policy's.
+ */
+static uint64_t connect_at_ns(struct pywatt_client *client, uint64_t now_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_channel_stats stats;
+    pw_channel_get_stats(client->channel, &stats);
+    if (stats.connects != heartbeat->lost_connects) {
+        const uint64_t shortest_ns = pw_beats_shortest_ns(client);
+        const uint64_t most_ns = client->settings.reconnect_spread_ms * PW_NS_PER_MS;
+        const uint64_t spread_us = (shortest_ns < most_ns ? shortest_ns : most_ns) / 1000;
+        const bool worked = stats.replies_received != heartbeat->lost_replies;
+        heartbeat->connect_at_ns =
+            now_ns +
+            (worked ? pw_random_below(pw_random_next_shared(&client->random), spread_us) : 0) *
+                1000;
+        heartbeat->lost_connects = stats.connects;
+        heartbeat->lost_replies = stats.replies_received;
+    }
+    return heartbeat->connect_at_ns;
+}
+
 static void send_round(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
@@ -264,7 +292,8 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
     }
     const bool needed = heartbeat->loops.root != NULL || !pw_list_empty(&heartbeat->ready);
     if (needed && (heartbeat->disconnected || !pw_channel_connected(client->channel))) {
-        pw_recovery_connect(client);
+        pw_recovery_connect(client, pw_list_empty(&heartbeat->ready) ? connect_at_ns(client, now_ns)
+                                                                     : now_ns);
     }
 }
 
@@ -276,7 +305,9 @@ static uint64_t next_ns(struct pywatt_client *client)
     }
     uint64_t next = pw_due_heap_next_ns(&heartbeat->loops);
     const uint64_t operation = pw_due_heap_next_ns(&heartbeat->operation_deadlines);
+    const uint64_t deferred = pw_due_heap_next_ns(&heartbeat->deferred);
     const uint64_t reply = pw_channel_pump_deadline(client->channel);
+    next = deferred < next ? deferred : next;
     next = operation < next ? operation : next;
     return reply < next ? reply : next;
 }
@@ -339,6 +370,7 @@ void pw_heartbeat_run(struct pywatt_client *client)
         if (pw_channel_pump_deadline(client->channel) <= now_ns) {
             pw_channel_pump_expire(client->channel);
         }
+        pw_outbox_resume(client, now_ns);
         pw_outbox_expire(client, now_ns);
         send_round(client, now_ns);
         sleep_and_read(client);

@@ -43,15 +43,20 @@ struct pw_heartbeat {
     /* The heartbeat thread's own. */
     struct pw_list ready;                   /* operations to be sent, in order */
     struct pw_due_heap operation_deadlines; /* of those, and of what waits for a recovery */
+    struct pw_due_heap deferred;            /* operations that are to come again, by when */
     struct pw_due_heap loops;               /* all of them, by their next beat */
-    struct pw_beat_frames frames;           /* of beats that share a message */
-    struct pw_list due_loops;               /* those with a beat that is due and not sent */
-    bool beats_first;                       /* who gets the next room: takes turns */
-    bool disconnected;                      /* found so in this round */
-    bool greets;                            /* one beat is to show who has connected */
-    uint64_t greeted_connects;              /* the connection on which one did so last */
-    bool more;                              /* operations are left that may find room */
+    struct pw_list all_loops;
+    struct pw_beat_frames frames; /* of beats that share a message */
+    struct pw_list due_loops;     /* those with a beat that is due and not sent */
+    bool beats_first;             /* who gets the next room: takes turns */
+    bool disconnected;            /* found so in this round */
+    bool greets;                  /* one beat is to show who has connected */
+    uint64_t greeted_connects;    /* the connection on which one did so last */
+    bool more;                    /* operations are left that may find room */
     struct pywatt_error last_connect_error;
+    uint64_t lost_connects; /* connections and replies, when one was found lost last */
+    uint64_t lost_replies;
+    uint64_t connect_at_ns; /* when the next one is to be made then, as far as loops need it */
 };
 
 /* PYWATT_OK, PYWATT_NO_MEMORY, PYWATT_IO. */
@@ -97,6 +102,8 @@ void pw_heartbeat_connect_ended(struct pywatt_client *client, const struct pywat
 void pw_outbox_take(struct pywatt_client *client, struct pw_async *operation);
 void pw_outbox_send(struct pywatt_client *client, bool *posted);
 void pw_outbox_expire(struct pywatt_client *client, uint64_t now_ns);
+/* Those whose moment has come again are to be sent. */
+void pw_outbox_resume(struct pywatt_client *client, uint64_t now_ns);
 
 /* Goes on with what waited for this module; fails what waits for a connection; fails everything. */
 void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *module);
@@ -107,6 +114,8 @@ void pw_outbox_end(struct pywatt_client *client);
 void pw_beats_take(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 void pw_beats_drop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 void pw_beats_end(struct pywatt_client *client);
+/* The shortest interval of a loop; PW_DEADLINE_NEVER if there is none. */
+uint64_t pw_beats_shortest_ns(struct pywatt_client *client);
 
 /* Finds what is due; posts it: true if there is something to be flushed. */
 void pw_beats_collect(struct pywatt_client *client, uint64_t now_ns);

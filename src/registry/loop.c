@@ -74,6 +74,7 @@ static struct pywatt_heartbeat_loop *new_loop(struct pywatt_module *module, uint
     loop->post.done = pw_loop_answered;
     pw_list_init(&loop->mail);
     pw_list_init(&loop->waiting);
+    pw_list_init(&loop->all);
     pw_due_init(&loop->next);
     pw_request_init(&loop->request);
     loop->request.operation = PW_OP_HEARTBEAT;
@@ -307,6 +308,10 @@ void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
         answered_well(loop, answer);
     } else if (!pw_loop_stopped(loop)) {
         failed(loop, status, answer, words);
+    }
+    if (answer->retry_after_ms != 0) {
+        struct pywatt_client *client = loop->module->client;
+        loop->quiet_ns = pw_deferral_begin(client, answer->retry_after_ms).again_ns;
     }
     /* The heartbeat thread may send the next one from here on. */
     PW_HINT_RELEASE(&loop->under_way);

@@ -38,12 +38,14 @@ struct pywatt_heartbeat_loop {
     atomic_uint references;
     atomic_uint flags;     /* PW_LOOP_* */
     atomic_bool under_way; /* a beat was sent and is not answered */
+    uint64_t quiet_ns;     /* no beats before that; whoever takes an answer in while under_way */
 
     /* Guarded by the heartbeat's lock. */
     struct pw_list mail;
     bool held; /* the heartbeat thread has it, or will, and a reference */
 
     /* The heartbeat thread's. */
+    struct pw_list all;                       /* among all loops */
     struct pw_due next;                       /* the next beat */
     struct pw_list waiting;                   /* a beat is due and not sent */
     uint64_t due_ns;                          /* since when */

@@ -13,6 +13,7 @@
 #include "base/sync.h"
 #include "registry/alias.h"
 #include "registry/card.h"
+#include "registry/deferral.h"
 #include "registry/recovery.h"
 #include "registry/watch.h"
 
@@ -33,7 +34,8 @@ struct pw_told {
 struct pw_recovery_result {
     uint64_t round; /* counts the attempts */
     enum pywatt_status status;
-    bool out_of_time; /* it failed as its own deadline came: others may have more time */
+    bool out_of_time;            /* it failed as its own deadline came: others may have more time */
+    struct pw_deferral deferral; /* it is to be made again then */
     struct pywatt_error error;
 };
 
@@ -156,21 +158,29 @@ bool pw_handle_unwell(const struct pywatt_module *module);
 
 /*
  * Registers the module again and tells its capabilities again, as far as each is needed; if somebody
- * is at it, waits for that, and returns how it ended. Blocks until the deadline. If it fails, it is
- * tried again in the background while the module has a loop or owes its capabilities.
+ * is at it, waits for that, and returns how it ended. Blocks until the deadline. One who is `patient`
+ * comes again if the orchestrator says when. If it fails, it is tried again in the background while
+ * the module has a loop or owes its capabilities.
  */
 enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t deadline_ns,
-                                     struct pywatt_error *error);
+                                     bool patient, struct pywatt_error *error);
 
 /* How many attempts have ended: for an operation that begins to wait for the next one. */
 uint64_t pw_handle_recovery_round(struct pywatt_module *module);
 
 /*
  * How the attempt failed for which an operation has waited since `round`; PYWATT_OK if it is still to
- * be made.
+ * be made, or to be made again before the operation's deadline, as the orchestrator said.
  */
 enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module, uint64_t round,
-                                             struct pywatt_error *error);
+                                             uint64_t deadline_ns, struct pywatt_error *error);
+
+/*
+ * PYWATT_UNAVAILABLE if the orchestrator has said that the module cannot be registered again before
+ * this deadline; else PYWATT_OK.
+ */
+enum pywatt_status pw_handle_deferred(struct pywatt_module *module, uint64_t deadline_ns,
+                                      struct pywatt_error *error);
 
 /* True if the recovery thread should go on with the module though nobody waits for it. */
 bool pw_handle_wants_recovery(struct pywatt_module *module);

@@ -53,6 +53,7 @@ enum pywatt_status pw_read_reply(enum pw_operation operation, const struct pw_re
                                  struct pw_answer *answer, struct pywatt_error *error)
 {
     answer->refused = !response->success;
+    answer->retry_after_ms = answer->refused ? response->retry_after_ms : 0;
     if (answer->refused) {
         return read_refusal(response, error);
     }
@@ -184,6 +185,7 @@ static void take_effect(struct pw_errand *errand, enum pywatt_status status,
 {
     struct pywatt_module *module = errand->module;
     errand->refused = answer->refused;
+    errand->retry_after_ms = answer->retry_after_ms;
     errand->epoch = answer->epoch;
     errand->verdict = answer->verdict;
     if (status != PYWATT_OK) {
@@ -233,6 +235,7 @@ static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error
     struct pw_request request;
     struct pw_answer answer;
     errand->refused = false;
+    errand->retry_after_ms = 0;
     enum pywatt_status status = pw_errand_fill(errand, &request, error);
     if (status == PYWATT_OK) {
         struct pywatt_client *client = errand->module->client;
@@ -246,21 +249,41 @@ static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error
     return status;
 }
 
+/* It was refused for now: waits until it may be asked for again. */
+static enum pywatt_status wait_to_come_again(const struct pw_errand *errand,
+                                             struct pywatt_error *error)
+{
+    struct pywatt_client *client = errand->module->client;
+    const struct pw_deferral deferral = pw_deferral_begin(client, errand->retry_after_ms);
+    const enum pywatt_status status =
+        pw_deferral_wait(client, &deferral, errand->deadline_ns, error);
+    if (status != PYWATT_OK) {
+        pw_prefix_operation(error, errand->operation, errand->module);
+    }
+    return status;
+}
+
 enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *error)
 {
     struct pywatt_module *module = errand->module;
     const bool may_recover = pw_needs_registration(errand->operation);
+    bool recovered = false;
     enum pywatt_status status = PYWATT_OK;
     if (may_recover && pw_handle_unwell(module)) {
-        status = pw_handle_recover(module, errand->deadline_ns, error);
+        status = pw_handle_recover(module, errand->deadline_ns, true, error);
     }
-    for (bool again = false; status == PYWATT_OK; again = true) {
+    while (status == PYWATT_OK) {
         status = ask_once(errand, error);
-        if (status == PYWATT_OK || again || !may_recover || !errand->refused ||
+        if (errand->retry_after_ms != 0) {
+            status = wait_to_come_again(errand, error);
+            continue;
+        }
+        if (status == PYWATT_OK || recovered || !may_recover || !errand->refused ||
             !pw_handle_forgotten(module, errand->registration, status, errand->epoch)) {
             return status;
         }
-        status = pw_handle_recover(module, errand->deadline_ns, error);
+        recovered = true;
+        status = pw_handle_recover(module, errand->deadline_ns, true, error);
     }
     return status;
 }

@@ -8,6 +8,7 @@
 #define PW_REGISTRY_OPERATION_H
 
 #include "model/message.h"
+#include "registry/deferral.h"
 #include "registry/module.h"
 
 #include <pywatt/module.h>
@@ -26,6 +27,7 @@ struct pw_errand {
     struct pywatt_registration *registration; /* what it went out with; a reference, or NULL */
     enum pywatt_health verdict;               /* heartbeat: the result */
     bool refused;                             /* the orchestrator said no */
+    uint32_t retry_after_ms;                  /* and when to come again; 0: it did not say */
     uint64_t epoch;                           /* of the connection that it was last sent over */
 };
 
@@ -50,12 +52,16 @@ enum pywatt_status pw_errand_settle(struct pw_errand *errand, uint64_t epoch,
                                     const struct pywatt_error *channel_error,
                                     struct pywatt_error *error);
 
-/* Does it all: the blocking form. The caller is inside the client. `error` may be NULL. */
+/*
+ * Does it all, as often as it is told to come again: the blocking form. The caller is inside the
+ * client. `error` may be NULL.
+ */
 enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *error);
 
 /* What an orchestrator said. */
 struct pw_answer {
     bool refused;                             /* it was there, and said no */
+    uint32_t retry_after_ms;                  /* and when to come again; 0: it did not say */
     uint64_t epoch;                           /* of the connection that it came over */
     enum pywatt_health verdict;               /* of a heartbeat */
     struct pywatt_registration *registration; /* when it registered: a reference for the caller */

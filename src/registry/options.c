@@ -6,6 +6,7 @@
 #include "registry/options.h"
 
 #include "base/error.h"
+#include "base/random.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ enum {
     MAX_FRAME_BYTES = 256 * 1024 * 1024,
     MAX_IN_FLIGHT = 1 << 20,
     MAX_DELAY_MS = 24 * 60 * 60 * 1000,
+    MAX_SPREAD_MS = 60 * 60 * 1000,
     CODEC_NAMES_MAX = 128
 };
 
@@ -41,6 +43,7 @@ void pywatt_client_options_init(struct pywatt_client_options *options)
     options->max_frame_bytes = 1024 * 1024;
     options->max_in_flight = 16384;
     options->coalesce = true;
+    options->reconnect_spread_ms = 1000;
 }
 
 /* Copies as much as both sides know; refuses options that only a newer library could honour. */
@@ -140,7 +143,23 @@ static enum pywatt_status check_numbers(const struct pywatt_client_options *opti
     if (status == PYWATT_OK) {
         status = check_range("max_in_flight", options->max_in_flight, 1, MAX_IN_FLIGHT, error);
     }
+    if (status == PYWATT_OK) {
+        status = check_range("reconnect_spread_ms", options->reconnect_spread_ms, 0, MAX_SPREAD_MS,
+                             error);
+    }
     return status;
+}
+
+/* Any order is as likely as any other. */
+static void shuffle(struct pw_endpoint *endpoints, size_t count)
+{
+    uint64_t random = pw_random_seed();
+    for (size_t i = count; i > 1; i--) {
+        const size_t k = (size_t)pw_random_below(pw_random_next(&random), i);
+        const struct pw_endpoint last = endpoints[i - 1];
+        endpoints[i - 1] = endpoints[k];
+        endpoints[k] = last;
+    }
 }
 
 enum pywatt_status pw_settings_read(const struct pywatt_client_options *given,
@@ -170,6 +189,7 @@ enum pywatt_status pw_settings_read(const struct pywatt_client_options *given,
     out->batches = options.coalesce && out->codec->batches;
     out->max_frame_bytes = options.max_frame_bytes;
     out->max_in_flight = options.max_in_flight;
+    out->reconnect_spread_ms = options.reconnect_spread_ms;
     status =
         pw_endpoint_parse_list(options.endpoints, &out->endpoints, &out->endpoint_count, error);
     if (status == PYWATT_LIMIT) { /* too many URLs: a bad option, as any other number */
@@ -177,6 +197,9 @@ enum pywatt_status pw_settings_read(const struct pywatt_client_options *given,
         if (error != NULL) {
             error->status = status;
         }
+    }
+    if (status == PYWATT_OK && options.shuffle_endpoints) {
+        shuffle(out->endpoints, out->endpoint_count);
     }
     return status;
 }

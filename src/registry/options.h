@@ -26,6 +26,7 @@ struct pw_settings {
     bool batches; /* beats share messages where the orchestrator can */
     uint32_t max_frame_bytes;
     uint32_t max_in_flight;
+    uint32_t reconnect_spread_ms;
 };
 
 /* Statuses of pywatt_client_open. After PYWATT_OK pw_settings_clear frees what *out owns. */

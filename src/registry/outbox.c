@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * outbox.c - the asynchronous operations that wait to be sent: in order, as there is room, or parked
- * with their module until it is registered again; each until its deadline. The heartbeat thread
- * only, and no lock but what is asked of others for a moment.
+ * with their module until it is registered again; each until its deadline. And those that are to come
+ * again at a moment before that. The heartbeat thread only, and no lock but what is asked of others
+ * for a moment.
  */
 #include "base/error.h"
 #include "registry/async.h"
@@ -54,8 +55,16 @@ static void park(struct pywatt_client *client, struct pw_async *operation)
     pw_list_append(&module->parked, &operation->link);
     operation->parked = true;
     operation->round = pw_handle_recovery_round(module);
-    if (operation->errand.operation != PW_OP_UNREGISTER) {
-        operation->recovered = true;
+    if (operation->errand.operation == PW_OP_UNREGISTER) {
+        return;
+    }
+    operation->recovered = true;
+    const enum pywatt_status status =
+        pw_handle_deferred(module, operation->errand.deadline_ns, &operation->error);
+    if (status != PYWATT_OK) {
+        pw_prefix_operation(&operation->error, operation->errand.operation, module);
+        fail(&client->heartbeat, operation, status);
+    } else {
         pw_recovery_request(client, module, true);
     }
 }
@@ -70,12 +79,27 @@ void pw_outbox_take(struct pywatt_client *client, struct pw_async *operation)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pywatt_module *module = operation->errand.module;
+    if (operation->deferral.retry_after_ms != 0) {
+        pw_due_heap_insert(&heartbeat->deferred, &operation->due, operation->deferral.again_ns);
+        return;
+    }
     pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
                        operation->errand.deadline_ns);
     if (operation->parked && pw_handle_unwell(module)) {
         pw_list_append(&module->parked, &operation->link);
     } else {
         unpark(heartbeat, operation);
+    }
+}
+
+void pw_outbox_resume(struct pywatt_client *client, uint64_t now_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    struct pw_due *due;
+    while ((due = pw_due_heap_pop(&heartbeat->deferred, now_ns)) != NULL) {
+        struct pw_async *operation = PW_CONTAINER_OF(due, struct pw_async, due);
+        operation->deferral.retry_after_ms = 0;
+        pw_outbox_take(client, operation);
     }
 }
 
@@ -124,6 +148,7 @@ void pw_outbox_unconnected(struct pywatt_client *client, const struct pywatt_err
 
 void pw_outbox_end(struct pywatt_client *client)
 {
+    pw_outbox_resume(client, PW_DEADLINE_NEVER);
     struct pw_due_heap *deadlines = &client->heartbeat.operation_deadlines;
     while (deadlines->root != NULL) {
         struct pw_async *operation = PW_CONTAINER_OF(deadlines->root, struct pw_async, due);
@@ -146,7 +171,8 @@ static void reconsider(struct pywatt_client *client, struct pywatt_module *modul
     if (leaves || pw_handle_recovering(module)) {
         return;
     }
-    status = pw_handle_recovery_failed(module, operation->round, &operation->error);
+    status = pw_handle_recovery_failed(module, operation->round, operation->errand.deadline_ns,
+                                       &operation->error);
     if (status != PYWATT_OK) {
         fail(heartbeat, operation, status);
     } else {

@@ -10,7 +10,8 @@
  *
  * Registering again. One module after the other. A failure puts the next attempt for that module
  * off: full jitter, from FIRST_PAUSE_MS doubling to LONGEST_PAUSE_MS. So does a module that is
- * forgotten again within STABLE_MS: an orchestrator that registers and forgets is not stormed.
+ * forgotten again within STABLE_MS: an orchestrator that registers and forgets is not stormed. One that
+ * says when to come again is taken at its word, instead.
  */
 #include "registry/recovery.h"
 
@@ -50,6 +51,7 @@ void pw_recovery_place_init(struct pw_recovery_place *place)
     pw_due_init(&place->due);
     place->urgent = false;
     place->recovered_ns = 0;
+    place->not_before_ns = 0;
     place->backoff.attempts = 0;
     place->backoff.policy = PW_BACKOFF_NONE; /* until it is needed */
 }
@@ -77,12 +79,13 @@ void pw_recovery_close(struct pw_recovery *recovery)
 
 /* ---- What is to be done --------------------------------------------------------------------- */
 
-void pw_recovery_connect(struct pywatt_client *client)
+void pw_recovery_connect(struct pywatt_client *client, uint64_t at_ns)
 {
     struct pw_recovery *recovery = &client->recovery;
     pw_mutex_lock(&recovery->lock);
-    if (!recovery->connect_wanted) {
+    if (!recovery->connect_wanted || at_ns < recovery->connect_at_ns) {
         recovery->connect_wanted = true;
+        recovery->connect_at_ns = at_ns;
         pw_cond_signal(&recovery->wake);
     }
     pw_mutex_unlock(&recovery->lock);
@@ -92,6 +95,8 @@ void pw_recovery_connect(struct pywatt_client *client)
 static void queue_locked(struct pw_recovery *recovery, struct pywatt_module *module, uint64_t at_ns)
 {
     struct pw_due *due = &module->recovery.due;
+    const uint64_t not_before_ns = module->recovery.not_before_ns;
+    at_ns = at_ns < not_before_ns ? not_before_ns : at_ns;
     if (pw_due_queued(due)) {
         if (due->at_ns <= at_ns) {
             return;
@@ -101,6 +106,19 @@ static void queue_locked(struct pw_recovery *recovery, struct pywatt_module *mod
         pw_handle_acquire(module);
     }
     pw_due_heap_insert(&recovery->modules, due, at_ns);
+    pw_cond_signal(&recovery->wake);
+}
+
+/* The next attempt is the one that the orchestrator waits for; none that was to come before. */
+static void put_off_locked(struct pw_recovery *recovery, struct pywatt_module *module)
+{
+    struct pw_recovery_place *place = &module->recovery;
+    if (pw_due_queued(&place->due)) {
+        pw_due_heap_remove(&recovery->modules, &place->due);
+    } else {
+        pw_handle_acquire(module);
+    }
+    pw_due_heap_insert(&recovery->modules, &place->due, place->not_before_ns);
     pw_cond_signal(&recovery->wake);
 }
 
@@ -140,12 +158,13 @@ void pw_recovery_request(struct pywatt_client *client, struct pywatt_module *mod
 }
 
 void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *module,
-                           bool succeeded)
+                           bool succeeded, const struct pw_deferral *deferral)
 {
     struct pw_recovery *recovery = &client->recovery;
     struct pw_recovery_place *place = &module->recovery;
     bool unqueued = false;
     pw_mutex_lock(&recovery->lock);
+    place->not_before_ns = deferral->retry_after_ms == 0 ? 0 : deferral->again_ns;
     if (succeeded) {
         place->recovered_ns = pw_clock_now_ns(client->clock);
         place->urgent = false;
@@ -153,6 +172,8 @@ void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *m
         if (unqueued) {
             pw_due_heap_remove(&recovery->modules, &place->due);
         }
+    } else if (!recovery->closed && deferral->retry_after_ms != 0) {
+        put_off_locked(recovery, module);
     } else if (!recovery->closed) {
         queue_locked(recovery, module, next_attempt_ns(client, &place->backoff));
     }
@@ -200,11 +221,23 @@ static void connect_now(struct pywatt_client *client)
 static void recover_now(struct pywatt_client *client, struct pywatt_module *module, bool urgent)
 {
     if (urgent || pw_handle_wants_recovery(module)) {
-        (void)pw_handle_recover(module, pw_client_deadline_ns(client), NULL);
+        /* It does not wait here to come again: others are to be registered meanwhile. */
+        (void)pw_handle_recover(module, pw_client_deadline_ns(client), false, NULL);
         /* Those who parked meanwhile hear of it even if there was nothing left to do. */
         pw_heartbeat_recovered(client, module);
     }
     pw_handle_release(module);
+}
+
+/* When to connect; PW_DEADLINE_NEVER if nobody wants to. */
+static uint64_t connect_ns_locked(const struct pw_recovery *recovery)
+{
+    if (!recovery->connect_wanted) {
+        return PW_DEADLINE_NEVER;
+    }
+    return recovery->connect_at_ns > recovery->connect_not_before_ns
+               ? recovery->connect_at_ns
+               : recovery->connect_not_before_ns;
 }
 
 /* Does the next thing that is due, without the lock; false if nothing is. */
@@ -212,7 +245,7 @@ static bool do_next_locked(struct pywatt_client *client)
 {
     struct pw_recovery *recovery = &client->recovery;
     const uint64_t now_ns = pw_clock_now_ns(client->clock);
-    if (recovery->connect_wanted && recovery->connect_not_before_ns <= now_ns) {
+    if (connect_ns_locked(recovery) <= now_ns) {
         recovery->connect_wanted = false;
         pw_mutex_unlock(&recovery->lock);
         connect_now(client);
@@ -234,11 +267,10 @@ static bool do_next_locked(struct pywatt_client *client)
 
 static void wait_locked(struct pw_recovery *recovery)
 {
-    uint64_t until_ns = pw_due_heap_next_ns(&recovery->modules);
-    if (recovery->connect_wanted && recovery->connect_not_before_ns < until_ns) {
-        until_ns = recovery->connect_not_before_ns;
-    }
-    pw_cond_wait_until(&recovery->wake, &recovery->lock, until_ns);
+    const uint64_t module_ns = pw_due_heap_next_ns(&recovery->modules);
+    const uint64_t connect_ns = connect_ns_locked(recovery);
+    pw_cond_wait_until(&recovery->wake, &recovery->lock,
+                       connect_ns < module_ns ? connect_ns : module_ns);
 }
 
 void pw_recovery_run(struct pywatt_client *client)

@@ -8,6 +8,7 @@
 #define PW_REGISTRY_RECOVERY_H
 
 #include "base/sync.h"
+#include "registry/deferral.h"
 #include "registry/due_heap.h"
 #include "transport/backoff.h"
 
@@ -22,7 +23,8 @@ struct pw_recovery {
     /* Guarded by lock. */
     struct pw_due_heap modules;
     bool connect_wanted;
-    uint64_t connect_not_before_ns;
+    uint64_t connect_at_ns;         /* who wants it does so from then on */
+    uint64_t connect_not_before_ns; /* the policy's pause */
     bool closed;
 };
 
@@ -30,7 +32,8 @@ struct pw_recovery {
 struct pw_recovery_place {
     struct pw_due due; /* while it is queued, the queue has a reference on the module */
     bool urgent;
-    uint64_t recovered_ns; /* when it came back last; 0: never */
+    uint64_t recovered_ns;  /* when it came back last; 0: never */
+    uint64_t not_before_ns; /* the orchestrator has said so */
     struct pw_backoff backoff;
 };
 
@@ -42,19 +45,22 @@ void pw_recovery_place_init(struct pw_recovery_place *place);
 /* Nothing new is begun; the thread ends. Any thread. */
 void pw_recovery_close(struct pw_recovery *recovery);
 
-/* Wants a connection. Any thread; costs a lock. */
-void pw_recovery_connect(struct pywatt_client *client);
+/* Wants a connection, at this moment; the earliest one counts. Any thread; costs a lock. */
+void pw_recovery_connect(struct pywatt_client *client, uint64_t at_ns);
 
 /*
  * Wants `module` registered again, as soon as may be: after a pause, if it came back only just now.
- * `urgent`: somebody waits for it, so at once, even if the module itself does not need it. Any
- * thread.
+ * `urgent`: somebody waits for it, so at once, even if the module itself does not need it. In either
+ * case not before the orchestrator lets it come again. Any thread.
  */
 void pw_recovery_request(struct pywatt_client *client, struct pywatt_module *module, bool urgent);
 
-/* An attempt has ended, in whatever thread: after a failure the next one is put off. */
+/*
+ * An attempt has ended, in whatever thread: after a failure the next one is put off, until then if
+ * the orchestrator has said when.
+ */
 void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *module,
-                           bool succeeded);
+                           bool succeeded, const struct pw_deferral *deferral);
 
 /* The thread: returns once it is closed. */
 void pw_recovery_run(struct pywatt_client *client);

@@ -75,13 +75,33 @@ uint64_t pw_handle_recovery_round(struct pywatt_module *module)
     return round;
 }
 
+/* Whether who has this deadline can wait until the orchestrator lets the module come again. */
+static enum pywatt_status fits_locked(const struct pywatt_module *module, uint64_t deadline_ns,
+                                      struct pywatt_error *error)
+{
+    const struct pw_deferral *deferral = &module->recovery_result.deferral;
+    return deferral->retry_after_ms == 0 ? PYWATT_OK
+                                         : pw_deferral_fits(deferral, deadline_ns, error);
+}
+
+enum pywatt_status pw_handle_deferred(struct pywatt_module *module, uint64_t deadline_ns,
+                                      struct pywatt_error *error)
+{
+    pw_mutex_lock(&module->lock);
+    const enum pywatt_status status = fits_locked(module, deadline_ns, error);
+    pw_mutex_unlock(&module->lock);
+    return status;
+}
+
 enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module, uint64_t round,
-                                             struct pywatt_error *error)
+                                             uint64_t deadline_ns, struct pywatt_error *error)
 {
     enum pywatt_status status = PYWATT_OK;
     pw_mutex_lock(&module->lock);
     if (module->leaving > 0 || module->unregistered) {
         status = leaving(error); /* none will be made */
+    } else if (module->recovery_result.deferral.retry_after_ms != 0) {
+        status = fits_locked(module, deadline_ns, error);
     } else if (module->recovery_result.round != round && !module->recovery_result.out_of_time) {
         status = module->recovery_result.status;
         *error = module->recovery_result.error;
@@ -92,8 +112,16 @@ enum pywatt_status pw_handle_recovery_failed(struct pywatt_module *module, uint6
 
 /* ---- The two steps -------------------------------------------------------------------------- */
 
+static void note_deferral(struct pywatt_module *module, const struct pw_answer *answer,
+                          struct pw_deferral *deferral)
+{
+    if (answer->retry_after_ms != 0) {
+        *deferral = pw_deferral_begin(module->client, answer->retry_after_ms);
+    }
+}
+
 static enum pywatt_status register_again(struct pywatt_module *module, uint64_t deadline_ns,
-                                         struct pywatt_error *error)
+                                         struct pw_deferral *deferral, struct pywatt_error *error)
 {
     struct pywatt_client *client = module->client;
     struct pywatt_registration *old = pw_handle_registration(module);
@@ -108,6 +136,7 @@ static enum pywatt_status register_again(struct pywatt_module *module, uint64_t 
     struct pywatt_registration *fresh = answer.registration;
     pywatt_registration_release(old);
     if (status != PYWATT_OK) {
+        note_deferral(module, &answer, deferral);
         if (!answer.refused) {
             pw_error_prefix(error, "register module '%.64s' again",
                             pywatt_module_info_name(module->info));
@@ -140,7 +169,7 @@ static void settle_debt(struct pywatt_module *module, const struct pw_told *told
 }
 
 static enum pywatt_status tell_again(struct pywatt_module *module, uint64_t deadline_ns,
-                                     struct pywatt_error *error)
+                                     struct pw_deferral *deferral, struct pywatt_error *error)
 {
     pw_mutex_lock(&module->lock);
     struct pw_told *told = pw_told_acquire(module->told);
@@ -160,6 +189,8 @@ static enum pywatt_status tell_again(struct pywatt_module *module, uint64_t dead
     enum pywatt_status status = pw_ask(module->client, &request, deadline_ns, &answer, error);
     if (status == PYWATT_OK) {
         settle_debt(module, told);
+    } else if (answer.retry_after_ms != 0) {
+        note_deferral(module, &answer, deferral);
     } else if (!answer.refused) {
         pw_prefix_operation(error, PW_OP_CAPABILITIES, module);
     } else if (!pw_handle_forgotten(module, registration, status, answer.epoch)) {
@@ -176,21 +207,21 @@ static enum pywatt_status tell_again(struct pywatt_module *module, uint64_t dead
 /* ---- One attempt, by one thread, for all who wait -------------------------------------------- */
 
 static enum pywatt_status attempt(struct pywatt_module *module, uint64_t deadline_ns,
-                                  struct pywatt_error *error)
+                                  struct pw_deferral *deferral, struct pywatt_error *error)
 {
     enum pywatt_status status = PYWATT_OK;
     if (atomic_load(&module->forgotten)) {
-        status = register_again(module, deadline_ns, error);
+        status = register_again(module, deadline_ns, deferral, error);
     }
     if (status == PYWATT_OK && atomic_load(&module->owes_capabilities)) {
-        status = tell_again(module, deadline_ns, error);
+        status = tell_again(module, deadline_ns, deferral, error);
     }
     return status;
 }
 
 /* Gives the result to those who wait, and to whoever goes on from here. */
 static void publish(struct pywatt_module *module, enum pywatt_status status, uint64_t deadline_ns,
-                    const struct pywatt_error *error)
+                    const struct pw_deferral *deferral, const struct pywatt_error *error)
 {
     struct pywatt_client *client = module->client;
     const uint64_t now_ns = pw_clock_now_ns(client->clock);
@@ -199,6 +230,7 @@ static void publish(struct pywatt_module *module, enum pywatt_status status, uin
     module->recovery_result.round++;
     module->recovery_result.status = status;
     module->recovery_result.out_of_time = now_ns >= deadline_ns;
+    module->recovery_result.deferral = *deferral;
     if (status != PYWATT_OK) {
         module->recovery_result.error = *error;
     }
@@ -213,10 +245,10 @@ static void publish(struct pywatt_module *module, enum pywatt_status status, uin
     if (came_back) {
         pw_log(PYWATT_LOG_INFO, "module '%.64s' is registered again", name);
     } else if (status != PYWATT_OK) {
-        pw_log(PYWATT_LOG_WARNING, "module '%.64s' cannot be registered again: %s", name,
-               error->text);
+        pw_log(deferral->retry_after_ms != 0 ? PYWATT_LOG_DEBUG : PYWATT_LOG_WARNING,
+               "module '%.64s' cannot be registered again: %s", name, error->text);
     }
-    pw_recovery_attempted(client, module, status == PYWATT_OK);
+    pw_recovery_attempted(client, module, status == PYWATT_OK, deferral);
     pw_heartbeat_recovered(client, module);
     if (came_back) {
         pw_watch_reregistered(module);
@@ -230,7 +262,8 @@ static void publish(struct pywatt_module *module, enum pywatt_status status, uin
  * the caller has become the one who is at it.
  */
 static bool wait_or_begin(struct pywatt_module *module, uint64_t deadline_ns,
-                          enum pywatt_status *status, struct pywatt_error *error)
+                          enum pywatt_status *status, struct pw_deferral *deferral,
+                          struct pywatt_error *error)
 {
     bool settled = true;
     bool in_time = true;
@@ -250,6 +283,7 @@ static bool wait_or_begin(struct pywatt_module *module, uint64_t deadline_ns,
         *status = leaving(error);
     } else if (result->round != round && !result->out_of_time) {
         *status = result->status;
+        *deferral = result->deferral;
         if (error != NULL) {
             *error = result->error;
         }
@@ -261,18 +295,37 @@ static bool wait_or_begin(struct pywatt_module *module, uint64_t deadline_ns,
     return settled;
 }
 
-enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t deadline_ns,
-                                     struct pywatt_error *error)
+static enum pywatt_status recover_once(struct pywatt_module *module, uint64_t deadline_ns,
+                                       struct pw_deferral *deferral, struct pywatt_error *error)
 {
     enum pywatt_status status;
-    if (wait_or_begin(module, deadline_ns, &status, error)) {
+    if (wait_or_begin(module, deadline_ns, &status, deferral, error)) {
         return status;
     }
     struct pywatt_error words = {PYWATT_OK, ""};
-    status = attempt(module, deadline_ns, &words);
-    publish(module, status, deadline_ns, &words);
+    status = attempt(module, deadline_ns, deferral, &words);
+    publish(module, status, deadline_ns, deferral, &words);
     if (status != PYWATT_OK && error != NULL) {
         *error = words;
     }
     return status;
+}
+
+/* While one waits to come again the module is free: it may be unregistered, or others may try. */
+enum pywatt_status pw_handle_recover(struct pywatt_module *module, uint64_t deadline_ns,
+                                     bool patient, struct pywatt_error *error)
+{
+    for (;;) {
+        struct pw_deferral deferral = {.retry_after_ms = 0};
+        enum pywatt_status status = recover_once(module, deadline_ns, &deferral, error);
+        if (deferral.retry_after_ms == 0 || !patient) {
+            return status;
+        }
+        status = pw_deferral_wait(module->client, &deferral, deadline_ns, error);
+        if (status != PYWATT_OK) {
+            pw_error_prefix(error, "register module '%.64s' again",
+                            pywatt_module_info_name(module->info));
+            return status;
+        }
+    }
 }

@@ -23,6 +23,7 @@ struct pywatt_client *open_client(struct pw_fake *fake, const char *codec, tune_
     options.codec = codec;
     options.reconnect_delay_ms = 1;
     options.reconnect_max_delay_ms = 20;
+    options.reconnect_spread_ms = 0;
     options.timeout_ms = 10000 * pw_test_slow_factor();
     if (tune != NULL) {
         tune(&options);
