@@ -12,6 +12,10 @@
             "the orchestrator: tcp://HOST:PORT or unix:/PATH; further\n" \
             "ones are tried in turn (default " CTL_DEFAULT_ENDPOINT ")"  \
     }
+#define SHUFFLE_OPTION                                                 \
+    {                                                                  \
+        "shuffle", KEY_SHUFFLE, NULL, "try the endpoints in any order" \
+    }
 #define CODEC_OPTION                                                                   \
     {                                                                                  \
         "codec", KEY_CODEC, "NAME", "json or protobuf (default " CTL_DEFAULT_CODEC ")" \
@@ -30,13 +34,18 @@
     }
 
 const struct tool_option ctl_connection_options[] = {
-    ENDPOINT_OPTION, CODEC_OPTION,
-    TIMEOUT_OPTION,  {"wait", KEY_WAIT, NULL, "keep trying to connect until the timeout"},
-    STATE_OPTION,    {NULL, 0, NULL, NULL},
+    ENDPOINT_OPTION,
+    SHUFFLE_OPTION,
+    CODEC_OPTION,
+    TIMEOUT_OPTION,
+    {"wait", KEY_WAIT, NULL, "keep trying to connect until the timeout"},
+    STATE_OPTION,
+    {NULL, 0, NULL, NULL},
 };
 
 const struct tool_option ctl_run_connection_options[] = {
-    ENDPOINT_OPTION, CODEC_OPTION, TIMEOUT_OPTION, STATE_OPTION, {NULL, 0, NULL, NULL},
+    ENDPOINT_OPTION, SHUFFLE_OPTION, CODEC_OPTION,
+    TIMEOUT_OPTION,  STATE_OPTION,   {NULL, 0, NULL, NULL},
 };
 
 const struct tool_option ctl_output_options[] = {
@@ -84,6 +93,7 @@ int ctl_common_set(struct ctl_common *common, int key, const char *value)
 {
     switch (key) {
     case KEY_ENDPOINT: common->endpoint = value; return 0;
+    case KEY_SHUFFLE: common->shuffle = true; return 0;
     case KEY_CODEC: common->codec = value; return 0;
     case KEY_TIMEOUT:
         return tool_parse_time_ms_u32("timeout", value, 1, UINT32_MAX, &common->timeout_ms);
@@ -128,6 +138,7 @@ int ctl_open(const struct ctl_common *common, struct pywatt_client **out)
 
     pywatt_client_options_init(&options);
     options.endpoints = ctl_endpoint(common);
+    options.shuffle_endpoints = common->shuffle;
     options.codec = ctl_codec(common);
     options.timeout_ms = common->timeout_ms;
     options.reconnect = common->wait ? PYWATT_RECONNECT_EXPONENTIAL : PYWATT_RECONNECT_NONE;

@@ -26,6 +26,7 @@ enum ctl_key {
     KEY_CODEC,
     KEY_TIMEOUT,
     KEY_WAIT,
+    KEY_SHUFFLE,
     KEY_STATE,
     KEY_JSON,
     KEY_LOG_LEVEL,
@@ -53,6 +54,7 @@ struct ctl_common {
     const char *codec;
     uint32_t timeout_ms;
     bool wait;
+    bool shuffle;
     const char *state_path;
     bool help;
     /* What the state file holds; empty until it is loaded. */

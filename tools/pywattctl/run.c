@@ -115,6 +115,7 @@ static int open_client(const struct command *command, struct run *run)
 
     pywatt_client_options_init(&options);
     options.endpoints = ctl_endpoint(&command->common);
+    options.shuffle_endpoints = command->common.shuffle;
     options.codec = ctl_codec(&command->common);
     options.timeout_ms = command->common.timeout_ms;
     options.reconnect = PYWATT_RECONNECT_EXPONENTIAL;
