@@ -60,6 +60,9 @@ static void has_defaults(void **state)
     assert_true(options.reregister);
     assert_int_equal(options.max_frame_bytes, 1 << 20);
     assert_int_equal(options.max_in_flight, 16384);
+    assert_true(options.coalesce);
+    assert_false(options.shuffle_endpoints);
+    assert_int_equal(options.reconnect_spread_ms, 1000);
 }
 
 static void refuses_missing_arguments(void **state)
@@ -120,6 +123,9 @@ static void refuses_numbers_out_of_range_by_name(void **state)
     options.max_frame_bytes = 1024;
     opens(&options);
     options = good();
+    options.reconnect_spread_ms = 3600001;
+    refuses(&options, PYWATT_INVALID_ARGUMENT, "options.reconnect_spread_ms");
+    options.reconnect_spread_ms = 3600000;
     options.max_in_flight = 0;
     refuses(&options, PYWATT_INVALID_ARGUMENT, "options.max_in_flight");
     options.max_in_flight = 1;

@@ -224,6 +224,11 @@ static enum pw_fake_action decide(struct pw_fake *fake, const struct pw_request 
     if (rule.refuse_status != PYWATT_OK) {
         response->health = request->health;
         refuse(response, rule.refuse_status, rule.refuse_text);
+    } else if (rule.defer_times > 0 && !rule.drop) {
+        fake->rules[request->operation].defer_times--;
+        response->health = request->health;
+        response->retry_after_ms = rule.retry_after_ms;
+        refuse(response, PYWATT_UNAVAILABLE, "come again");
     } else if (!rule.drop) {
         answer_locked(fake, request, response);
     }

@@ -103,6 +103,15 @@ void pw_fake_refuse(struct pw_fake *fake, enum pw_operation operation, enum pywa
     pw_mutex_unlock(&fake->lock);
 }
 
+void pw_fake_defer(struct pw_fake *fake, enum pw_operation operation, uint64_t times,
+                   uint32_t retry_after_ms)
+{
+    pw_mutex_lock(&fake->lock);
+    fake->rules[operation].defer_times = times;
+    fake->rules[operation].retry_after_ms = retry_after_ms;
+    pw_mutex_unlock(&fake->lock);
+}
+
 void pw_fake_hold(struct pw_fake *fake, enum pw_operation operation)
 {
     pw_mutex_lock(&fake->lock);

@@ -52,6 +52,10 @@ void pw_fake_handle(struct pw_fake *fake, enum pw_operation operation, pw_fake_h
 void pw_fake_refuse(struct pw_fake *fake, enum pw_operation operation, enum pywatt_status status,
                     const char *text);
 
+/* Refuses the next so many of an operation, and says in how many milliseconds to come again. */
+void pw_fake_defer(struct pw_fake *fake, enum pw_operation operation, uint64_t times,
+                   uint32_t retry_after_ms);
+
 /* Keeps the replies to an operation back; pw_fake_release sends all that were, and keeps no more. */
 void pw_fake_hold(struct pw_fake *fake, enum pw_operation operation);
 void pw_fake_release(struct pw_fake *fake);

@@ -50,6 +50,8 @@ struct pw_fake_rule {
     void *user;
     enum pywatt_status refuse_status;
     const char *refuse_text;
+    uint64_t defer_times;
+    uint32_t retry_after_ms;
     bool hold;
     bool drop;
 };
