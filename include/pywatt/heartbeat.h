@@ -6,12 +6,13 @@
  * from module to module, so there is no drift and no burst. All beats that are due go out together;
  * their answers are collected as they come. Skipped, and counted, are: a beat for which there is no
  * room (too much is under way) until the next one of its loop is due; one whose predecessor is not
- * answered yet; one for which there is no connection; and those of a module that is just being
- * registered again. Beats never pile up.
+ * answered yet; one for which there is no connection; those of a module that is just being
+ * registered again; and those before the moment at which the orchestrator wants the next one, if it
+ * has refused one for now. Beats never pile up.
  *
- * While the orchestrator is away the client connects again in the background by its reconnect
- * policy; with PYWATT_RECONNECT_NONE, or after reconnect_max_attempts, it goes on trying, but pauses
- * for a second or for the policy's longest delay.
+ * While the orchestrator is away the client connects again in the background: first at a random
+ * moment (reconnect_spread_ms), then by its reconnect policy; with PYWATT_RECONNECT_NONE, or after
+ * reconnect_max_attempts, it goes on trying, but pauses for a second or for the policy's longest delay.
  * Once it has, one beat leaves at once, so that somebody is heard on the new connection.
  */
 #ifndef PYWATT_HEARTBEAT_H

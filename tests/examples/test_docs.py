@@ -139,7 +139,7 @@ class Manual(Case):
         library = read(ROOT / "src/orchestrator/options.c")
         for option, value in said.items():
             field = option.replace("-", "_")
-            found = re.search(rf"\.{field}(?:_ms|_bytes)? = (\d+)(?: << (\d+))?,", library)
+            found = re.search(rf"\.{field}(?:_ms|_bytes|_per_s)? = (\d+)(?: << (\d+))?,", library)
             self.assertTrue(found, option)
             self.assertEqual(int(value), int(found[1]) << int(found[2] or 0), option)
         self.assertGreaterEqual(len(said), 8)
