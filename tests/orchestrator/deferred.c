@@ -110,7 +110,7 @@ static void who_can_wait_is_told_for_how_long_and_then_gets_in(void **state)
         /* A crowd comes meanwhile, and first when the time has come. */
         atomic_fetch_add(&ahead_ns, first_ms * PW_NS_PER_MS);
         for (int k = 0; k < 10; k++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof(name), "other %d", k);
             assert_int_equal(register_waiting(&peer, name), PYWATT_UNAVAILABLE);
         }
@@ -200,7 +200,7 @@ static void a_rate_of_0_lets_everybody_in(void **state)
     crowd(&world, "json");
     world_peer(&world, &peer, "protobuf");
     for (int i = 0; i < AHEAD; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "m %d", i);
         assert_int_equal(register_waiting(&peer, name), PYWATT_OK);
     }

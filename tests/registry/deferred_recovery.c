@@ -46,6 +46,20 @@ static void registering_again_in_the_background_keeps_to_it(void **state)
     }
 }
 
+/* Pauses that grow would take minutes. */
+static void being_told_often_makes_nobody_slower(void **state)
+{
+    (void)state;
+    struct place place = open_place_with_module("json", NULL);
+    start_loop(place.module, 1);
+    wait_beats(&place, 2);
+    pw_fake_defer(place.fake, PW_OP_REGISTER, 15, 5);
+    pw_fake_forget(place.fake);
+    assert_true(WAIT_STAT(place.client, reregistrations, 1));
+    assert_int_equal(STAT(place.client, deferred), 15);
+    close_place(&place);
+}
+
 static void one_that_has_to_wait_does_not_hold_up_the_others(void **state)
 {
     (void)state;
@@ -253,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(registering_again_in_the_background_keeps_to_it),
+        cmocka_unit_test(being_told_often_makes_nobody_slower),
         cmocka_unit_test(one_that_has_to_wait_does_not_hold_up_the_others),
         cmocka_unit_test(a_call_of_a_forgotten_module_waits_for_it),
         cmocka_unit_test(asynchronous_operations_of_a_forgotten_module_wait_for_it),
