@@ -251,30 +251,44 @@ static void take_mail(struct pywatt_client *client)
  * moment; those of them that have only beats to send come to the next one a while later, by chance.
  * A connection that had brought nothing is the reconnect policy's.
  */
-static uint64_t connect_at_ns(struct pywatt_client *client, uint64_t now_ns)
+static uint64_t connect_at_ns(struct pywatt_client *client, uint64_t connects, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    struct pw_channel_stats stats;
-    pw_channel_get_stats(client->channel, &stats);
-    if (stats.connects != heartbeat->lost_connects) {
+    if (connects != heartbeat->lost_connects) {
+        struct pw_channel_stats stats;
+        pw_channel_get_stats(client->channel, &stats);
+        const bool worked = stats.replies_received != heartbeat->lost_replies;
         const uint64_t shortest_ns = pw_beats_shortest_ns(client);
         const uint64_t most_ns = client->settings.reconnect_spread_ms * PW_NS_PER_MS;
-        const uint64_t spread_us = (shortest_ns < most_ns ? shortest_ns : most_ns) / 1000;
-        const bool worked = stats.replies_received != heartbeat->lost_replies;
-        heartbeat->connect_at_ns =
-            now_ns +
-            (worked ? pw_random_below(pw_random_next_shared(&client->random), spread_us) : 0) *
-                1000;
-        heartbeat->lost_connects = stats.connects;
+        const uint64_t most_us = (shortest_ns < most_ns ? shortest_ns : most_ns) / 1000;
+        const uint64_t random = pw_random_next_shared(&client->random);
+        heartbeat->connect_at_ns = now_ns + (worked ? pw_random_below(random, most_us) : 0) * 1000;
+        heartbeat->lost_connects = connects;
         heartbeat->lost_replies = stats.replies_received;
     }
     return heartbeat->connect_at_ns;
+}
+
+/*
+ * Asks for a connection if there is none. What is counted first, before it is known whether there is
+ * one, is lost if there is none.
+ */
+static void ask_to_connect(struct pywatt_client *client, uint64_t connects, uint64_t now_ns)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    const bool waited_for = !pw_list_empty(&heartbeat->ready);
+    if ((heartbeat->loops.root != NULL || waited_for) &&
+        (heartbeat->disconnected || !pw_channel_connected(client->channel))) {
+        pw_recovery_connect(client, connects,
+                            waited_for ? now_ns : connect_at_ns(client, connects, now_ns));
+    }
 }
 
 static void send_round(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     const uint64_t deadline_ns = pw_deadline_after_ms(now_ns, client->settings.timeout_ms);
+    const uint64_t connects = pw_channel_connects(client->channel);
     bool posted = false;
     heartbeat->disconnected = false;
     heartbeat->more = false;
@@ -290,11 +304,7 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
     if (posted) {
         pw_channel_flush(client->channel);
     }
-    const bool needed = heartbeat->loops.root != NULL || !pw_list_empty(&heartbeat->ready);
-    if (needed && (heartbeat->disconnected || !pw_channel_connected(client->channel))) {
-        pw_recovery_connect(client, pw_list_empty(&heartbeat->ready) ? connect_at_ns(client, now_ns)
-                                                                     : now_ns);
-    }
+    ask_to_connect(client, connects, now_ns);
 }
 
 static uint64_t next_ns(struct pywatt_client *client)

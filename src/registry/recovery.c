@@ -79,12 +79,14 @@ void pw_recovery_close(struct pw_recovery *recovery)
 
 /* ---- What is to be done --------------------------------------------------------------------- */
 
-void pw_recovery_connect(struct pywatt_client *client, uint64_t at_ns)
+void pw_recovery_connect(struct pywatt_client *client, uint64_t connects, uint64_t at_ns)
 {
     struct pw_recovery *recovery = &client->recovery;
     pw_mutex_lock(&recovery->lock);
-    if (!recovery->connect_wanted || at_ns < recovery->connect_at_ns) {
+    if (!recovery->connect_wanted || recovery->connect_after != connects ||
+        at_ns < recovery->connect_at_ns) {
         recovery->connect_wanted = true;
+        recovery->connect_after = connects;
         recovery->connect_at_ns = at_ns;
         pw_cond_signal(&recovery->wake);
     }
@@ -246,9 +248,16 @@ static bool do_next_locked(struct pywatt_client *client)
     struct pw_recovery *recovery = &client->recovery;
     const uint64_t now_ns = pw_clock_now_ns(client->clock);
     if (connect_ns_locked(recovery) <= now_ns) {
+        const uint64_t connects = recovery->connect_after;
         recovery->connect_wanted = false;
         pw_mutex_unlock(&recovery->lock);
-        connect_now(client);
+        if (connects != pw_channel_connects(client->channel) &&
+            !pw_channel_connected(client->channel)) {
+            /* There was another one since, which is lost as well: when to make the next is new. */
+            pw_heartbeat_wake(&client->heartbeat);
+        } else {
+            connect_now(client);
+        }
         pw_mutex_lock(&recovery->lock);
         return true;
     }

@@ -24,6 +24,7 @@ struct pw_recovery {
     struct pw_due_heap modules;
     bool connect_wanted;
     uint64_t connect_at_ns;         /* who wants it does so from then on */
+    uint64_t connect_after;         /* and had seen so many connections, and the last one lost */
     uint64_t connect_not_before_ns; /* the policy's pause */
     bool closed;
 };
@@ -45,8 +46,11 @@ void pw_recovery_place_init(struct pw_recovery_place *place);
 /* Nothing new is begun; the thread ends. Any thread. */
 void pw_recovery_close(struct pw_recovery *recovery);
 
-/* Wants a connection, at this moment; the earliest one counts. Any thread; costs a lock. */
-void pw_recovery_connect(struct pywatt_client *client, uint64_t at_ns);
+/*
+ * Wants a connection at this moment, as the last one of `connects` is lost; the earliest moment
+ * counts. Any thread; costs a lock.
+ */
+void pw_recovery_connect(struct pywatt_client *client, uint64_t connects, uint64_t at_ns);
 
 /*
  * Wants `module` registered again, as soon as may be: after a pause, if it came back only just now.
