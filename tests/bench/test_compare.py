@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """bench/compare over small reports: what is noise, what is better, what is worse. And bench/simulate as
-it is run by hand, and bench/count."""
+it is run by hand."""
 
 import json
-import os
 import pathlib
-import shutil
 import sys
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
-from support import ROOT, Case, main, program, under_valgrind  # noqa: E402
+from support import Case, main, program, under_valgrind  # noqa: E402
 
 
 def result(metric, value, unit="/s", peer=None, ratio=None):
@@ -91,34 +88,6 @@ class Simulate(Case):
         self.assertEqual(len(paced), 3)
         for line in paced:
             self.assertRegex(line, " 0 +0$")
-
-
-class Count(Case):
-    """bench/count: that it tells the sides apart, and finds what it looks for."""
-
-    @unittest.skipIf(os.environ.get("PYWATT_TEST_TOOL") or not shutil.which("valgrind"),
-                     "Valgrind runs no sanitizer, nor itself")
-    def test_counts_both_sides(self):
-        rows = self.count("together")
-        self.assertEqual([row[1:3] for row in rows],
-                         [["protobuf", "client"], ["protobuf", "orchestrator"]])
-        together = [int(row[3]) for row in rows]
-        self.assertTrue(all(together), rows)
-        rows = self.count("blocking")
-        self.assertEqual([row[1:3] for row in rows],
-                         [[codec, side] for codec in ("json", "protobuf")
-                          for side in ("client", "orchestrator")])
-        for row, least in zip(rows, together + together):
-            self.assertGreater(int(row[3]), 3 * least, rows)
-            self.assertEqual(float(row[5]), 3)  # a write, a wait, a read
-
-    def count(self, way):
-        done = self.start(ROOT / "bench" / "count", "--program", program("bench", "bench_count"),
-                          "--beats", 500, "--way", way)
-        done.wait_end(100)
-        self.assert_ends(done, 0)
-        return [[cell.strip() for cell in line.strip("|").split("|")]
-                for line in done.lines["stdout"] if line.startswith("| ")][1:]
 
 
 if __name__ == "__main__":
