@@ -102,7 +102,7 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
 static void greet(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    const uint64_t connects = pw_channel_connects(client->channel);
+    const uint64_t connects = pw_channel_epoch(client->channel);
     if (connects != heartbeat->greeted_connects && pw_list_empty(&heartbeat->due_loops) &&
         heartbeat->loops.root != NULL) {
         struct pywatt_heartbeat_loop *loop = loop_of(heartbeat->loops.root);

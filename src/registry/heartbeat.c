@@ -288,7 +288,7 @@ static void send_round(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     const uint64_t deadline_ns = pw_deadline_after_ms(now_ns, client->settings.timeout_ms);
-    const uint64_t connects = pw_channel_connects(client->channel);
+    const uint64_t connects = pw_channel_epoch(client->channel);
     bool posted = false;
     heartbeat->disconnected = false;
     heartbeat->more = false;

@@ -251,7 +251,7 @@ static bool do_next_locked(struct pywatt_client *client)
         const uint64_t connects = recovery->connect_after;
         recovery->connect_wanted = false;
         pw_mutex_unlock(&recovery->lock);
-        if (connects != pw_channel_connects(client->channel) &&
+        if (connects != pw_channel_epoch(client->channel) &&
             !pw_channel_connected(client->channel)) {
             /* There was another one since, which is lost as well: when to make the next is new. */
             pw_heartbeat_wake(&client->heartbeat);

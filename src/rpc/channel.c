@@ -220,10 +220,7 @@ unsigned pw_channel_features(struct pw_channel *channel)
 
 uint64_t pw_channel_epoch(struct pw_channel *channel)
 {
-    pw_mutex_lock(&channel->lock);
-    const uint64_t epoch = channel->epoch;
-    pw_mutex_unlock(&channel->lock);
-    return epoch;
+    return atomic_load_explicit(&channel->counters.connects, memory_order_relaxed);
 }
 
 enum pywatt_status pw_channel_post(struct pw_channel *channel, struct pw_request *request,
@@ -359,11 +356,6 @@ static uint64_t count_of(atomic_uint_fast64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-uint64_t pw_channel_connects(struct pw_channel *channel)
-{
-    return count_of(&channel->counters.connects);
-}
-
 void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *out)
 {
     *out = (struct pw_channel_stats){
@@ -371,7 +363,7 @@ void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *o
         .replies_received = count_of(&channel->counters.replies_received),
         .replies_dropped = count_of(&channel->counters.replies_dropped),
         .timeouts = count_of(&channel->counters.timeouts),
-        .connects = pw_channel_connects(channel),
+        .connects = pw_channel_epoch(channel),
         .connect_failures = count_of(&channel->counters.connect_failures),
     };
     struct pw_correlator *current = current_of(channel, NULL);

@@ -127,7 +127,10 @@ bool pw_channel_connected(struct pw_channel *channel);
  */
 unsigned pw_channel_features(struct pw_channel *channel);
 
-/* How many connections there have been: tells whether one broke in between. */
+/*
+ * How many connections there have been, the present one included: tells whether one broke in between.
+ * Takes no lock.
+ */
 uint64_t pw_channel_epoch(struct pw_channel *channel);
 
 /* ---- Posted requests ----------------------------------------------------------------------- */
@@ -244,8 +247,5 @@ struct pw_channel_stats {
 };
 
 void pw_channel_get_stats(struct pw_channel *channel, struct pw_channel_stats *out);
-
-/* How many connections there have been, the present one included. Takes no lock. */
-uint64_t pw_channel_connects(struct pw_channel *channel);
 
 #endif

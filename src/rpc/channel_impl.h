@@ -35,8 +35,7 @@ struct pw_channel {
     bool closed;
     bool connecting;               /* one thread is at it */
     struct pw_correlator *current; /* with a reference; may have failed already */
-    uint64_t epoch;
-    size_t correlators; /* that are not destroyed yet */
+    size_t correlators;            /* that are not destroyed yet */
     size_t inside;
     size_t endpoint; /* where to begin */
     struct pw_backoff backoff;

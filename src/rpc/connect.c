@@ -51,7 +51,8 @@ static enum pywatt_status make_correlator(struct pw_channel *channel, const char
         .clock = channel->clock,
         .max_frame_bytes = channel->max_frame_bytes,
         .max_in_flight = channel->max_in_flight,
-        .epoch = channel->epoch + 1, /* whoever connects, one thread at a time, counts it up */
+        .epoch = pw_channel_epoch(channel) +
+                 1, /* whoever connects, one thread at a time, counts it up */
         .tx_limit_bytes = TX_LIMIT_BYTES,
         .counters = &channel->counters,
         .bursts = &channel->bursts,
@@ -181,7 +182,6 @@ static void take_in_locked(struct pw_channel *channel, const struct attempt *att
     }
     channel->current = attempt->correlator;
     channel->endpoint = attempt->endpoint;
-    channel->epoch = pw_correlator_epoch(attempt->correlator);
     channel->retry_at_ns = 0;
     channel->failing = false;
     atomic_fetch_add_explicit(&channel->counters.connects, 1, memory_order_relaxed);
