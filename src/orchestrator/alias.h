@@ -26,6 +26,12 @@ struct pw_alias_place {
     uint64_t serial;
 };
 
+/* Of a module as it is now. Shard's mutex held. */
+static inline struct pw_alias_place pw_alias_place_of(struct pw_module *module)
+{
+    return (struct pw_alias_place){module, pw_module_serial(module)};
+}
+
 struct pw_alias_name {
     struct pywatt_uuid id;
     uint64_t generation; /* that the beat named; 0 if none */

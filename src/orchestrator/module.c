@@ -22,8 +22,7 @@ static uint64_t next_serial(unsigned shard)
 
 static uint64_t renew_serial(struct pw_module *module)
 {
-    const uint64_t old = atomic_load_explicit(&module->serial, memory_order_relaxed);
-    const uint64_t serial = next_serial(pw_module_shard_of_serial(old));
+    const uint64_t serial = next_serial(pw_module_shard_of_serial(pw_module_serial(module)));
     atomic_store_explicit(&module->serial, serial, memory_order_relaxed);
     return serial;
 }
@@ -45,7 +44,7 @@ struct pw_module *pw_module_new(struct pw_slab *slab, const struct pywatt_uuid *
     if (module != NULL) {
         clear(module);
         PW_HINT_ATOMIC(module->serial);
-        module->token_serial = next_serial((unsigned)(pw_hash_uuid(id) >> (64 - PW_SHARD_BITS)));
+        module->token_serial = next_serial(pw_module_shard_of_hash(pw_hash_uuid(id)));
         atomic_store_explicit(&module->serial, module->token_serial, memory_order_relaxed);
         module->slab = slab;
         module->id = *id;

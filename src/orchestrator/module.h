@@ -110,10 +110,36 @@ void pw_module_set_generation(struct pw_module *module, uint64_t generation);
 /* It leaves the table: nobody finds it by its serial number any more. Shard's mutex held. */
 void pw_module_retire(struct pw_module *module);
 
-/* Which shard a serial number is of. */
+/* The serial number as it is now. */
+static inline uint64_t pw_module_serial(const struct pw_module *module)
+{
+    return atomic_load_explicit(&module->serial, memory_order_relaxed);
+}
+
+/* Which shard a serial number is of, or the hash of an id. */
 static inline unsigned pw_module_shard_of_serial(uint64_t serial)
 {
     return (unsigned)(serial % PW_SHARD_COUNT);
+}
+
+static inline unsigned pw_module_shard_of_hash(uint64_t hash)
+{
+    /* The map takes its buckets from the low end of the hash. */
+    return (unsigned)(hash >> (64 - PW_SHARD_BITS));
+}
+
+/*
+ * Whether who names the generation `named`, 0 if none, is of the time before the module was registered
+ * last: PYWATT_STALE_GENERATION, and *in_force gets the one that is; else PYWATT_OK. Shard's mutex held.
+ */
+static inline enum pywatt_status pw_module_check_generation(const struct pw_module *module,
+                                                            uint64_t named, uint64_t *in_force)
+{
+    if (named == 0 || named >= module->generation) {
+        return PYWATT_OK;
+    }
+    *in_force = module->generation;
+    return PYWATT_STALE_GENERATION;
 }
 
 #endif

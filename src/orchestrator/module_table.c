@@ -110,8 +110,7 @@ struct pw_shard *pw_table_shard(struct pw_module_table *table, const struct pywa
                                 uint64_t *hash)
 {
     *hash = pw_hash_uuid(id);
-    /* The map takes its buckets from the low end of the hash. */
-    return &table->shards[*hash >> (64 - PW_SHARD_BITS)];
+    return &table->shards[pw_module_shard_of_hash(*hash)];
 }
 
 struct pw_module *pw_table_find_locked(const struct pw_shard *shard, const struct pywatt_uuid *id,

@@ -161,9 +161,9 @@ enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct
     if (status != PYWATT_OK) {
         return status;
     }
-    if (beat->generation != 0 && beat->generation < module->generation) {
-        *generation = module->generation;
-        return PYWATT_STALE_GENERATION;
+    status = pw_module_check_generation(module, beat->generation, generation);
+    if (status != PYWATT_OK) {
+        return status;
     }
     status = keep_details(module, beat->details);
     pw_presence_take_locked(table, module, beat, answer);

@@ -92,7 +92,7 @@ static void find_shards(struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         const uint64_t hash = pw_hash_uuid(&batch->beats[i].module_id);
-        const unsigned shard = (unsigned)(hash >> (64 - PW_SHARD_BITS));
+        const unsigned shard = pw_module_shard_of_hash(hash);
         pw_table_expect(&batch->table->shards[shard], hash);
         batch->hashes[i] = hash;
         batch->shards[i] = (uint8_t)shard;
@@ -127,8 +127,7 @@ static void serve_one_locked(struct batch *batch, const struct pw_shard *shard, 
     outcome->status = pw_presence_beat_locked(batch->table, module, &batch->beat, &outcome->health,
                                               &outcome->generation);
     if (from->alias != 0) {
-        batch->proven[index] = (struct pw_alias_place){
-            module, atomic_load_explicit(&module->serial, memory_order_relaxed)};
+        batch->proven[index] = pw_alias_place_of(module);
     }
 }
 
@@ -207,13 +206,12 @@ static enum pywatt_status look_again_locked(const struct pw_shard *shard,
     if (place->serial < module->token_serial) {
         return PYWATT_INVALID_TOKEN;
     }
-    if (name->generation != 0 && name->generation < module->generation) {
-        *generation = module->generation;
-        return PYWATT_STALE_GENERATION;
+    const enum pywatt_status status =
+        pw_module_check_generation(module, name->generation, generation);
+    if (status == PYWATT_OK) {
+        *place = pw_alias_place_of(module);
     }
-    *place = (struct pw_alias_place){module,
-                                     atomic_load_explicit(&module->serial, memory_order_relaxed)};
-    return PYWATT_OK;
+    return status;
 }
 
 static void serve_short_locked(struct batch *batch, const struct pw_shard *shard, uint16_t index)
@@ -222,7 +220,7 @@ static void serve_short_locked(struct batch *batch, const struct pw_shard *shard
     const uint32_t alias = pw_short_beat_alias(from);
     struct pw_alias_place *place = &batch->origin->aliases->places[alias - 1];
     struct pw_beat_outcome *outcome = &batch->outcomes[index];
-    if (atomic_load_explicit(&place->module->serial, memory_order_relaxed) != place->serial) {
+    if (pw_module_serial(place->module) != place->serial) {
         outcome->status = look_again_locked(
             shard, place, pw_aliases_name(batch->origin->aliases, alias), &outcome->generation);
     } else {
