@@ -13,13 +13,12 @@
 #include "common/options.h"
 #include "common/parse.h"
 #include "common/report.h"
+#include "support/asynchronous.h"
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/sides.h"
 #include "support/table.h"
 
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -82,9 +81,10 @@ static double per_second(uint64_t count, uint64_t ns)
 
 /* ---- One beat after the other --------------------------------------------------------------- */
 
-static double measure_blocking(const struct settings *settings, struct pywatt_client *client)
+static double measure_blocking(const struct settings *settings, const char *codec)
 {
     struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_client *client = bench_open_client(settings->endpoint, codec);
     struct pywatt_module *module = bench_register(client, "blocking", 0);
     uint64_t count = 0;
     uint64_t began = bench_now_ns();
@@ -102,80 +102,25 @@ static double measure_blocking(const struct settings *settings, struct pywatt_cl
     }
     uint64_t took = bench_now_ns() - began;
     bench_unregister(module);
+    pywatt_client_free(client);
     return per_second(count, took);
 }
 
 /* ---- Many under way at once ----------------------------------------------------------------- */
 
-struct pipeline {
-    sem_t room;
-    atomic_ullong answered;
-};
-
-/* One beat under way. */
-struct slot {
-    struct pipeline *pipeline;
-    enum pywatt_health health;
-    atomic_bool free;
-};
-
-static void on_answer(void *user, enum pywatt_status status, const struct pywatt_error *error,
-                      enum pywatt_health verdict)
+static double measure_pipelined(const struct settings *settings, const char *codec)
 {
-    struct slot *slot = user;
-
-    bench_check_ok(status, error);
-    bench_check(verdict == slot->health, "reported %s, answered %s",
-                pywatt_health_name(slot->health), pywatt_health_name(verdict));
-    atomic_fetch_add(&slot->pipeline->answered, 1);
-    atomic_store(&slot->free, true);
-    sem_post(&slot->pipeline->room);
-}
-
-static void wait_for_room(sem_t *room)
-{
-    while (sem_wait(room) != 0) {
-    }
-}
-
-static double measure_pipelined(const struct settings *settings, struct pywatt_client *client)
-{
-    struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_client *client = bench_open_client(settings->endpoint, codec);
     struct pywatt_module *module = bench_register(client, "pipelined", 0);
-    struct slot *slots = calloc(settings->window, sizeof(*slots));
-    struct pipeline pipeline = {.answered = 0};
-    uint64_t sent = 0;
-    size_t at = 0;
+    const struct bench_crowd one = {.client = client, .modules = &module, .count = 1};
+    struct bench_asynchronous *asynchronous = bench_asynchronous_new(&one, settings->window);
+    const double rate =
+        bench_asynchronous_rate(asynchronous, settings->duration_ms * BENCH_NS_PER_MS);
 
-    bench_check(slots != NULL, "out of memory");
-    sem_init(&pipeline.room, 0, settings->window);
-    for (uint32_t i = 0; i < settings->window; i++) {
-        slots[i] = (struct slot){.pipeline = &pipeline, .free = true};
-    }
-    uint64_t began = bench_now_ns();
-    uint64_t end = began + settings->duration_ms * BENCH_NS_PER_MS;
-    do {
-        wait_for_room(&pipeline.room);
-        /* Answers come in nearly the order of the beats, so the next slot is nearly always it. */
-        while (!atomic_load(&slots[at].free)) {
-            at = (at + 1) % settings->window;
-        }
-        slots[at].health = (enum pywatt_health)(sent % 3);
-        atomic_store(&slots[at].free, false);
-        bench_check_ok(
-            pywatt_heartbeat_async(module, slots[at].health, NULL, on_answer, &slots[at], &error),
-            &error);
-        sent++;
-    } while (bench_now_ns() < end);
-    for (uint32_t i = 0; i < settings->window; i++) {
-        wait_for_room(&pipeline.room);
-    }
-    uint64_t took = bench_now_ns() - began;
-    bench_check(atomic_load(&pipeline.answered) == sent, "an answer is missing");
     bench_unregister(module);
-    sem_destroy(&pipeline.room);
-    free(slots);
-    return per_second(sent, took);
+    pywatt_client_free(client);
+    bench_asynchronous_free(asynchronous);
+    return rate;
 }
 
 /* ---- Many modules, each with its loop ------------------------------------------------------- */
@@ -199,9 +144,10 @@ static void sleep_until(uint64_t when_ns)
     }
 }
 
-static double measure_loops(const struct settings *settings, struct pywatt_client *client)
+static double measure_loops(const struct settings *settings, const char *codec)
 {
     struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_client *client = bench_open_client(settings->endpoint, codec);
     struct pywatt_module **modules = calloc(settings->modules, sizeof(struct pywatt_module *));
 
     bench_check(modules != NULL, "out of memory");
@@ -227,22 +173,20 @@ static double measure_loops(const struct settings *settings, struct pywatt_clien
         bench_unregister(modules[i]);
     }
     free(modules);
+    pywatt_client_free(client);
     return per_second(after.beats_answered - before.beats_answered, took);
 }
 
 /* --------------------------------------------------------------------------------------------- */
 
-static void run(const struct settings *settings, const char *url, const char *codec,
-                struct bench_table *table)
+static void run(const struct settings *settings, const char *codec, struct bench_table *table)
 {
-    static double (*const ways[])(const struct settings *, struct pywatt_client *) = {
+    static double (*const ways[])(const struct settings *, const char *) = {
         measure_blocking, measure_pipelined, measure_loops};
 
     bench_table_cell(table, "%s", codec);
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        struct pywatt_client *client = bench_open_client(url, codec);
-        bench_table_cell(table, "%.0f", ways[i](settings, client));
-        pywatt_client_free(client);
+        bench_table_cell(table, "%.0f", ways[i](settings, codec));
     }
 }
 
@@ -264,8 +208,8 @@ int main(int argc, char **argv)
         settings.endpoint = url;
     }
     struct bench_table *table = bench_table_new(headings, 4, 1);
-    run(&settings, settings.endpoint, "json", table);
-    run(&settings, settings.endpoint, "protobuf", table);
+    run(&settings, "json", table);
+    run(&settings, "protobuf", table);
     printf("Heartbeats answered per second; loops: %u modules in one client.\n\n",
            settings.modules);
     bench_table_print(table);

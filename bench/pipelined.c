@@ -13,6 +13,7 @@
 #include "support/rounds.h"
 #include "support/series.h"
 
+#define WINDOW 4096u
 #define CODECS 2
 
 static const char *const codecs[CODECS] = {"json", "protobuf"};
@@ -69,7 +70,7 @@ static void run(const struct bench_settings *settings, struct bench_results *res
 static void open_side(struct side *side, struct bench_far *far, const char *codec, size_t modules)
 {
     bench_rounds_open(&side->rounds, bench_far_url(far), codec, modules, false);
-    side->asynchronous = bench_asynchronous_new(&side->rounds.crowd);
+    side->asynchronous = bench_asynchronous_new(&side->rounds.crowd, WINDOW);
 }
 
 static void close_side(struct side *side)

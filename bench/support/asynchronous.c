@@ -8,8 +8,6 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#define WINDOW 4096u
-
 /* One beat under way. */
 struct slot {
     struct bench_asynchronous *self;
@@ -29,17 +27,19 @@ struct bench_asynchronous {
     atomic_ullong answered;
     atomic_ullong wake_at; /* answers; sequentially consistent with `answered` */
     sem_t wake;
-    struct slot slots[WINDOW];
+    size_t window;
+    struct slot slots[]; /* as many */
 };
 
-struct bench_asynchronous *bench_asynchronous_new(const struct bench_crowd *crowd)
+struct bench_asynchronous *bench_asynchronous_new(const struct bench_crowd *crowd, size_t window)
 {
-    struct bench_asynchronous *self = calloc(1, sizeof(*self));
+    struct bench_asynchronous *self = calloc(1, sizeof(*self) + window * sizeof(self->slots[0]));
 
     bench_check(self != NULL, "out of memory");
     self->crowd = crowd;
+    self->window = window;
     sem_init(&self->wake, 0, 0);
-    for (size_t i = 0; i < WINDOW; i++) {
+    for (size_t i = 0; i < window; i++) {
         self->slots[i] = (struct slot){.self = self, .free = true};
     }
     return self;
@@ -78,12 +78,12 @@ static void send_one(struct bench_asynchronous *self)
 {
     struct pywatt_error error = {PYWATT_OK, ""};
 
-    if (self->sent - atomic_load(&self->answered) >= WINDOW) {
-        wait_for_answers(self, self->sent - WINDOW / 2);
+    if (self->sent - atomic_load(&self->answered) >= self->window) {
+        wait_for_answers(self, self->sent - self->window / 2);
     }
     /* Answers come in nearly the order of the beats, so the next slot is nearly always it. */
     while (!atomic_load_explicit(&self->slots[self->next_slot].free, memory_order_acquire)) {
-        self->next_slot = (self->next_slot + 1) % WINDOW;
+        self->next_slot = (self->next_slot + 1) % self->window;
     }
     struct slot *slot = &self->slots[self->next_slot];
     slot->health = (enum pywatt_health)(self->sent % 3);

@@ -10,8 +10,8 @@
 
 struct bench_asynchronous;
 
-/* `crowd` is borrowed. */
-struct bench_asynchronous *bench_asynchronous_new(const struct bench_crowd *crowd);
+/* `crowd` is borrowed. At most `window` beats are under way. */
+struct bench_asynchronous *bench_asynchronous_new(const struct bench_crowd *crowd, size_t window);
 
 /* Once the crowd is closed: its last answer may still be on its way out. */
 void bench_asynchronous_free(struct bench_asynchronous *self);
