@@ -75,7 +75,7 @@ static bool next_item(struct pw_wire *wire, unsigned number, struct pw_span *ite
 /* How many fields a usual beat has, for the limit on elements. */
 static uint32_t elements_of(const struct pw_batched_beat *beat)
 {
-    return 3 + (beat->generation == 0 ? 0u : 1u) + (beat->alias == 0 ? 0u : 1u);
+    return beat->generation == 0 ? 3 : 4;
 }
 
 static enum pywatt_status read_beat(struct pw_proto_scan *scan, uint32_t index, struct pw_span body,
@@ -93,6 +93,8 @@ struct batch {
     struct pw_wire wire;
     struct pw_span item;   /* the beat that was met last */
     struct pw_span shorts; /* the short beats; data NULL: there are none */
+    struct pw_batched_beat *beats;
+    uint32_t count;
     enum pywatt_status status;
 };
 
@@ -166,19 +168,25 @@ static enum pywatt_status read_short_beats(struct pw_proto_scan *scan, struct ba
     return PYWATT_OK;
 }
 
-static enum pywatt_status read_beats(struct pw_proto_scan *scan, struct batch *batch,
-                                     struct pw_batched_beat *beats, size_t most, uint32_t *count)
+/* Reads the beats into an array with room for `most`, which is made when the first one is met. */
+static enum pywatt_status read_beats(struct pw_proto_scan *scan, struct batch *batch, size_t most,
+                                     struct pw_arena *arena)
 {
     while (batch->status == PYWATT_OK && next_beat(scan, batch)) {
-        if (*count == PW_BATCH_MAX) {
+        if (batch->beats == NULL) {
+            batch->beats = pw_arena_alloc(arena, most * sizeof(*batch->beats));
+        }
+        if (batch->beats == NULL) {
+            batch->status = pw_protobuf_arena_error(arena, scan->error);
+        } else if (batch->count == PW_BATCH_MAX) {
             wrong_batch(scan, batch, PYWATT_LIMIT, ".beats are too many");
-        } else if (*count == most) {
+        } else if (batch->count == most) {
             /* One at least of those that are left is too short to be a beat. */
             batch->status =
-                wrong_beat(scan, *count, "module_id", PYWATT_SERIALIZATION, "is missing");
+                wrong_beat(scan, batch->count, "module_id", PYWATT_SERIALIZATION, "is missing");
         } else {
-            batch->status = read_beat(scan, *count, batch->item, &beats[*count]);
-            (*count)++;
+            batch->status = read_beat(scan, batch->count, batch->item, &batch->beats[batch->count]);
+            batch->count++;
         }
     }
     return batch->status;
@@ -189,25 +197,21 @@ enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_
 {
     struct batch batch = {.wire = pw_wire_of(body), .status = PYWATT_OK};
     const size_t fit = body.len / SHORTEST_BEAT + 1;
-    const size_t most = fit < PW_BATCH_MAX ? fit : PW_BATCH_MAX;
-    struct pw_batched_beat *beats = pw_arena_alloc(arena, most * sizeof(*beats));
-    if (beats == NULL) {
-        return pw_protobuf_arena_error(arena, scan->error);
-    }
-    uint32_t count = 0;
-    enum pywatt_status status = read_beats(scan, &batch, beats, most, &count);
+    enum pywatt_status status =
+        read_beats(scan, &batch, fit < PW_BATCH_MAX ? fit : PW_BATCH_MAX, arena);
     if (status != PYWATT_OK) {
         return status;
     }
-    if ((count == 0) == (batch.shorts.data == NULL)) {
+    if ((batch.count == 0) == (batch.shorts.data == NULL)) {
         wrong_batch(scan, &batch, PYWATT_SERIALIZATION,
-                    count == 0 ? ".beats are missing" : " has both beats and short_beats");
+                    batch.count == 0 ? ".beats are missing" : " has both beats and short_beats");
         return batch.status;
     }
-    message->beats = beats;
-    message->beat_count = count;
-    if (count == 0) {
+    if (batch.count == 0) {
         status = read_short_beats(scan, &batch, arena, message);
+    } else {
+        message->beats = batch.beats;
+        message->beat_count = batch.count;
     }
     return status == PYWATT_OK ? pw_proto_check_elements(scan) : status;
 }

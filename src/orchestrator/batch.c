@@ -157,22 +157,16 @@ void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *co
 
 /* ---- A batch of which some beats wait ---- */
 
-/* The request again, as far as its beats are concerned. */
-static struct pw_request request_of(const struct pw_held_batch *held)
-{
-    return (struct pw_request){
-        .beats = held->beats, .short_beats = held->short_beats, .beat_count = held->count};
-}
-
 void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *held, bool waiting)
 {
-    const struct pw_request all = request_of(held);
+    struct pw_request one = {.beat_count = 1};
     for (uint32_t i = 0; i < held->count; i++) {
+        if (held->short_beats != NULL) {
+            one.short_beats = &held->short_beats[i];
+        } else {
+            one.beats = &held->beats[i];
+        }
         if (held->waits[i] == waiting) {
-            const struct pw_request one = {.beats = &all.beats[i],
-                                           .short_beats =
-                                               all.short_beats == NULL ? NULL : &all.short_beats[i],
-                                           .beat_count = 1};
             serve(session, &one, &held->outcomes[i]);
         }
     }
@@ -182,7 +176,8 @@ struct pw_response pw_dispatch_held_reply(struct pw_session *session,
                                           const struct pw_answer *answer,
                                           const struct pw_held_batch *held)
 {
-    const struct pw_request request = request_of(held);
+    const struct pw_request request = {
+        .beats = held->beats, .short_beats = held->short_beats, .beat_count = held->count};
     struct pw_response response = pw_answer_good(answer);
     if (fill_response(session, &request, held->outcomes, &response)) {
         return response;

@@ -16,10 +16,7 @@
 #include "model/message.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
-
-struct pywatt_module;
 
 /* The client's. */
 struct pw_alias_source {

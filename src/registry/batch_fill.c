@@ -17,13 +17,18 @@ static bool is_health(enum pywatt_health health)
     return (int)health >= PYWATT_HEALTHY && (int)health <= PYWATT_UNHEALTHY;
 }
 
+/* The first one always does. */
+static bool fits(const struct pw_batch *batch, size_t bytes)
+{
+    return batch->filled == 0 || pw_beat_frame_fits(batch->client->settings.max_frame_bytes,
+                                                    batch->filled + 1, batch->frame_bytes + bytes);
+}
+
 /* Adds the beat by its alias; false if it does not fit any more. */
 static bool add_short(struct pw_batch *batch, const struct pywatt_beat *beat, uint32_t alias)
 {
     const size_t bytes = sizeof(pw_short_beat);
-    if (batch->filled == PW_BATCH_MAX ||
-        (batch->filled > 0 && !pw_beat_frame_fits(batch->client->settings.max_frame_bytes,
-                                                  batch->filled + 1, batch->frame_bytes + bytes))) {
+    if (batch->filled == PW_BATCH_MAX || !fits(batch, bytes)) {
         return false;
     }
     batch->short_beats[batch->filled++] = pw_short_beat_of(alias, beat->health);
@@ -45,9 +50,7 @@ static bool add_row(struct pw_batch *batch, const struct pywatt_beat *beat, bool
     const size_t len =
         pw_handle_card(beat->module, row, token, PW_BATCH_TOKEN_BYTES - batch->token_bytes);
     const size_t bytes = PW_BEAT_OVERHEAD + len;
-    if (len == 0 ||
-        (batch->filled > 0 && !pw_beat_frame_fits(batch->client->settings.max_frame_bytes,
-                                                  batch->filled + 1, batch->frame_bytes + bytes))) {
+    if (len == 0 || !fits(batch, bytes)) {
         return false;
     }
     row->token = (struct pw_str){token, len};
