@@ -33,6 +33,16 @@ static void beat_again(struct peer *peer, size_t reply_len)
     }
 }
 
+static void expect_no_allocation(struct peer *peer, size_t reply_len, int times)
+{
+    pw_malloc_fail_at_any_thread(UINT32_MAX);
+    for (int i = 0; i < times; i++) {
+        beat_again(peer, reply_len);
+    }
+    pw_malloc_fail_disarm();
+    assert_int_equal(pw_malloc_fail_count(), 0);
+}
+
 static void a_beat_takes_no_memory(void **state)
 {
     (void)state;
@@ -56,12 +66,7 @@ static void a_beat_takes_no_memory(void **state)
             for (int i = 0; i < 10; i++) {
                 beat_again(&peer, reply_len);
             }
-            pw_malloc_fail_at_any_thread(UINT32_MAX);
-            for (int i = 0; i < 1000; i++) {
-                beat_again(&peer, reply_len);
-            }
-            pw_malloc_fail_disarm();
-            assert_int_equal(pw_malloc_fail_count(), 0);
+            expect_no_allocation(&peer, reply_len, 1000);
             struct pywatt_module_view *view = world_view(&world, &who.id);
             assert_int_equal(pywatt_module_view_beats(view), 1011);
             pywatt_module_view_free(view);
@@ -102,12 +107,7 @@ static void nor_does_a_batch(void **state)
     assert_int_equal(peer_call(&peer, &batch), PYWATT_OK);
     assert_int_equal(peer.response.exception_count, BEATS / 2 + 1);
     const size_t reply_len = peer.frame_size;
-    pw_malloc_fail_at_any_thread(UINT32_MAX);
-    for (int i = 0; i < 200; i++) {
-        beat_again(&peer, reply_len);
-    }
-    pw_malloc_fail_disarm();
-    assert_int_equal(pw_malloc_fail_count(), 0);
+    expect_no_allocation(&peer, reply_len, 200);
     assert_int_equal(world_stats(&world).heartbeats, 201 * BEATS / 2);
     /* By aliases: those of the even ones were not given. */
     static pw_short_beat short_beats[BEATS];
@@ -120,12 +120,7 @@ static void nor_does_a_batch(void **state)
     assert_int_equal(peer_call(&peer, &batch), PYWATT_OK);
     assert_int_equal(peer.response.exception_count, BEATS / 2 + 1);
     const size_t short_reply_len = peer.frame_size;
-    pw_malloc_fail_at_any_thread(UINT32_MAX);
-    for (int i = 0; i < 200; i++) {
-        beat_again(&peer, short_reply_len);
-    }
-    pw_malloc_fail_disarm();
-    assert_int_equal(pw_malloc_fail_count(), 0);
+    expect_no_allocation(&peer, short_reply_len, 200);
     assert_int_equal(world_stats(&world).heartbeats, 403 * BEATS / 2);
     peer_close(&peer);
     world_stop(&world);

@@ -24,14 +24,23 @@ static void begin(struct pw_pace *pace, uint32_t per_s, size_t places)
 }
 
 /* How many newcomers get in at this moment, of as many as ever could, and one more. */
-static unsigned let_in(struct pw_pace *pace, uint64_t *who, uint64_t now_ns, uint32_t *wait_ms)
+static unsigned let_in(struct pw_pace *pace, uint64_t *who, uint64_t now_ns)
 {
     unsigned count = 0;
-    while ((*wait_ms = pw_pace_enter(pace, (*who)++, now_ns)) == 0) {
+    while (pw_pace_enter(pace, (*who)++, now_ns) == 0) {
         count++;
         assert_true(count < 10 * RATE);
     }
     return count;
+}
+
+/* With as many in as ever could, and the first who waits. Who comes next. */
+static uint64_t begin_with_a_line(struct pw_pace *pace)
+{
+    uint64_t who = 1;
+    begin(pace, RATE, PLACES);
+    let_in(pace, &who, BEGIN);
+    return who;
 }
 
 static void a_second_of_registrations_may_come_at_once(void **state)
@@ -39,10 +48,10 @@ static void a_second_of_registrations_may_come_at_once(void **state)
     (void)state;
     struct pw_pace pace;
     begin(&pace, RATE, PLACES);
-    uint64_t who = 1;
-    uint32_t wait_ms;
-    assert_int_equal(let_in(&pace, &who, BEGIN, &wait_ms), RATE);
-    assert_int_equal(wait_ms, STEP_MS);
+    for (uint64_t who = 1; who <= RATE; who++) {
+        assert_int_equal(pw_pace_enter(&pace, who, BEGIN), 0);
+    }
+    assert_int_equal(pw_pace_enter(&pace, RATE + 1, BEGIN), STEP_MS);
     pw_pace_destroy(&pace);
 }
 
@@ -50,10 +59,7 @@ static void the_line_keeps_its_order_one_step_apart(void **state)
 {
     (void)state;
     struct pw_pace pace;
-    begin(&pace, RATE, PLACES);
-    uint64_t who = 1;
-    uint32_t wait_ms;
-    let_in(&pace, &who, BEGIN, &wait_ms);
+    uint64_t who = begin_with_a_line(&pace);
     for (uint32_t place = 2; place <= 50; place++) {
         assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), place * STEP_MS);
     }
@@ -66,10 +72,7 @@ static void who_asks_too_early_keeps_the_place(void **state)
 {
     (void)state;
     struct pw_pace pace;
-    begin(&pace, RATE, PLACES);
-    uint64_t who = 1;
-    uint32_t wait_ms;
-    let_in(&pace, &who, BEGIN, &wait_ms);
+    uint64_t who = begin_with_a_line(&pace);
     const uint64_t first = who - 1;
     assert_int_equal(pw_pace_enter(&pace, who, BEGIN), 2 * STEP_MS);
     for (uint32_t ms = 0; ms < 8; ms++) {
@@ -84,10 +87,7 @@ static void a_place_that_was_promised_is_kept_against_newcomers(void **state)
 {
     (void)state;
     struct pw_pace pace;
-    begin(&pace, RATE, PLACES);
-    uint64_t who = 1;
-    uint32_t wait_ms;
-    let_in(&pace, &who, BEGIN, &wait_ms);
+    uint64_t who = begin_with_a_line(&pace);
     const uint64_t promised = who;
     for (uint64_t i = 0; i < 50; i++) {
         assert_int_equal(pw_pace_enter(&pace, promised + i, BEGIN), (i + 2) * STEP_MS);
@@ -137,12 +137,11 @@ static void what_was_not_used_is_worth_one_second_at_most(void **state)
     struct pw_pace pace;
     begin(&pace, RATE, PLACES);
     uint64_t who = 1;
-    uint32_t wait_ms;
-    assert_int_equal(let_in(&pace, &who, BEGIN, &wait_ms), RATE);
+    assert_int_equal(let_in(&pace, &who, BEGIN), RATE);
     const uint64_t day_later_ns = BEGIN + UINT64_C(86400000) * MS;
-    assert_int_equal(let_in(&pace, &who, day_later_ns, &wait_ms), RATE);
+    assert_int_equal(let_in(&pace, &who, day_later_ns), RATE);
     /* One place was promised above: half a second brings the rest of fifty. */
-    assert_int_equal(let_in(&pace, &who, day_later_ns + 500 * MS, &wait_ms), 49);
+    assert_int_equal(let_in(&pace, &who, day_later_ns + 500 * MS), 49);
     pw_pace_destroy(&pace);
 }
 
@@ -150,10 +149,7 @@ static void a_place_that_nobody_takes_is_given_up(void **state)
 {
     (void)state;
     struct pw_pace pace;
-    begin(&pace, RATE, PLACES);
-    uint64_t who = 1;
-    uint32_t wait_ms;
-    let_in(&pace, &who, BEGIN, &wait_ms);
+    uint64_t who = begin_with_a_line(&pace);
     const uint64_t late = who - 1;
     for (int i = 0; i < 20; i++) {
         pw_pace_enter(&pace, who++, BEGIN);
@@ -163,7 +159,7 @@ static void a_place_that_nobody_takes_is_given_up(void **state)
     const uint64_t later_ns = BEGIN + (STEP_MS + PW_PACE_KEPT_MS - 1) * MS;
     assert_int_equal(pw_pace_enter(&pace, late, later_ns), 0);
     assert_int_equal(pace.waiting, 20);
-    assert_int_equal(let_in(&pace, &who, later_ns, &wait_ms), RATE);
+    assert_int_equal(let_in(&pace, &who, later_ns), RATE);
     for (int i = 0; i < 20; i++) {
         pw_pace_enter(&pace, who++, later_ns + 5 * PW_PACE_KEPT_MS * MS);
     }
@@ -175,10 +171,7 @@ static void nobody_waits_for_longer_than_the_most(void **state)
 {
     (void)state;
     struct pw_pace pace;
-    begin(&pace, RATE, PLACES);
-    uint64_t who = 1;
-    uint32_t wait_ms;
-    let_in(&pace, &who, BEGIN, &wait_ms);
+    uint64_t who = begin_with_a_line(&pace);
     for (uint32_t i = 2; i <= PW_PACE_WAIT_MAX_MS / STEP_MS; i++) {
         assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), i * STEP_MS);
     }
@@ -198,8 +191,7 @@ static void a_line_that_is_full_promises_nothing_and_takes_nothing(void **state)
     struct pw_pace pace;
     begin(&pace, RATE, 3);
     uint64_t who = 1;
-    uint32_t wait_ms;
-    let_in(&pace, &who, BEGIN, &wait_ms);
+    let_in(&pace, &who, BEGIN);
     assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), 2 * STEP_MS);
     assert_int_equal(pw_pace_enter(&pace, who++, BEGIN), 3 * STEP_MS);
     for (int i = 0; i < 10; i++) {

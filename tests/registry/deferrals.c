@@ -89,14 +89,6 @@ static void asynchronous_operations_come_again_at_their_time(void **state)
 
 /* ---- No time for that ---- */
 
-static void assert_says_how_long(enum pywatt_status status, const char *text)
-{
-    assert_int_equal(status, PYWATT_UNAVAILABLE);
-    if (strstr(text, "wait for 3600000 ms") == NULL) {
-        fail_msg("'%s' does not say how long", text);
-    }
-}
-
 static void who_has_no_time_to_wait_is_told_so_at_once(void **state)
 {
     (void)state;

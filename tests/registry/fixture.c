@@ -193,6 +193,14 @@ void wait_beats(struct place *place, uint64_t more)
     assert_true(pw_fake_wait(place->fake, PW_OP_HEARTBEAT, now + more));
 }
 
+void assert_says_how_long(enum pywatt_status status, const char *text)
+{
+    assert_int_equal(status, PYWATT_UNAVAILABLE);
+    if (strstr(text, "wait for 3600000 ms") == NULL) {
+        fail_msg("'%s' does not say how long", text);
+    }
+}
+
 void no_retries(struct pywatt_client_options *options)
 {
     options->reconnect = PYWATT_RECONNECT_NONE;

@@ -110,6 +110,9 @@ void start_loop(struct pywatt_module *module, uint32_t interval_ms);
 /* Waits until the fake has seen this many more beats: the tests' clock. */
 void wait_beats(struct place *place, uint64_t more);
 
+/* It was refused since its deadline leaves no time to wait for an hour, in words that say so. */
+void assert_says_how_long(enum pywatt_status status, const char *text);
+
 /* Some ways to tune a client. */
 void no_retries(struct pywatt_client_options *options);
 void short_timeout(struct pywatt_client_options *options); /* 100 ms */
