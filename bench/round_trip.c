@@ -10,6 +10,7 @@
 #include "support/echo.h"
 #include "support/histogram.h"
 #include "support/peer.h"
+#include "support/pin.h"
 #include "support/progress.h"
 #include "support/results.h"
 #include "support/series.h"
@@ -123,7 +124,9 @@ static void open_side(struct world *world, unsigned s, unsigned c, const char *u
     snprintf(name, sizeof(name), "beat-%s-%s", schemes[s], codecs[c]);
     world->beat_lanes[s][c] = add_lane(world, call_beat, module, 1, name);
     if (strcmp(schemes[s], "memory") != 0) {
+        bench_pin_answerers();
         world->echoes[s][c] = bench_echo_start(schemes[s], request_bytes, reply_bytes);
+        bench_pin_caller();
         snprintf(name, sizeof(name), "echo-%s-%s", schemes[s], codecs[c]);
         world->echo_lanes[s][c] = add_lane(world, call_echo, world->echoes[s][c], 1, name);
     }
@@ -133,7 +136,9 @@ static void open_peers(struct world *world)
 {
     for (unsigned i = 0; bench_peer_names[i] != NULL; i++) {
         const char *why = NULL;
+        bench_pin_answerers();
         world->peers[i] = bench_peer_start(bench_peer_names[i], &why);
+        bench_pin_caller();
         if (world->peers[i] == NULL) {
             bench_results_skip(world->results, "p50 tcp protobuf", bench_peer_names[i], why);
             continue;
@@ -150,7 +155,9 @@ static void open_world(struct world *world)
     char url[BENCH_URL_SIZE];
 
     for (unsigned s = 0; s < SCHEMES; s++) {
+        bench_pin_answerers();
         world->orchestrators[s] = bench_start_orchestrator(schemes[s], 1, url);
+        bench_pin_caller();
         for (unsigned c = 0; c < CODECS; c++) {
             open_side(world, s, c, url);
         }

@@ -84,13 +84,17 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->beats = beats;
     batch->count = count;
     batch->deadline_ns = pw_client_deadline_ns(batch->client);
-    pw_list_init(&batch->free);
+    pw_list_init(&batch->free_slots);
+    pw_list_init(&batch->ended_slots);
     for (unsigned i = 0; i < PW_BATCH_SLOTS; i++) {
         batch->slots[i].batch = batch;
         pw_list_init(&batch->slots[i].link);
-        pw_list_append(&batch->free, &batch->slots[i].link);
+        pw_list_append(&batch->free_slots, &batch->slots[i].link);
     }
-    batch->under_way = 0;
+    batch->burst = (struct pw_burst){.correlator = NULL};
+    batch->posted = 0;
+    batch->answered = 0;
+    batch->round_trips.beats = 0;
     batch->waiting = false;
     batch->failed_at = count;
     batch->again_at = count;
@@ -103,7 +107,7 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
 static unsigned under_way(struct pw_batch *batch)
 {
     pw_mutex_lock(&batch->lock);
-    const unsigned count = batch->under_way;
+    const unsigned count = batch->posted - batch->answered;
     pw_mutex_unlock(&batch->lock);
     return count;
 }
@@ -111,16 +115,16 @@ static unsigned under_way(struct pw_batch *batch)
 /* Somebody else reads: sleeps until a frame has ended, of the `count` that are under way. */
 static void wait_for_others(struct pw_batch *batch, unsigned count)
 {
-    pw_channel_burst_end(batch->client->channel);
+    pw_burst_end(&batch->burst);
     pw_mutex_lock(&batch->lock);
     bool in_time = true;
-    while (batch->under_way == count && in_time) {
+    while (batch->posted - batch->answered == count && in_time) {
         batch->waiting = true;
         in_time = pw_cond_wait_until(&batch->ended, &batch->lock, batch->deadline_ns);
     }
     batch->waiting = false;
     pw_mutex_unlock(&batch->lock);
-    pw_channel_burst_begin(batch->client->channel);
+    pw_burst_begin(&batch->burst, batch->client->channel);
 }
 
 /*
@@ -135,27 +139,22 @@ static void wait_for_frames(struct pw_batch *batch, unsigned most)
         if (pw_clock_now_ns(client->clock) >= batch->deadline_ns) {
             pw_channel_pump_expire(client->channel);
         }
-        if (!pw_channel_burst_read(client->channel, batch->deadline_ns)) {
+        if (!pw_burst_read(&batch->burst, batch->deadline_ns)) {
             wait_for_others(batch, count);
         }
     }
 }
 
+/* The lock is taken only when all that are known to be free have been used. */
 static struct pw_batch_slot *take_slot(struct pw_batch *batch)
 {
-    pw_mutex_lock(&batch->lock);
-    struct pw_list *link = pw_list_pop(&batch->free);
-    batch->under_way += link == NULL ? 0 : 1;
-    pw_mutex_unlock(&batch->lock);
+    if (pw_list_empty(&batch->free_slots)) {
+        pw_mutex_lock(&batch->lock);
+        pw_list_splice(&batch->free_slots, &batch->ended_slots);
+        pw_mutex_unlock(&batch->lock);
+    }
+    struct pw_list *link = pw_list_pop(&batch->free_slots);
     return link == NULL ? NULL : PW_CONTAINER_OF(link, struct pw_batch_slot, link);
-}
-
-static void return_slot(struct pw_batch *batch, struct pw_batch_slot *slot)
-{
-    pw_mutex_lock(&batch->lock);
-    pw_list_append(&batch->free, &slot->link);
-    batch->under_way--;
-    pw_mutex_unlock(&batch->lock);
 }
 
 static uint64_t seen_epoch(const struct pw_batch *batch)
@@ -219,10 +218,15 @@ static enum pywatt_status post(struct pw_batch *batch, struct pw_request *reques
     slot->alias_changes = batch->alias_changes;
     slot->sent_ns = batch->now_ns;
     slot->post = (struct pw_post){.done = pw_batch_answered, .scratch = &batch->scratch};
+    batch->posted++; /* before it may have ended */
     const enum pywatt_status status =
-        pw_channel_post(batch->client->channel, request, batch->deadline_ns, &slot->post, &error);
+        pw_burst_post(&batch->burst, request, batch->deadline_ns, &slot->post, &error);
     if (status != PYWATT_OK) {
-        return_slot(batch, slot);
+        batch->posted--;
+        pw_list_append(&batch->free_slots, &slot->link);
+    }
+    if (status == PYWATT_CONNECTION) {
+        pw_burst_renew(&batch->burst);
     }
     return status;
 }
@@ -254,6 +258,9 @@ static void send_round(struct pw_batch *batch, bool may_post)
     struct pywatt_client *client = batch->client;
     size_t at = 0;
     while (at < batch->count && batch->given_up.status == PYWATT_OK) {
+        if (may_post) {
+            pw_burst_renew(&batch->burst);
+        }
         const bool together = pw_beat_frames_allowed(client);
         batch->epoch = pw_channel_epoch(client->channel);
         batch->alias_changes = pw_alias_changes(&client->aliases);
@@ -265,7 +272,7 @@ static void send_round(struct pw_batch *batch, bool may_post)
                 send(batch, first, together, may_post);
             }
         }
-        pw_channel_flush(client->channel);
+        pw_burst_flush(&batch->burst);
     }
     wait_for_frames(batch, 0);
 }
@@ -281,7 +288,7 @@ static void wait_to_come_again(struct pw_batch *batch)
 static void send_burst(struct pw_batch *batch, bool may_post)
 {
     if (may_post) {
-        pw_channel_burst_begin(batch->client->channel);
+        pw_burst_begin(&batch->burst, batch->client->channel);
     }
     do {
         batch->unsent = false;
@@ -289,8 +296,11 @@ static void send_burst(struct pw_batch *batch, bool may_post)
     } while (batch->unsent && batch->given_up.status == PYWATT_OK &&
              batch->deferral.retry_after_ms == 0);
     if (may_post) {
-        pw_channel_burst_end(batch->client->channel);
+        pw_burst_end(&batch->burst);
     }
+    pw_mutex_lock(&batch->lock);
+    pw_batch_tell_round_trips_locked(batch);
+    pw_mutex_unlock(&batch->lock);
 }
 
 static void send_all(struct pw_batch *batch)

@@ -104,6 +104,27 @@ static void defer_locked(struct pw_batch *batch, uint32_t retry_after_ms)
     batch->unsent = true;
 }
 
+void pw_batch_tell_round_trips_locked(struct pw_batch *batch)
+{
+    const struct pw_round_trips *of = &batch->round_trips;
+    if (of->beats > 0) {
+        pw_note_round_trip(batch->client, of->sent_ns, of->answered_ns, of->beats);
+        batch->round_trips.beats = 0;
+    }
+}
+
+static void note_round_trip_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
+                                   uint64_t answered_ns)
+{
+    struct pw_round_trips *of = &batch->round_trips;
+    if (of->sent_ns != slot->sent_ns || of->answered_ns != answered_ns) {
+        pw_batch_tell_round_trips_locked(batch);
+        of->sent_ns = slot->sent_ns;
+        of->answered_ns = answered_ns;
+    }
+    of->beats += slot->count;
+}
+
 void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
                             uint64_t epoch, uint64_t answered_ns, enum pywatt_status status,
                             const struct pw_response *response, const struct pywatt_error *error)
@@ -115,7 +136,7 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
         words = *error;
         words.status = status;
     } else {
-        pw_note_round_trip(batch->client, slot->sent_ns, answered_ns, slot->count);
+        note_round_trip_locked(batch, slot, answered_ns);
         status = pw_read_reply(response->operation, response, &answer, &words);
     }
     if (status == PYWATT_OK && response->operation == PW_OP_HEARTBEAT_BATCH &&
@@ -154,8 +175,8 @@ void pw_batch_answered(struct pw_post *post, enum pywatt_status status,
         pw_batch_settle_locked(batch, slot, post->epoch, post->answered_ns, status, response,
                                error);
     }
-    pw_list_append(&batch->free, &slot->link);
-    batch->under_way--;
+    pw_list_append(&batch->ended_slots, &slot->link);
+    batch->answered++;
     if (batch->waiting) {
         batch->waiting = false;
         pw_cond_signal(&batch->ended); /* under the lock: the caller may free it all after this */

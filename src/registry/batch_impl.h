@@ -36,6 +36,13 @@ struct pw_batch_slot {
     uint64_t alias_changes; /* before its beats were put together */
 };
 
+/* Answers that took the same time, not yet in the statistics: of a burst that is most of them. */
+struct pw_round_trips {
+    uint64_t sent_ns;
+    uint64_t answered_ns;
+    uint64_t beats;
+};
+
 /* A call's memory; the client keeps it for the next call. */
 struct pw_batch {
     struct pw_batch *next; /* among the client's spare ones */
@@ -47,8 +54,9 @@ struct pw_batch {
     struct pw_mutex lock;
     struct pw_cond ended;
     /* Guarded by lock; the results are the caller's once nothing is under way. */
-    struct pw_list free;
-    unsigned under_way;
+    struct pw_list ended_slots; /* that the caller has not taken back yet */
+    unsigned answered;          /* frames, of those that were posted */
+    struct pw_round_trips round_trips;
     bool waiting;     /* the caller sleeps until a frame has ended */
     bool unsent;      /* some frame could not leave before the connection broke */
     size_t failed_at; /* the first beat that failed for good so far, `count` if none has */
@@ -58,6 +66,9 @@ struct pw_batch {
     struct pw_deferral deferral; /* some are to be sent again then: the latest such moment */
 
     /* The caller's. */
+    struct pw_burst burst;
+    struct pw_list free_slots;
+    unsigned posted;              /* frames */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
     uint32_t filled;
     bool is_short;          /* by aliases: in `short_beats`, not in `rows` */
@@ -100,6 +111,9 @@ void pw_batch_fail(struct pw_batch *batch, size_t index, enum pywatt_status stat
 /* This beat cannot be sent, or not as it is. The caller. */
 void pw_batch_refuse(struct pw_batch *batch, size_t index, enum pywatt_status status,
                      const char *text);
+
+/* Puts what is left of them into the statistics. */
+void pw_batch_tell_round_trips_locked(struct pw_batch *batch);
 
 /* Takes in the answer to a slot, which came over the connection `epoch`, or why there is none. */
 void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,

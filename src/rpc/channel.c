@@ -250,35 +250,68 @@ void pw_channel_flush(struct pw_channel *channel)
 
 /* ---- Bursts -------------------------------------------------------------------------------- */
 
-void pw_channel_burst_begin(struct pw_channel *channel)
+static void leave_connection(struct pw_burst *burst)
 {
+    if (burst->correlator != NULL) {
+        pw_correlator_burst_ended(burst->correlator);
+        pw_correlator_release(burst->correlator);
+        burst->correlator = NULL;
+    }
+}
+
+static void enter_connection(struct pw_burst *burst)
+{
+    burst->correlator = current_of(burst->channel, NULL);
+    if (burst->correlator != NULL) {
+        pw_correlator_burst_begun(burst->correlator);
+    }
+}
+
+void pw_burst_begin(struct pw_burst *burst, struct pw_channel *channel)
+{
+    burst->channel = channel;
     atomic_fetch_add(&channel->bursts, 1);
-    struct pw_correlator *current = current_of(channel, NULL);
-    if (current != NULL) {
-        pw_correlator_burst_begun(current);
-        pw_correlator_release(current);
+    enter_connection(burst);
+}
+
+void pw_burst_renew(struct pw_burst *burst)
+{
+    struct pw_correlator *now = current_of(burst->channel, NULL);
+    const bool same = now == burst->correlator;
+    if (now != NULL) {
+        pw_correlator_release(now);
+    }
+    if (!same) {
+        leave_connection(burst);
+        enter_connection(burst);
     }
 }
 
-bool pw_channel_burst_read(struct pw_channel *channel, uint64_t deadline_ns)
+enum pywatt_status pw_burst_post(struct pw_burst *burst, struct pw_request *request,
+                                 uint64_t deadline_ns, struct pw_post *post,
+                                 struct pywatt_error *error)
 {
-    struct pw_correlator *current = current_of(channel, NULL);
-    if (current == NULL) {
-        return false;
-    }
-    const bool read = pw_correlator_burst_read(current, deadline_ns);
-    pw_correlator_release(current);
-    return read;
+    return burst->correlator == NULL
+               ? pw_error_set(error, PYWATT_CONNECTION, "there is no connection")
+               : pw_correlator_post(burst->correlator, request, deadline_ns, post, error);
 }
 
-void pw_channel_burst_end(struct pw_channel *channel)
+void pw_burst_flush(struct pw_burst *burst)
 {
-    atomic_fetch_sub(&channel->bursts, 1);
-    struct pw_correlator *current = current_of(channel, NULL);
-    if (current != NULL) {
-        pw_correlator_burst_ended(current);
-        pw_correlator_release(current);
+    if (burst->correlator != NULL) {
+        pw_correlator_flush(burst->correlator);
     }
+}
+
+bool pw_burst_read(struct pw_burst *burst, uint64_t deadline_ns)
+{
+    return burst->correlator != NULL && pw_correlator_burst_read(burst->correlator, deadline_ns);
+}
+
+void pw_burst_end(struct pw_burst *burst)
+{
+    atomic_fetch_sub(&burst->channel->bursts, 1);
+    leave_connection(burst);
 }
 
 /* ---- The pump ------------------------------------------------------------------------------ */

@@ -193,18 +193,36 @@ void pw_channel_flush(struct pw_channel *channel);
 /*
  * A thread that posts a lot and then waits for all of it reads the replies itself: between begin
  * and end the pump leaves them to it, unless it already reads. So it reads often, and ends the burst
- * before it waits in any other way. Several threads may have bursts. Not for the pump's own thread.
+ * before it waits in any other way. Several threads may have bursts, each its own. Not for the pump's
+ * own thread.
  */
-void pw_channel_burst_begin(struct pw_channel *channel);
+struct pw_burst {
+    struct pw_channel *channel;
+    struct pw_correlator *correlator; /* the connection, with a reference, or NULL */
+};
+
+void pw_burst_begin(struct pw_burst *burst, struct pw_channel *channel);
+
+/* From now on over the connection that there is. */
+void pw_burst_renew(struct pw_burst *burst);
+
+/*
+ * As pw_channel_post and pw_channel_flush, over the connection that there was when the burst began or
+ * was renewed last, which costs less to find. PYWATT_CONNECTION also if there is another one now.
+ */
+enum pywatt_status pw_burst_post(struct pw_burst *burst, struct pw_request *request,
+                                 uint64_t deadline_ns, struct pw_post *post,
+                                 struct pywatt_error *error);
+void pw_burst_flush(struct pw_burst *burst);
 
 /*
  * Sends what is unsent, waits until replies have come or `deadline_ns`, and completes them: `done`
  * runs in here. False if somebody else reads, or there is no connection: nothing was waited for.
  */
-bool pw_channel_burst_read(struct pw_channel *channel, uint64_t deadline_ns);
+bool pw_burst_read(struct pw_burst *burst, uint64_t deadline_ns);
 
 /* The pump goes on with whatever is left. */
-void pw_channel_burst_end(struct pw_channel *channel);
+void pw_burst_end(struct pw_burst *burst);
 
 /* ---- The pump ------------------------------------------------------------------------------ */
 

@@ -245,11 +245,11 @@ static const char *how_it_ended(const struct pw_correlator *c, enum pw_io result
 }
 
 /* Called without the lock, returns with it. */
-static enum pw_io receive_and_lock(struct pw_correlator *c)
+static enum pw_io receive_and_lock(struct pw_correlator *c, bool patiently)
 {
     struct pywatt_error error;
     bool no_memory;
-    const enum pw_io result = pw_stream_receive(&c->stream, &no_memory, &error);
+    const enum pw_io result = pw_stream_receive(&c->stream, patiently, &no_memory, &error);
     if (result == PW_IO_OK && !no_memory) {
         c->received_ns = pw_clock_now_ns(c->clock);
         deliver_and_lock(c);
@@ -286,27 +286,53 @@ void pw_correlator_begin_read_locked(struct pw_correlator *c)
     pw_stream_watch_locked(&c->stream);
 }
 
+/* Whether anything came, or the connection has ended. */
+static bool read_and_lock(struct pw_correlator *c, bool patiently)
+{
+    enter_receiving(c);
+    const bool any = receive_and_lock(c, patiently) != PW_IO_AGAIN;
+    leave_receiving(c);
+    return any;
+}
+
 bool pw_correlator_end_read_and_lock(struct pw_correlator *c, bool ready)
 {
     bool any = false;
     if (!ready) {
         pw_mutex_lock(&c->lock);
     } else {
-        enter_receiving(c);
-        any = receive_and_lock(c) != PW_IO_AGAIN;
-        leave_receiving(c);
+        any = read_and_lock(c, false);
         c->stream.blocked = false; /* perhaps: whoever sends next finds out */
     }
     c->reader = false;
     return any;
 }
 
+/*
+ * Most replies come soon, so the reader first waits inside of receiving, if nothing waits to be sent.
+ * Should that change meanwhile, it is PW_PATIENCE_MS late to hear that there is room again.
+ */
+static bool may_be_patient_locked(const struct pw_correlator *c, int timeout_ms)
+{
+    return (timeout_ms < 0 || timeout_ms >= 2 * PW_PATIENCE_MS) && !c->stream.blocked &&
+           pw_conn_may_wait(c->stream.conn) && !pw_conn_buffered(c->stream.conn);
+}
+
 bool pw_correlator_read_locked(struct pw_correlator *c, int timeout_ms)
 {
+    const bool now = timeout_ms == PW_READ_NOW;
+    const bool patiently = !now && may_be_patient_locked(c, timeout_ms);
     pw_correlator_begin_read_locked(c);
     pw_mutex_unlock(&c->lock);
-    const bool ready = timeout_ms == PW_READ_NOW || pw_stream_wait(&c->stream, timeout_ms);
-    return pw_correlator_end_read_and_lock(c, ready);
+    if (patiently) {
+        if (read_and_lock(c, true)) {
+            c->reader = false;
+            return true;
+        }
+        pw_mutex_unlock(&c->lock);
+        timeout_ms -= timeout_ms < 0 ? 0 : PW_PATIENCE_MS;
+    }
+    return pw_correlator_end_read_and_lock(c, now || pw_stream_wait(&c->stream, timeout_ms));
 }
 
 void pw_correlator_look_locked(struct pw_correlator *c, uint64_t now_ns)

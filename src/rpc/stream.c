@@ -152,7 +152,8 @@ bool pw_stream_wait(struct pw_stream *stream, int timeout_ms)
     return epoll_wait(stream->poll_fd, &event, 1, timeout_ms) > 0;
 }
 
-enum pw_io pw_stream_receive(struct pw_stream *stream, bool *no_memory, struct pywatt_error *error)
+enum pw_io pw_stream_receive(struct pw_stream *stream, bool patiently, bool *no_memory,
+                             struct pywatt_error *error)
 {
     *no_memory = false;
     uint8_t *room;
@@ -161,7 +162,9 @@ enum pw_io pw_stream_receive(struct pw_stream *stream, bool *no_memory, struct p
         return PW_IO_OK;
     }
     size_t got = 0;
-    const enum pw_io result = pw_conn_receive(stream->conn, room, stream->chunk, &got, error);
+    const enum pw_io result =
+        patiently ? pw_conn_receive_patiently(stream->conn, room, stream->chunk, &got, error)
+                  : pw_conn_receive(stream->conn, room, stream->chunk, &got, error);
     if (result == PW_IO_OK) {
         pw_buffer_commit(&stream->rx, got);
         if (got == stream->chunk && stream->chunk < CHUNK_MAX) {

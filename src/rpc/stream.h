@@ -87,10 +87,12 @@ void pw_stream_watch_locked(struct pw_stream *stream);
 bool pw_stream_wait(struct pw_stream *stream, int timeout_ms);
 
 /*
- * Receives once. PW_IO_OK also where memory for what came is out: then *no_memory is set, and
+ * Receives once; `patiently`: waits for PW_PATIENCE_MS until something comes, if the connection can
+ * do that, and does not see meanwhile that there is room to send again. PW_IO_OK also where memory for what came is out: then *no_memory is set, and
  * nothing was received.
  */
-enum pw_io pw_stream_receive(struct pw_stream *stream, bool *no_memory, struct pywatt_error *error);
+enum pw_io pw_stream_receive(struct pw_stream *stream, bool patiently, bool *no_memory,
+                             struct pywatt_error *error);
 
 /*
  * Finds the whole frames that have come, from *offset on: up to `max` of them go to `frames`, and

@@ -162,6 +162,7 @@ static enum pywatt_status memory_connect(const struct pw_endpoint *endpoint, uin
                    ? pw_error_no_memory(error)
                    : cannot_connect(endpoint->url, PYWATT_CONNECTION, why.text, error);
     }
+    pw_fd_be_patient(pw_conn_fd(ours));
     const char *const fault = enqueue(endpoint->path, waiting);
     if (fault != NULL) {
         pw_socket_destroy(ours);
@@ -274,6 +275,7 @@ static void memory_destroy(struct pw_listener *listener)
 
 static const struct pw_conn_ops memory_conn_ops = {
     .receive = pw_socket_receive,
+    .receive_patiently = pw_socket_receive_patiently,
     .send = pw_socket_send,
     .buffered = pw_socket_buffered,
     .fd = pw_socket_fd,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * socket.c - bytes through non-blocking stream sockets. No lock: the kernel has one per socket, and
+ * socket.c - bytes through stream sockets, which never block but for the patient calls. No lock: the kernel has one per socket, and
  * the struct does not change between new and destroy.
  */
 #include "transport/socket.h"
@@ -12,12 +12,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static enum pw_io fail(struct pywatt_error *error, const char *what, int number)
@@ -27,12 +29,9 @@ static enum pw_io fail(struct pywatt_error *error, const char *what, int number)
     return PW_IO_ERROR;
 }
 
-enum pw_io pw_fd_receive(int fd, void *buffer, size_t len, size_t *got, struct pywatt_error *error)
+/* What recv(2) said, and errno where it is negative. */
+static enum pw_io received(ssize_t result, size_t *got, struct pywatt_error *error)
 {
-    ssize_t result;
-    do {
-        result = recv(fd, buffer, len, 0);
-    } while (result < 0 && errno == EINTR);
     if (result > 0) {
         *got = (size_t)result;
         return PW_IO_OK;
@@ -47,6 +46,36 @@ enum pw_io pw_fd_receive(int fd, void *buffer, size_t len, size_t *got, struct p
     return fail(error, "receiving failed", errno);
 }
 
+enum pw_io pw_fd_receive(int fd, void *buffer, size_t len, size_t *got, struct pywatt_error *error)
+{
+    ssize_t result;
+    do {
+        result = recv(fd, buffer, len, MSG_DONTWAIT);
+    } while (result < 0 && errno == EINTR);
+    return received(result, got, error);
+}
+
+enum pw_io pw_fd_receive_patiently(int fd, void *buffer, size_t len, size_t *got,
+                                   struct pywatt_error *error)
+{
+    const ssize_t result = recv(fd, buffer, len, 0);
+    if (result < 0 && errno == EINTR) {
+        *got = 0;
+        return PW_IO_AGAIN; /* it has waited for less */
+    }
+    return received(result, got, error);
+}
+
+void pw_fd_be_patient(int fd)
+{
+    const struct timeval patience = {.tv_usec = PW_PATIENCE_MS * 1000};
+    const int flags = fcntl(fd, F_GETFL);
+    /* Where that fails it does not wait, which is allowed. */
+    if (flags >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0) {
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    }
+}
+
 enum pw_io pw_fd_send(int fd, const struct iovec *pieces, int count, size_t *sent,
                       struct pywatt_error *error)
 {
@@ -57,8 +86,9 @@ enum pw_io pw_fd_send(int fd, const struct iovec *pieces, int count, size_t *sen
     };
     ssize_t result;
     do {
-        result = count == 1 ? send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL)
-                            : sendmsg(fd, &message, MSG_NOSIGNAL);
+        result = count == 1
+                     ? send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                     : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (result < 0 && errno == EINTR);
     if (result >= 0) {
         *sent = (size_t)result;
@@ -167,6 +197,16 @@ enum pw_io pw_socket_receive(struct pw_conn *conn, void *buffer, size_t len, siz
                              struct pywatt_error *error)
 {
     const enum pw_io result = pw_fd_receive(socket_of(conn)->fd, buffer, len, got, error);
+    if (result == PW_IO_ERROR) {
+        pw_error_prefix(error, "%s", socket_of(conn)->peer);
+    }
+    return result;
+}
+
+enum pw_io pw_socket_receive_patiently(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
+                                       struct pywatt_error *error)
+{
+    const enum pw_io result = pw_fd_receive_patiently(socket_of(conn)->fd, buffer, len, got, error);
     if (result == PW_IO_ERROR) {
         pw_error_prefix(error, "%s", socket_of(conn)->peer);
     }

@@ -19,6 +19,11 @@ enum pw_io pw_fd_receive(int fd, void *buffer, size_t len, size_t *got, struct p
 enum pw_io pw_fd_send(int fd, const struct iovec *pieces, int count, size_t *sent,
                       struct pywatt_error *error);
 
+/* Waits for PW_PATIENCE_MS at most if the descriptor was made patient; else it never blocks. */
+enum pw_io pw_fd_receive_patiently(int fd, void *buffer, size_t len, size_t *got,
+                                   struct pywatt_error *error);
+void pw_fd_be_patient(int fd);
+
 /*
  * Accepts one connection into *out, non-blocking and close-on-exec. Connections that were gone
  * before they could be accepted are passed over. PW_IO_OK, PW_IO_AGAIN, or PW_IO_ERROR with
@@ -52,6 +57,8 @@ enum pywatt_status pw_socket_new(const struct pw_conn_ops *ops, int fd, const ch
 
 enum pw_io pw_socket_receive(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
                              struct pywatt_error *error);
+enum pw_io pw_socket_receive_patiently(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
+                                       struct pywatt_error *error);
 enum pw_io pw_socket_send(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                           struct pywatt_error *error);
 bool pw_socket_buffered(struct pw_conn *conn);

@@ -65,6 +65,7 @@ static enum pywatt_status tcp_connect(const struct pw_endpoint *endpoint, uint64
         return status;
     }
     char name[PW_TCP_NAME_MAX];
+    pw_fd_be_patient(fd);
     return pw_socket_new(&tcp_conn_ops, fd, pw_tcp_peer_name(fd, name), out, error);
 }
 
@@ -237,6 +238,7 @@ static void tcp_destroy(struct pw_listener *listener)
 
 static const struct pw_conn_ops tcp_conn_ops = {
     .receive = pw_socket_receive,
+    .receive_patiently = pw_socket_receive_patiently,
     .send = pw_socket_send,
     .buffered = pw_socket_buffered,
     .fd = pw_socket_fd,

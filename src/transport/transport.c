@@ -92,6 +92,20 @@ enum pw_io pw_conn_receive(struct pw_conn *conn, void *buffer, size_t len, size_
     return result;
 }
 
+bool pw_conn_may_wait(struct pw_conn *conn)
+{
+    return conn->ops->receive_patiently != NULL;
+}
+
+enum pw_io pw_conn_receive_patiently(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
+                                     struct pywatt_error *error)
+{
+    assert(buffer != NULL && len > 0 && got != NULL);
+    const enum pw_io result = conn->ops->receive_patiently(conn, buffer, len, got, error);
+    assert(result != PW_IO_OK || (*got > 0 && *got <= len));
+    return result;
+}
+
 enum pw_io pw_conn_send(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                         struct pywatt_error *error)
 {

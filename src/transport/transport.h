@@ -29,6 +29,9 @@ enum pw_io {
     PW_IO_ERROR  /* the connection is dead; the error has PYWATT_IO and names the peer */
 };
 
+/* How long receiving patiently waits at most. */
+#define PW_PATIENCE_MS 10
+
 /* Where one end of a connection is, as far as that can be said in words. */
 struct pw_address {
     char host[PW_ENDPOINT_HOST_MAX + 1]; /* an IP literal; empty where there is none */
@@ -44,6 +47,13 @@ struct pw_conn_ops {
     /* Receives what is there, up to `len` bytes (> 0). Never blocks. `error` may be NULL. */
     enum pw_io (*receive)(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
                           struct pywatt_error *error);
+
+    /*
+     * The same, but it may wait for PW_PATIENCE_MS until something comes, or the connection ends; a
+     * system call less than to poll first. NULL if this kind of connection cannot.
+     */
+    enum pw_io (*receive_patiently)(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
+                                    struct pywatt_error *error);
 
     /*
      * Sends as much as there is room for, from `count` (> 0) pieces in order, not all of them
@@ -135,6 +145,9 @@ enum pywatt_status pw_transport_listen(const struct pw_endpoint *endpoint, struc
 
 enum pw_io pw_conn_receive(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
                            struct pywatt_error *error);
+bool pw_conn_may_wait(struct pw_conn *conn);
+enum pw_io pw_conn_receive_patiently(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
+                                     struct pywatt_error *error);
 enum pw_io pw_conn_send(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                         struct pywatt_error *error);
 bool pw_conn_buffered(struct pw_conn *conn);

@@ -141,6 +141,7 @@ static enum pywatt_status unix_connect(const struct pw_endpoint *endpoint, uint6
         return status;
     }
     char name[PEER_NAME_MAX];
+    pw_fd_be_patient(fd);
     snprintf(name, sizeof(name), "unix:%s", endpoint->path);
     return pw_socket_new(&unix_conn_ops, fd, name, out, error);
 }
@@ -261,6 +262,7 @@ static void unix_destroy(struct pw_listener *listener)
 
 static const struct pw_conn_ops unix_conn_ops = {
     .receive = pw_socket_receive,
+    .receive_patiently = pw_socket_receive_patiently,
     .send = pw_socket_send,
     .buffered = pw_socket_buffered,
     .fd = pw_socket_fd,

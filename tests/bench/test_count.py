@@ -22,7 +22,8 @@ class Count(Case):
                           for side in ("client", "orchestrator")])
         for row, least in zip(rows, together + together):
             self.assertGreater(int(row[3]), 3 * least, rows)
-            self.assertAlmostEqual(float(row[5]), 3, delta=0.3)  # a write, a wait, a read
+            # The client writes, and waits where it reads; the orchestrator waits for all it has.
+            self.assertAlmostEqual(float(row[5]), 2 if row[2] == "client" else 3, delta=0.3)
 
     def count(self, way):
         done = self.start(ROOT / "bench" / "count", "--program", program("bench", "bench_count"),

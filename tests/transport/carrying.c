@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -192,6 +193,62 @@ static void says_again_when_nothing_is_there(void **state)
     assert_int_equal(got, 0);
     assert_int_equal(net_ready(pw_conn_fd(client), pw_conn_poll_events(client, POLLIN)), 0);
     assert_true(net_ready(pw_conn_fd(client), pw_conn_poll_events(client, POLLOUT)) == POLLOUT);
+    pw_conn_destroy(client);
+    pw_conn_destroy(server);
+    pw_listener_destroy(listener);
+}
+
+struct patient {
+    struct pw_conn *conn;
+    atomic_bool waits;
+    enum pw_io result;
+};
+
+static void *receive_patiently(void *user)
+{
+    struct patient *patient = user;
+    uint8_t byte;
+    size_t got = 0;
+    do {
+        atomic_store(&patient->waits, true);
+        patient->result = pw_conn_receive_patiently(patient->conn, &byte, 1, &got, NULL);
+    } while (patient->result == PW_IO_AGAIN);
+    return NULL;
+}
+
+static void who_is_patient_waits_a_little(void **state)
+{
+    struct pw_listener *const listener = place_listen(state);
+    struct pw_conn *client;
+    struct pw_conn *server;
+    uint8_t byte = 0;
+    size_t got = 1;
+    net_pair(listener, &client, &server);
+    assert_true(pw_conn_may_wait(client));
+    const int64_t before_ns = pw_test_now_ns();
+    assert_int_equal(pw_conn_receive_patiently(client, &byte, 1, &got, NULL), PW_IO_AGAIN);
+    assert_int_equal(got, 0);
+    assert_true(pw_test_now_ns() - before_ns >= PW_PATIENCE_MS * 500000);
+    net_send(server, "x", 1);
+    assert_int_equal(pw_conn_receive_patiently(client, &byte, 1, &got, NULL), PW_IO_OK);
+    assert_int_equal(byte, 'x');
+    /* What comes, and the end, wake it. */
+    for (int end = 0; end < 2; end++) {
+        struct patient patient = {.conn = client};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, receive_patiently, &patient), 0);
+        while (!atomic_load(&patient.waits)) {
+            sched_yield();
+        }
+        if (end) {
+            pw_conn_shutdown(client);
+        } else {
+            net_send(server, "y", 1);
+        }
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(patient.result, end ? PW_IO_EOF : PW_IO_OK);
+    }
+    assert_int_equal(pw_conn_receive_patiently(client, &byte, 1, &got, NULL), PW_IO_EOF);
     pw_conn_destroy(client);
     pw_conn_destroy(server);
     pw_listener_destroy(listener);
@@ -428,6 +485,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sends_pieces_in_order),
     cmocka_unit_test(takes_more_pieces_than_the_kernel_does_at_once),
     cmocka_unit_test(says_again_when_nothing_is_there),
+    cmocka_unit_test(who_is_patient_waits_a_little),
     cmocka_unit_test(has_room_again_after_the_peer_has_read),
     cmocka_unit_test(gives_what_came_before_the_end),
     cmocka_unit_test(ends_when_the_peer_is_destroyed),
