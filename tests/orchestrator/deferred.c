@@ -94,7 +94,7 @@ static void who_can_wait_is_told_for_how_long_and_then_gets_in(void **state)
         begin(&world, 1);
         crowd(&world, "json-python");
         world_peer(&world, &peer, codecs[i]);
-        /* All that are ahead of it would take longer: it is told what is left of the longest time. */
+        /* All that are ahead of it would take longer: told is what is left of the longest. */
         assert_int_equal(register_waiting(&peer, "late"), PYWATT_UNAVAILABLE);
         assert_in_range(peer.response.retry_after_ms, 51000, 60000);
         atomic_fetch_add(&ahead_ns, UINT64_C(30) * PW_NS_PER_S);
