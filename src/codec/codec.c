@@ -104,10 +104,12 @@ static enum pywatt_status check_batch(const struct pw_request *request, struct p
     if (request->beat_count == 0 || request->beat_count > PW_BATCH_MAX) {
         return lacks(error, "the batch is empty or has too many beats");
     }
-    if (request->short_beats != NULL) {
-        return PYWATT_OK; /* made by pw_short_beat_of */
+    const uint32_t full_count = pw_request_full_count(request);
+    if (full_count > request->beat_count) {
+        return lacks(error, "the batch has more beats than places for them");
     }
-    for (uint32_t i = 0; i < request->beat_count; i++) {
+    /* Short ones are made by pw_short_beat_of. */
+    for (uint32_t i = 0; i < full_count; i++) {
         const struct pw_batched_beat *beat = &request->beats[i];
         if (beat->token.len == 0 || beat->token.len > PYWATT_TOKEN_MAX) {
             return lacks(error, "a token is empty or too long");

@@ -136,6 +136,24 @@ static bool next_beat(struct pw_proto_scan *scan, struct batch *batch)
     return false;
 }
 
+/*
+ * Whether each is a beat by an alias, or stands for a beat in full, of which there are `full_count`:
+ * those get the health of theirs.
+ */
+static bool match_full_beats(pw_short_beat *beats, size_t count, const struct pw_batched_beat *full,
+                             uint32_t full_count)
+{
+    uint32_t met = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (beats[i] == 0 && met < full_count) {
+            beats[i] = pw_short_beat_of(0, full[met++].health);
+        } else if (!pw_short_beat_valid(beats[i])) {
+            return false;
+        }
+    }
+    return met == full_count;
+}
+
 static enum pywatt_status read_short_beats(struct pw_proto_scan *scan, struct batch *batch,
                                            struct pw_arena *arena, struct pw_request *message)
 {
@@ -157,9 +175,12 @@ static enum pywatt_status read_short_beats(struct pw_proto_scan *scan, struct ba
         beats[i] = pw_wire_fixed32(batch->shorts.data + i * sizeof(*beats));
         valid &= pw_short_beat_valid(beats[i]);
     }
-    if (!valid) {
-        wrong_batch(scan, batch, PYWATT_SERIALIZATION,
-                    ".short_beats have an alias or a health that is out of range");
+    if ((!valid || batch->count > 0) &&
+        !match_full_beats(beats, count, batch->beats, batch->count)) {
+        wrong_batch(
+            scan, batch, PYWATT_SERIALIZATION,
+            ".short_beats have an alias or a health that is out of range, or another number "
+            "of places for beats in full than there are such");
         return batch->status;
     }
     scan->elements += (uint32_t)count;
@@ -202,16 +223,15 @@ enum pywatt_status pw_protobuf_read_batch(struct pw_proto_scan *scan, struct pw_
     if (status != PYWATT_OK) {
         return status;
     }
-    if ((batch.count == 0) == (batch.shorts.data == NULL)) {
-        wrong_batch(scan, &batch, PYWATT_SERIALIZATION,
-                    batch.count == 0 ? ".beats are missing" : " has both beats and short_beats");
+    if (batch.count == 0 && batch.shorts.data == NULL) {
+        wrong_batch(scan, &batch, PYWATT_SERIALIZATION, ".beats are missing");
         return batch.status;
     }
-    if (batch.count == 0) {
+    message->beats = batch.beats;
+    message->beat_count = batch.count;
+    message->full_count = batch.count;
+    if (batch.shorts.data != NULL) {
         status = read_short_beats(scan, &batch, arena, message);
-    } else {
-        message->beats = batch.beats;
-        message->beat_count = batch.count;
     }
     return status == PYWATT_OK ? pw_proto_check_elements(scan) : status;
 }
@@ -288,11 +308,12 @@ static size_t beat_len(const struct pw_batched_beat *beat)
 
 size_t pw_protobuf_batch_len(const struct pw_request *request)
 {
+    const uint32_t full_count = pw_request_full_count(request);
     size_t total = 0;
     if (request->short_beats != NULL) {
-        return pw_wire_bytes_len(request->beat_count * sizeof(pw_short_beat));
+        total = pw_wire_bytes_len(request->beat_count * sizeof(pw_short_beat));
     }
-    for (uint32_t i = 0; i < request->beat_count; i++) {
+    for (uint32_t i = 0; i < full_count; i++) {
         total += pw_wire_bytes_len(beat_len(&request->beats[i]));
     }
     return total;
@@ -302,18 +323,23 @@ static uint8_t *put_short_beats(uint8_t *at, const struct pw_request *request)
 {
     at = pw_wire_put_length(at, PW_PB_BATCH_SHORT_BEATS,
                             request->beat_count * sizeof(pw_short_beat));
+    if (request->full_count == 0) {
+        for (uint32_t i = 0; i < request->beat_count; i++) {
+            at = pw_wire_put_fixed32(at, request->short_beats[i]);
+        }
+        return at;
+    }
     for (uint32_t i = 0; i < request->beat_count; i++) {
-        at = pw_wire_put_fixed32(at, request->short_beats[i]);
+        const pw_short_beat beat = request->short_beats[i];
+        at = pw_wire_put_fixed32(at, pw_short_beat_alias(beat) == 0 ? 0 : beat);
     }
     return at;
 }
 
 uint8_t *pw_protobuf_put_batch(uint8_t *at, const struct pw_request *request)
 {
-    if (request->short_beats != NULL) {
-        return put_short_beats(at, request);
-    }
-    for (uint32_t i = 0; i < request->beat_count; i++) {
+    const uint32_t full_count = pw_request_full_count(request);
+    for (uint32_t i = 0; i < full_count; i++) {
         const struct pw_batched_beat *beat = &request->beats[i];
         at = pw_wire_put_length(at, PW_PB_BATCH_BEATS, beat_len(beat));
         at = pw_wire_put_bytes(at, PW_PB_MODULE_ID, beat->module_id.bytes, ID_BYTES);
@@ -326,7 +352,7 @@ uint8_t *pw_protobuf_put_batch(uint8_t *at, const struct pw_request *request)
             at = pw_wire_put_number(at, PW_PB_ALIAS, beat->alias);
         }
     }
-    return at;
+    return request->short_beats == NULL ? at : put_short_beats(at, request);
 }
 
 static size_t number_len(uint64_t number)

@@ -57,7 +57,7 @@ struct pw_batched_beat {
 
 /*
  * One beat of a module that is known by an alias: the alias, and in the two lowest bits its health,
- * counted from 1.
+ * counted from 1. With alias 0 it stands in the place of a beat in full, whose health it has.
  */
 typedef uint32_t pw_short_beat;
 
@@ -76,7 +76,7 @@ static inline enum pywatt_health pw_short_beat_health(pw_short_beat beat)
     return (enum pywatt_health)((beat & 3) - 1);
 }
 
-/* Whether it can be one at all. */
+/* Whether it can be a beat by an alias. */
 static inline bool pw_short_beat_valid(pw_short_beat beat)
 {
     return (beat & 3) != 0 && beat >> 2 != 0 && beat >> 2 <= PW_ALIAS_MAX;
@@ -121,12 +121,14 @@ struct pw_request {
     /* capabilities */
     struct pywatt_capabilities *capabilities;
     /*
-     * heartbeat batch: 1 to PW_BATCH_MAX, either `beats` or `short_beats`; decoded ones stand in the
-     * arena
+     * heartbeat batch: 1 to PW_BATCH_MAX beats. Without short beats they are `beats`; else they are
+     * `short_beats`, and where one has alias 0 it is the next one of `beats`. Decoded ones stand in
+     * the arena.
      */
     const struct pw_batched_beat *beats;
-    const pw_short_beat *short_beats; /* NULL if it is `beats` */
+    const pw_short_beat *short_beats; /* NULL if all are in full */
     uint32_t beat_count;
+    uint32_t full_count; /* with short beats: how many `beats` there are */
     /* The same, for who sends: the only connection on which its aliases mean anything; 0: any. */
     uint64_t only_epoch;
     /* Memory of `details`, kept between decodings. Private to pw_request_*. */
@@ -163,6 +165,12 @@ struct pw_response {
     /* Private to pw_response_*. */
     struct pywatt_string_map *context_storage;
 };
+
+/* How many of its beats are in full. */
+static inline uint32_t pw_request_full_count(const struct pw_request *request)
+{
+    return request->short_beats == NULL ? request->beat_count : request->full_count;
+}
 
 void pw_request_init(struct pw_request *request);
 

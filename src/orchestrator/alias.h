@@ -16,8 +16,6 @@
 #include "model/message.h"
 #include "orchestrator/module.h"
 
-#include <pywatt/status.h>
-
 #include <stdint.h>
 
 /* What every beat looks at; apart from the rest, so that many fit into a cache. */
@@ -35,12 +33,26 @@ static inline struct pw_alias_place pw_alias_place_of(struct pw_module *module)
 struct pw_alias_name {
     struct pywatt_uuid id;
     uint64_t generation; /* that the beat named; 0 if none */
+    uint64_t order;      /* of the message that it came in, among those of the connection */
+};
+
+/*
+ * Aliases stand in pages, and a page is there once one of its numbers was given: so memory is in
+ * proportion to what was given, whichever numbers a peer takes. A page is small, since most connections
+ * have few modules.
+ */
+#define PW_ALIAS_PAGE 32u
+#define PW_ALIAS_PAGES ((PW_ALIAS_MAX + 1) / PW_ALIAS_PAGE)
+
+struct pw_alias_page {
+    struct pw_alias_place places[PW_ALIAS_PAGE];
+    struct pw_alias_name names[PW_ALIAS_PAGE];
 };
 
 struct pw_aliases {
-    uint32_t room;                 /* aliases from 1 to this may have been given */
-    struct pw_alias_place *places; /* of alias n at n - 1 */
-    struct pw_alias_name *names;
+    uint32_t room;                /* of `pages` */
+    struct pw_alias_page **pages; /* of alias n at n / PW_ALIAS_PAGE; NULL if it is not there */
+    uint64_t orders;              /* how many messages that may give aliases have come */
 };
 
 /* All zeros is a set without any. */
@@ -48,28 +60,29 @@ void pw_aliases_destroy(struct pw_aliases *aliases);
 
 /*
  * Gives an alias, 1 to PW_ALIAS_MAX, to a module whose serial number was `place->serial` when a beat
- * with its token went well; instead of whatever it stood for. PYWATT_OK, or PYWATT_NO_MEMORY, and
- * nothing has changed.
+ * with its token went well; instead of whatever it stood for, unless a later message gave that. If
+ * memory is out it is not given, and stands for nothing.
  */
-enum pywatt_status pw_aliases_give(struct pw_aliases *aliases, uint32_t alias,
-                                   const struct pw_alias_place *place,
-                                   const struct pw_alias_name *name);
+void pw_aliases_give(struct pw_aliases *aliases, uint32_t alias, const struct pw_alias_place *place,
+                     const struct pw_alias_name *name);
 
 /* NULL if it stands for nothing. */
 static inline struct pw_alias_place *pw_aliases_find(const struct pw_aliases *aliases,
                                                      uint32_t alias)
 {
-    if (alias - 1 >= aliases->room || aliases->places[alias - 1].module == NULL) {
+    const uint32_t at = alias / PW_ALIAS_PAGE;
+    struct pw_alias_page *page = at < aliases->room ? aliases->pages[at] : NULL;
+    if (page == NULL || page->places[alias % PW_ALIAS_PAGE].module == NULL) {
         return NULL;
     }
-    return &aliases->places[alias - 1];
+    return &page->places[alias % PW_ALIAS_PAGE];
 }
 
 /* Of an alias that stands for something. */
 static inline const struct pw_alias_name *pw_aliases_name(const struct pw_aliases *aliases,
                                                           uint32_t alias)
 {
-    return &aliases->names[alias - 1];
+    return &aliases->pages[alias / PW_ALIAS_PAGE]->names[alias % PW_ALIAS_PAGE];
 }
 
 #endif

@@ -129,6 +129,7 @@ static void serve_request(struct pw_session *session, const struct pw_codec_ops 
             serve_detailed_beat(session, codec, request);
         }
     } else if (request->operation == PW_OP_HEARTBEAT_BATCH) {
+        session->aliases.orders++;
         if (session->tasks == 0 || !pw_pending_batch(session, codec, request, size)) {
             pw_dispatch_batch(session, codec, request);
         }

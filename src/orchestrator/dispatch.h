@@ -45,6 +45,10 @@ void pw_dispatch_refuse(struct pw_session *session, const struct pw_answer *answ
 
 #define PW_BEAT_TEXT_SIZE 160
 
+/* What a batch may be answered with beside its exceptions, and each of those, at most. */
+#define PW_BATCH_REPLY_BYTES 64
+#define PW_EXCEPTION_BYTES (PW_BEAT_TEXT_SIZE + 16)
+
 /* Serves a beat, and counts it. *response borrows `text`, where a refusal is put into words. */
 void pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer,
                       const struct pw_beat *beat, char text[PW_BEAT_TEXT_SIZE],
@@ -60,8 +64,9 @@ void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *mod
 void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                        const struct pw_request *request);
 
-/* Serves, and counts, those beats of a held batch that wait, or those that do not. */
-void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_batch *held, bool waiting);
+/* Serves, and counts, those of some beats that wait, or those that do not. */
+void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_beat *beats, uint32_t count,
+                            bool waiting);
 
 /*
  * The reply to a held batch whose beats have all been served. It borrows from the

@@ -38,60 +38,113 @@ bool pw_id_set_has(const struct pywatt_uuid *ids, size_t count, const struct pyw
 
 /* ---- The batch ---- */
 
-static size_t token_bytes(const struct pw_request *request)
+static void take_full(struct pw_held_beat *beat, const struct pw_batched_beat *from, uint64_t order)
 {
-    size_t total = 0;
-    for (uint32_t i = 0; request->short_beats == NULL && i < request->beat_count; i++) {
-        total += request->beats[i].token.len;
-    }
-    return total;
+    beat->name = (struct pw_alias_name){from->module_id, from->generation, order};
+    beat->by.token = from->token;
+    beat->alias = from->alias;
+    beat->health = (uint8_t)from->health;
 }
 
-static void copy_beats(struct pw_held_batch *held, const struct pw_batched_beat *beats, char *text)
+static void take_short(struct pw_held_beat *beat, pw_short_beat from,
+                       const struct pw_aliases *aliases)
 {
-    for (uint32_t i = 0; i < held->count; i++) {
-        const struct pw_str token = beats[i].token;
-        held->beats[i] = beats[i];
-        if (token.len > 0) {
-            memcpy(text, token.data, token.len);
+    const uint32_t alias = pw_short_beat_alias(from);
+    const struct pw_alias_place *place = pw_aliases_find(aliases, alias);
+    beat->is_short = true;
+    beat->alias = alias;
+    beat->health = (uint8_t)pw_short_beat_health(from);
+    if (place != NULL) {
+        beat->by.place = *place;
+        beat->name = *pw_aliases_name(aliases, alias);
+    } else {
+        beat->by.place = (struct pw_alias_place){.module = NULL};
+    }
+}
+
+struct pw_held_beat *pw_held_beats_of(const struct pw_request *request,
+                                      const struct pw_aliases *aliases, struct pw_arena *arena)
+{
+    const struct pw_batched_beat *full = request->beats;
+    struct pw_held_beat *beats = pw_arena_calloc(arena, request->beat_count, sizeof(*beats));
+    for (uint32_t i = 0; beats != NULL && i < request->beat_count; i++) {
+        beats[i].index = i;
+        if (request->short_beats == NULL || pw_short_beat_alias(request->short_beats[i]) == 0) {
+            take_full(&beats[i], full++, aliases->orders);
+        } else {
+            take_short(&beats[i], request->short_beats[i], aliases);
         }
-        held->beats[i].token = (struct pw_str){text, token.len};
-        text += token.len;
+        beats[i].outcome.health = (enum pywatt_health)beats[i].health;
+    }
+    return beats;
+}
+
+static bool is_kept(const struct pw_held_beat *beat)
+{
+    return beat->waits || pw_held_beat_is_exception(beat);
+}
+
+static size_t token_bytes(const struct pw_held_beat *beat)
+{
+    return beat->waits && !beat->is_short ? beat->by.token.len : 0;
+}
+
+_Static_assert(alignof(struct pw_held_beat) <= alignof(struct pw_held_batch) &&
+                   alignof(struct pywatt_uuid) <= alignof(struct pw_held_beat),
+               "the parts stand behind each other");
+
+static struct pw_held_batch *new_with_room(uint32_t held_count, uint32_t waiting, size_t text_len,
+                                           char **text)
+{
+    const size_t size = sizeof(struct pw_held_batch) + held_count * sizeof(struct pw_held_beat) +
+                        waiting * sizeof(struct pywatt_uuid) + text_len;
+    struct pw_held_batch *held = malloc(size);
+    if (held != NULL) {
+        *held = (struct pw_held_batch){.size = size};
+        held->held = (struct pw_held_beat *)(held + 1);
+        held->ids = (struct pywatt_uuid *)(held->held + held_count);
+        *text = (char *)(held->ids + waiting);
+    }
+    return held;
+}
+
+static void keep(struct pw_held_batch *held, const struct pw_held_beat *beat, char **text)
+{
+    struct pw_held_beat *kept = &held->held[held->held_count++];
+    *kept = *beat;
+    if (beat->waits) {
+        held->ids[held->id_count++] = beat->name.id;
+    }
+    if (!beat->is_short) {
+        const size_t len = token_bytes(beat);
+        memcpy(*text, beat->by.token.data, len);
+        kept->by.token = (struct pw_str){*text, len};
+        *text += len;
     }
 }
 
-_Static_assert(alignof(struct pw_batched_beat) <= alignof(struct pw_held_batch) &&
-                   alignof(struct pw_beat_outcome) <= alignof(struct pw_batched_beat) &&
-                   alignof(pw_short_beat) <= alignof(struct pw_beat_outcome) &&
-                   sizeof(pw_short_beat) <= sizeof(struct pw_batched_beat),
-               "the parts stand behind each other, the long beats or the short ones first");
-
-struct pw_held_batch *pw_held_batch_new(const struct pw_request *request, const bool *waits,
-                                        const struct pywatt_uuid *ids, size_t id_count)
+struct pw_held_batch *pw_held_batch_new(const struct pw_held_beat *beats, uint32_t count)
 {
-    const uint32_t count = request->beat_count;
-    const size_t each = sizeof(struct pw_batched_beat) + sizeof(struct pw_beat_outcome) +
-                        sizeof(struct pywatt_uuid) + sizeof(bool);
-    const size_t size = sizeof(struct pw_held_batch) + count * each + token_bytes(request);
-    struct pw_held_batch *held = malloc(size);
+    uint32_t held_count = 0;
+    uint32_t waiting = 0;
+    size_t text_len = 0;
+    char *text = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        held_count += is_kept(&beats[i]) ? 1 : 0;
+        waiting += beats[i].waits ? 1 : 0;
+        text_len += token_bytes(&beats[i]);
+    }
+    struct pw_held_batch *held = new_with_room(held_count, waiting, text_len, &text);
     if (held == NULL) {
         return NULL;
     }
-    *held = (struct pw_held_batch){.count = count, .size = size};
-    held->beats = (struct pw_batched_beat *)(held + 1);
-    held->outcomes = (struct pw_beat_outcome *)(held->beats + count);
-    held->ids = (struct pywatt_uuid *)(held->outcomes + count);
-    held->waits = (bool *)(held->ids + count);
-    memcpy(held->waits, waits, count * sizeof(*waits));
-    memcpy(held->ids, ids, id_count * sizeof(*ids));
-    held->id_count = pw_id_set_make(held->ids, id_count);
-    if (request->short_beats == NULL) {
-        copy_beats(held, request->beats, (char *)(held->waits + count));
-    } else {
-        held->short_beats = (pw_short_beat *)(held + 1);
-        memcpy(held->short_beats, request->short_beats, count * sizeof(*held->short_beats));
-        held->beats = NULL;
+    held->beat_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_kept(&beats[i])) {
+            keep(held, &beats[i], &text);
+        }
     }
+    held->id_count = pw_id_set_make(held->ids, held->id_count);
     return held;
 }
 

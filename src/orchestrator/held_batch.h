@@ -2,11 +2,13 @@
 /*
  * held_batch.h - a batch of beats of which some have to wait, since earlier requests of the same
  * connection that touch their modules are not done. The others have been served: their outcomes are
- * kept until the reply to all of them can be made. Rare, so it may cost memory. The worker's thread.
+ * kept, if there is something to say to them, until the reply to all of them can be made. A beat by an
+ * alias is that of the module that the alias stood for when it came. The worker's thread.
  */
 #ifndef PW_ORCHESTRATOR_HELD_BATCH_H
 #define PW_ORCHESTRATOR_HELD_BATCH_H
 
+#include "base/arena.h"
 #include "model/message.h"
 #include "orchestrator/presence.h"
 
@@ -14,23 +16,55 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A beat with all that its request and its connection knew of it when it came. */
+struct pw_held_beat {
+    struct pw_alias_name name; /* of its module; of no use if it is by an alias for nothing */
+    union {
+        struct pw_str token;         /* in full */
+        struct pw_alias_place place; /* by an alias; its module NULL if that stood for nothing */
+    } by;
+    struct pw_beat_outcome
+        outcome;    /* once it is served; until then its health is what it reports */
+    uint32_t index; /* in its batch */
+    uint32_t alias; /* that it came by, or that it gives */
+    uint8_t health; /* enum pywatt_health, that it reports */
+    bool is_short;
+    bool waits;
+};
+
 struct pw_held_batch {
-    uint32_t count;
-    struct pw_batched_beat *beats; /* all of them, with tokens of their own; or: */
-    pw_short_beat *short_beats;    /* NULL if it is `beats` */
-    struct pw_beat_outcome *outcomes;
-    bool *waits;
+    uint32_t beat_count; /* of the whole batch */
+    uint32_t held_count;
+    struct pw_held_beat *held;
     struct pywatt_uuid *ids; /* of the modules whose beats wait, sorted, each once */
     size_t id_count;
     size_t size; /* of it all, which is one piece */
 };
 
 /*
- * Copies the beats of the request, of which those wait that are marked; `ids` are those of their
- * modules, in any order. NULL when memory is out.
+ * The beats of a batch, as they are now: request->beat_count of them, which borrow from the request. NULL
+ * when memory is out.
  */
-struct pw_held_batch *pw_held_batch_new(const struct pw_request *request, const bool *waits,
-                                        const struct pywatt_uuid *ids, size_t id_count);
+struct pw_held_beat *pw_held_beats_of(const struct pw_request *request,
+                                      const struct pw_aliases *aliases, struct pw_arena *arena);
+
+/* Whose module is known. */
+static inline bool pw_held_beat_has_module(const struct pw_held_beat *beat)
+{
+    return !beat->is_short || beat->by.place.module != NULL;
+}
+
+/* Whether there is something to say to it: it was refused, or is seen otherwise. */
+static inline bool pw_held_beat_is_exception(const struct pw_held_beat *beat)
+{
+    return beat->outcome.status != PYWATT_OK || (uint8_t)beat->outcome.health != beat->health;
+}
+
+/*
+ * Copies of the `count` beats of a batch those that wait, and those that were served and to which there
+ * is something to say. NULL when memory is out.
+ */
+struct pw_held_batch *pw_held_batch_new(const struct pw_held_beat *beats, uint32_t count);
 
 /* Wipes its tokens. NULL is allowed. */
 void pw_held_batch_free(struct pw_held_batch *held);

@@ -73,85 +73,86 @@ static size_t gather(struct pw_session *session, struct pywatt_uuid *ids)
     return pw_id_set_make(ids, count);
 }
 
-/* The module of a beat; NULL if its alias stands for nothing. */
-static const struct pywatt_uuid *module_of(const struct pw_session *session,
-                                           const struct pw_request *request, uint32_t index)
+/* Marks the beats that have to wait, whose modules are in the set; how many. */
+static uint32_t mark(struct pw_held_beat *beats, uint32_t beat_count, const struct pywatt_uuid *set,
+                     size_t count)
 {
-    if (request->short_beats == NULL) {
-        return &request->beats[index].module_id;
+    uint32_t marked = 0;
+    for (uint32_t i = 0; i < beat_count; i++) {
+        beats[i].waits =
+            pw_held_beat_has_module(&beats[i]) && pw_id_set_has(set, count, &beats[i].name.id);
+        marked += beats[i].waits ? 1 : 0;
     }
-    const uint32_t alias = pw_short_beat_alias(request->short_beats[index]);
-    return pw_aliases_find(&session->aliases, alias) == NULL
-               ? NULL
-               : &pw_aliases_name(&session->aliases, alias)->id;
-}
-
-/* Which beats have to wait, and the ids of their modules. */
-struct marks {
-    bool *waits;
-    struct pywatt_uuid *ids;
-    size_t id_count;
-};
-
-/* Marks those whose modules are in the set. */
-static void mark(const struct pw_session *session, const struct pw_request *request,
-                 const struct pywatt_uuid *set, size_t count, struct marks *marks)
-{
-    for (uint32_t i = 0; i < request->beat_count; i++) {
-        const struct pywatt_uuid *id = module_of(session, request, i);
-        marks->waits[i] = id != NULL && pw_id_set_has(set, count, id);
-        if (marks->waits[i]) {
-            marks->ids[marks->id_count++] = *id;
-        }
-    }
+    return marked;
 }
 
 /* ---- The batch ---- */
+
+static struct pw_response serve_waiting(struct pw_pending *pending)
+{
+    struct pw_held_batch *held = pending->held;
+    pw_dispatch_held_beats(pending->session, held->held, held->held_count, true);
+    return pw_dispatch_held_reply(pending->session, &pending->answer, held);
+}
 
 void pw_pending_serve_batch(struct pw_pending *pending)
 {
     struct pw_session *session = pending->session;
     struct pw_worker *worker = session->worker;
-    pw_dispatch_held_beats(session, pending->held, true);
-    const struct pw_response response =
-        pw_dispatch_held_reply(session, &pending->answer, pending->held);
+    const struct pw_response response = serve_waiting(pending);
     pw_session_fill_slot(session, &pending->slot, pending->answer.codec, &response);
     pw_arena_reset(&worker->arena);
+}
+
+/* As long as it waits it counts with all that it holds, and with the longest reply it may come to. */
+static void hold(struct pw_pending *pending, struct pw_pending *before)
+{
+    const struct pw_held_batch *held = pending->held;
+    const size_t holds = sizeof(*pending) + held->size;
+    pw_session_open_slot(pending->session, &pending->slot,
+                         pending->size > holds ? pending->size : holds);
+    pw_replies_expect(&pending->session->replies, &pending->slot,
+                      PW_BATCH_REPLY_BYTES + held->held_count * PW_EXCEPTION_BYTES);
+    pw_pending_wait_for(before, pending);
+}
+
+/* Those that need not wait have been served. */
+static void begin(struct pw_pending *pending)
+{
+    struct pw_session *session = pending->session;
+    struct pw_pending *before = pw_pending_earlier(pending, &session->replies.slots);
+    if (before != NULL) {
+        hold(pending, before);
+    } else {
+        /* A name has gone to another module just now, so nothing has to wait any more. */
+        const struct pw_response response = serve_waiting(pending);
+        pw_session_reply(session, pending->answer.codec, &response);
+        pw_pending_free(pending);
+    }
 }
 
 bool pw_pending_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                       const struct pw_request *request, size_t size)
 {
     struct pw_arena *arena = &session->worker->arena;
+    const uint32_t count = request->beat_count;
     struct pywatt_uuid *set = pw_arena_alloc(arena, most_touched(session) * sizeof(*set));
-    struct marks marks = {
-        .waits = pw_arena_alloc(arena, request->beat_count * sizeof(*marks.waits)),
-        .ids = pw_arena_alloc(arena, request->beat_count * sizeof(*marks.ids)),
-    };
-    if (set == NULL || marks.waits == NULL || marks.ids == NULL) {
-        pw_pending_refuse(session, codec, request, NULL);
-        return true;
+    struct pw_held_beat *beats = pw_held_beats_of(request, &session->aliases, arena);
+    struct pw_pending *pending = NULL;
+    if (set != NULL && beats != NULL) {
+        if (mark(beats, count, set, gather(session, set)) == 0) {
+            return false;
+        }
+        pending = pw_pending_new(session, codec, request, size);
     }
-    mark(session, request, set, gather(session, set), &marks);
-    if (marks.id_count == 0) {
-        return false;
-    }
-    struct pw_pending *pending = pw_pending_new(session, codec, request, size);
     if (pending != NULL) {
-        pending->held = pw_held_batch_new(request, marks.waits, marks.ids, marks.id_count);
+        pw_dispatch_held_beats(session, beats, count, false);
+        pending->held = pw_held_batch_new(beats, count);
     }
     if (pending == NULL || pending->held == NULL) {
         pw_pending_refuse(session, codec, request, pending);
-        return true;
+    } else {
+        begin(pending);
     }
-    struct pw_pending *before = pw_pending_earlier(pending, &session->replies.slots);
-    if (before == NULL) {
-        /* A name has gone to another module just now, so nothing has to wait any more. */
-        pw_pending_free(pending);
-        return false;
-    }
-    pw_dispatch_held_beats(session, pending->held, false);
-    pw_session_open_slot(session, &pending->slot, size);
-    pw_pending_wait_for(before, pending);
     return true;
 }

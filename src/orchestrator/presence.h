@@ -58,14 +58,14 @@ struct pw_beat_outcome {
 struct pw_beat_origin {
     struct pw_binding *binding;
     struct pw_aliases *aliases; /* of the connection; NULL if no beat names one */
+    uint64_t order;             /* of the message, for aliases that it gives */
     uint64_t now_ns;            /* on the clock of the leases */
 };
 
 /*
  * Beats of many modules that came in one message, at most PW_BATCH_MAX; outcomes[i] is that of
  * beats[i]. Each shard is locked once, for all its modules that are in the batch. A beat that names an
- * alias, and goes well, gives that to its module; if there is no memory for it: PYWATT_NO_MEMORY, and
- * it counts as a beat.
+ * alias, and goes well, gives that to its module, if there is memory for it.
  */
 void pw_presence_batch(struct pw_module_table *table, const struct pw_batched_beat *beats,
                        uint32_t count, const struct pw_beat_origin *origin,
@@ -78,6 +78,14 @@ void pw_presence_batch(struct pw_module_table *table, const struct pw_batched_be
 void pw_presence_short_batch(struct pw_module_table *table, const pw_short_beat *beats,
                              uint32_t count, const struct pw_beat_origin *origin,
                              struct pw_beat_outcome *outcomes);
+
+/*
+ * One of them, by what its alias stood for when it came. outcome->health is what it reports. `place`
+ * may be brought up to date.
+ */
+void pw_presence_short_beat(struct pw_module_table *table, struct pw_alias_place *place,
+                            const struct pw_alias_name *name, const struct pw_beat_origin *origin,
+                            struct pw_beat_outcome *outcome);
 
 /* One beat of a module that was found. Shard's mutex held. Else as pw_presence_beat. */
 enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct pw_module *module,

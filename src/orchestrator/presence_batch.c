@@ -31,8 +31,9 @@ struct batch {
     uint8_t shards[PW_BATCH_MAX];
     uint16_t order[PW_BATCH_MAX]; /* indexes of beats, by shard, else as they came */
     uint16_t ends[PW_SHARD_COUNT + 1];
-    uint64_t hashes[PW_BATCH_MAX];              /* of ids */
-    struct pw_alias_place proven[PW_BATCH_MAX]; /* what aliases are to stand for */
+    uint64_t hashes[PW_BATCH_MAX];               /* of ids */
+    struct pw_alias_place proven[PW_BATCH_MAX];  /* what aliases are to stand for */
+    struct pw_alias_place *places[PW_BATCH_MAX]; /* what they stand for */
 };
 
 static void begin(struct batch *batch, struct pw_module_table *table, uint32_t count,
@@ -146,9 +147,9 @@ static void give_aliases(struct batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct pw_batched_beat *from = &batch->beats[i];
         if (from->alias != 0 && batch->outcomes[i].status == PYWATT_OK) {
-            const struct pw_alias_name name = {from->module_id, from->generation};
-            batch->outcomes[i].status =
-                pw_aliases_give(batch->origin->aliases, from->alias, &batch->proven[i], &name);
+            const struct pw_alias_name name = {from->module_id, from->generation,
+                                               batch->origin->order};
+            pw_aliases_give(batch->origin->aliases, from->alias, &batch->proven[i], &name);
         }
     }
 }
@@ -178,15 +179,17 @@ static void find_places(struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         const pw_short_beat beat = batch->short_beats[i];
-        const struct pw_alias_place *place =
+        struct pw_alias_place *place =
             pw_aliases_find(batch->origin->aliases, pw_short_beat_alias(beat));
         struct pw_beat_outcome *outcome = &batch->outcomes[i];
         outcome->health = pw_short_beat_health(beat);
-        outcome->status = place == NULL ? PYWATT_INVALID_ARGUMENT : PYWATT_OK;
-        batch->shards[i] = NO_SHARD;
+        batch->places[i] = place;
         if (place != NULL) {
             ask_for_lines(place->module);
             batch->shards[i] = (uint8_t)pw_module_shard_of_serial(place->serial);
+        } else {
+            outcome->status = PYWATT_INVALID_ARGUMENT;
+            batch->shards[i] = NO_SHARD;
         }
     }
 }
@@ -214,21 +217,20 @@ static enum pywatt_status look_again_locked(const struct pw_shard *shard,
     return status;
 }
 
-static void serve_short_locked(struct batch *batch, const struct pw_shard *shard, uint16_t index)
+/* Whether it is still the same module, with the same token and generation. */
+static inline bool is_as_given_locked(const struct pw_alias_place *place)
 {
-    const pw_short_beat from = batch->short_beats[index];
-    const uint32_t alias = pw_short_beat_alias(from);
-    struct pw_alias_place *place = &batch->origin->aliases->places[alias - 1];
-    struct pw_beat_outcome *outcome = &batch->outcomes[index];
-    if (pw_module_serial(place->module) != place->serial) {
-        outcome->status = look_again_locked(
-            shard, place, pw_aliases_name(batch->origin->aliases, alias), &outcome->generation);
-    } else {
-        outcome->status = (enum pywatt_status)place->module->fence;
-    }
+    return pw_module_serial(place->module) == place->serial;
+}
+
+/* Serves a beat that reports `outcome->health`, if it is to be served. */
+static inline void take_place_locked(struct pw_module_table *table,
+                                     const struct pw_alias_place *place, struct pw_beat *beat,
+                                     struct pw_beat_outcome *outcome)
+{
     if (outcome->status == PYWATT_OK) {
-        batch->beat.health = outcome->health;
-        pw_presence_take_locked(batch->table, place->module, &batch->beat, &outcome->health);
+        beat->health = outcome->health;
+        pw_presence_take_locked(table, place->module, beat, &outcome->health);
     }
 }
 
@@ -236,7 +238,17 @@ static void serve_shorts_locked(struct batch *batch, struct pw_shard *shard, uin
                                 uint32_t end)
 {
     for (; at < end; at++) {
-        serve_short_locked(batch, shard, batch->order[at]);
+        const uint16_t i = batch->order[at];
+        struct pw_alias_place *place = batch->places[i];
+        struct pw_beat_outcome *outcome = &batch->outcomes[i];
+        if (is_as_given_locked(place)) {
+            outcome->status = (enum pywatt_status)place->module->fence;
+        } else {
+            const struct pw_alias_name *name =
+                pw_aliases_name(batch->origin->aliases, pw_short_beat_alias(batch->short_beats[i]));
+            outcome->status = look_again_locked(shard, place, name, &outcome->generation);
+        }
+        take_place_locked(batch->table, place, &batch->beat, outcome);
     }
 }
 
@@ -250,4 +262,18 @@ void pw_presence_short_batch(struct pw_module_table *table, const pw_short_beat 
     find_places(&batch);
     sort_by_shard(&batch);
     for_each_shard(&batch, serve_shorts_locked);
+}
+
+void pw_presence_short_beat(struct pw_module_table *table, struct pw_alias_place *place,
+                            const struct pw_alias_name *name, const struct pw_beat_origin *origin,
+                            struct pw_beat_outcome *outcome)
+{
+    struct pw_shard *shard = &table->shards[pw_module_shard_of_serial(place->serial)];
+    struct pw_beat beat = {.binding = origin->binding, .now_ns = origin->now_ns};
+    pw_mutex_lock(&shard->mutex);
+    outcome->status = is_as_given_locked(place)
+                          ? (enum pywatt_status)place->module->fence
+                          : look_again_locked(shard, place, name, &outcome->generation);
+    take_place_locked(table, place, &beat, outcome);
+    pw_mutex_unlock(&shard->mutex);
 }

@@ -38,6 +38,19 @@ uint64_t pw_replies_oldest_ns(const struct pw_replies *replies)
     return slot_of(replies->slots.next)->opened_ns;
 }
 
+void pw_replies_expect(struct pw_replies *replies, struct pw_reply_slot *slot, size_t most)
+{
+    slot->expected = most;
+    replies->held += most;
+}
+
+void pw_replies_arrived(struct pw_replies *replies, struct pw_reply_slot *slot)
+{
+    replies->held += pw_buffer_len(&slot->reply);
+    replies->held -= slot->expected;
+    slot->expected = 0;
+}
+
 void pw_replies_added(struct pw_replies *replies, size_t len)
 {
     replies->held += len;

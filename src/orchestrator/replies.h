@@ -22,6 +22,7 @@ struct pw_reply_slot {
     struct pw_list link;
     uint64_t opened_ns;
     size_t request_size; /* what its request holds; the session's */
+    size_t expected;     /* bytes of its reply that are counted already */
     bool ready;
     struct pw_buffer reply; /* empty until it is ready */
     struct pw_buffer after; /* replies to later requests, whole */
@@ -30,7 +31,7 @@ struct pw_reply_slot {
 struct pw_replies {
     struct pw_list slots; /* oldest first */
     size_t count;
-    size_t held; /* bytes that wait in slots */
+    size_t held; /* bytes that wait in slots, or may come to */
 };
 
 void pw_replies_init(struct pw_replies *replies);
@@ -45,9 +46,15 @@ static inline bool pw_replies_waiting(const struct pw_replies *replies)
 void pw_replies_open(struct pw_replies *replies, struct pw_reply_slot *slot, uint64_t now_ns,
                      size_t limit);
 
+/* The reply of an open slot may have so many bytes: they are counted from now on. */
+void pw_replies_expect(struct pw_replies *replies, struct pw_reply_slot *slot, size_t most);
+
+/* A slot's `reply` is there, so it counts with what it has. */
+void pw_replies_arrived(struct pw_replies *replies, struct pw_reply_slot *slot);
+
 /*
- * Where a reply goes that is ready while older ones are not. How many bytes were put there, or into
- * a slot's `reply`, is told with pw_replies_added.
+ * Where a reply goes that is ready while older ones are not. How many bytes were put there is
+ * told with pw_replies_added.
  */
 struct pw_buffer *pw_replies_tail(struct pw_replies *replies);
 void pw_replies_added(struct pw_replies *replies, size_t len);

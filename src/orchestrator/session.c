@@ -348,7 +348,7 @@ void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot
         pw_session_end(session, PYWATT_LOG_ERROR, "no memory for a reply");
         return;
     }
-    pw_replies_added(&session->replies, pw_buffer_len(&slot->reply));
+    pw_replies_arrived(&session->replies, slot);
     release_slots(session);
     settle(session);
 }

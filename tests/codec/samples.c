@@ -192,6 +192,20 @@ static void batch_short(struct pw_request *request)
     request->beat_count = 3;
 }
 
+/* A beat in full between two by aliases, and one behind them. */
+static void batch_mixed(struct pw_request *request)
+{
+    static pw_short_beat beats[4];
+    batch_aliases(request);
+    beats[0] = pw_short_beat_of(7, PYWATT_DEGRADED);
+    beats[1] = pw_short_beat_of(0, PYWATT_HEALTHY);
+    beats[2] = pw_short_beat_of(300, PYWATT_HEALTHY);
+    beats[3] = pw_short_beat_of(0, PYWATT_UNHEALTHY);
+    request->short_beats = beats;
+    request->beat_count = 4;
+    request->full_count = 2;
+}
+
 const struct pw_sample_request pw_sample_requests[] = {
     {"heartbeat", heartbeat},
     {"heartbeat-details", heartbeat_details},
@@ -206,6 +220,7 @@ const struct pw_sample_request pw_sample_requests[] = {
     {"batch", batch},
     {"batch-aliases", batch_aliases},
     {"batch-short", batch_short},
+    {"batch-mixed", batch_mixed},
     {NULL, NULL},
 };
 
@@ -396,9 +411,10 @@ static bool same_beats(const struct pw_request *a, const struct pw_request *b)
     bool same =
         a->beat_count == b->beat_count && (a->short_beats == NULL) == (b->short_beats == NULL);
     if (same && a->short_beats != NULL) {
-        return memcmp(a->short_beats, b->short_beats, a->beat_count * sizeof(*a->short_beats)) == 0;
+        same = a->full_count == b->full_count &&
+               memcmp(a->short_beats, b->short_beats, a->beat_count * sizeof(*a->short_beats)) == 0;
     }
-    for (uint32_t i = 0; same && i < a->beat_count; i++) {
+    for (uint32_t i = 0; same && i < pw_request_full_count(a); i++) {
         same = pywatt_uuid_equal(&a->beats[i].module_id, &b->beats[i].module_id) &&
                pw_str_equal(a->beats[i].token, b->beats[i].token) &&
                a->beats[i].generation == b->beats[i].generation &&

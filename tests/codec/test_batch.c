@@ -249,8 +249,21 @@ static void names_what_is_wrong_with_short_beats(void **state)
                    "short_beats is of the wrong type");
     expect_refused(TEXT_OF("\x12\x04\x05\x00\x00\x00\x12\x04\x05\x00\x00\x00"),
                    PYWATT_SERIALIZATION, "short_beats stands twice");
+    /* One place for each beat in full, wherever that stands. */
+    assert_int_equal(
+        read_body(6, TEXT_OF("\x12\x08\x05\x00\x00\x00\x00\x00\x00\x00\x0a\x19" BEAT), true),
+        PYWATT_OK);
+    assert_int_equal(reader.request.beat_count, 2);
+    assert_int_equal(reader.request.full_count, 1);
+    assert_int_equal(reader.request.short_beats[0], pw_short_beat_of(1, PYWATT_HEALTHY));
+    assert_int_equal(reader.request.short_beats[1],
+                     pw_short_beat_of(0, reader.request.beats[0].health));
     expect_refused(TEXT_OF("\x12\x04\x05\x00\x00\x00\x0a\x19" BEAT), PYWATT_SERIALIZATION,
-                   "both beats and short_beats");
+                   "places for beats in full");
+    expect_refused(TEXT_OF("\x12\x08\x05\x00\x00\x00\x00\x00\x00\x00"), PYWATT_SERIALIZATION,
+                   "places for beats in full");
+    expect_refused(TEXT_OF("\x12\x08\x00\x00\x00\x00\x00\x00\x00\x00\x0a\x19" BEAT),
+                   PYWATT_SERIALIZATION, "places for beats in full");
     expect_refused(TEXT_OF("\x0a\x1d" BEAT "\x28\x80\x80\x04"), PYWATT_SERIALIZATION,
                    "beats[0].alias is out of range");
 }

@@ -187,8 +187,12 @@ static enum pywatt_status beat_twice(struct peer *peer, const struct identity *w
     batch.short_beats = &short_beat;
     batch.beat_count = 1;
     const enum pywatt_status by_alias = peer_call(peer, &batch);
-    return by_alias == PYWATT_OK && peer->response.exception_count != 0 ? PYWATT_REJECTED
-                                                                        : by_alias;
+    if (by_alias != PYWATT_OK || peer->response.exception_count == 0) {
+        return by_alias;
+    }
+    /* When memory is out the beat counts, but gives no alias. */
+    assert_int_equal(peer->response.exceptions[0].status, PYWATT_INVALID_ARGUMENT);
+    return PYWATT_NO_MEMORY;
 }
 
 /*
