@@ -2,10 +2,8 @@
 /*
  * alias.c - see alias.h. Any thread; no lock.
  *
- * A beat in full is under way with the old token when its module is registered anew: that it went
- * well must not count for the new one. So a change is counted first, and the word cleared then; who
- * saw a beat go well looks at the word first, and then at the count. If it is the count from before the
- * beat, the word is from before the change, and if it is cleared in this moment the exchange fails.
+ * Assigning and revoking both change the word by an exchange, so whoever assigns after a revocation
+ * sees all that was written before that.
  */
 #include "registry/alias.h"
 
@@ -32,8 +30,8 @@ static uint32_t next_number(struct pw_alias_source *source, uint64_t epoch)
 uint32_t pw_alias_assign(struct pw_alias_source *source, _Atomic uint64_t *word, uint64_t epoch)
 {
     uint64_t value = atomic_load(word);
-    if (value >> PW_ALIAS_EPOCH_SHIFT == epoch) {
-        return (uint32_t)(value & PW_ALIAS_MAX);
+    if (epoch == 0 || value >> PW_ALIAS_EPOCH_SHIFT == epoch) {
+        return (uint32_t)(epoch == 0 ? 0 : value & PW_ALIAS_MAX);
     }
     const uint32_t number = next_number(source, epoch);
     if (number == 0) {
@@ -48,25 +46,30 @@ uint32_t pw_alias_assign(struct pw_alias_source *source, _Atomic uint64_t *word,
     return number;
 }
 
-uint64_t pw_alias_changes(const struct pw_alias_source *source)
+void pw_alias_went_well(_Atomic uint64_t *word, uint64_t epoch, pw_alias_use use)
 {
-    return atomic_load(&source->changes);
-}
-
-void pw_alias_went_well(const struct pw_alias_source *source, _Atomic uint64_t *word,
-                        uint64_t epoch, uint64_t changes)
-{
-    uint64_t value = atomic_load(word);
-    if (value >> PW_ALIAS_EPOCH_SHIFT == epoch && (value & PW_ALIAS_GIVEN) == 0 &&
-        (value & PW_ALIAS_MAX) != 0 && atomic_load(&source->changes) == changes) {
+    uint64_t value = word_of(epoch, use);
+    if (use != 0 && !pw_alias_is_used(use)) {
         atomic_compare_exchange_strong(word, &value, value | PW_ALIAS_GIVEN);
     }
 }
 
-void pw_alias_revoke(struct pw_alias_source *source, _Atomic uint64_t *word)
+void pw_alias_doubt(_Atomic uint64_t *word, uint64_t epoch, pw_alias_use use)
 {
-    if (atomic_load(word) != 0) {
-        atomic_fetch_add(&source->changes, 1);
-        atomic_store(word, 0);
+    uint64_t value = word_of(epoch, use);
+    atomic_compare_exchange_strong(word, &value, 0);
+}
+
+void pw_alias_refuse(struct pw_alias_source *source, uint64_t epoch)
+{
+    uint64_t last = atomic_load(&source->refused_epoch);
+    while (last < epoch && !atomic_compare_exchange_weak(&source->refused_epoch, &last, epoch)) {
+        /* Somebody else did so; `last` is what it is now. */
     }
+}
+
+void pw_alias_revoke(_Atomic uint64_t *word)
+{
+    /* Also if it is none: see above. */
+    atomic_exchange(word, 0);
 }

@@ -43,6 +43,8 @@ static struct pw_batch *new_batch(struct pywatt_client *client)
         return NULL;
     }
     batch->client = client;
+    batch->uses = NULL;
+    batch->room = 0;
     pw_buffer_init(&batch->scratch, PW_FRAME_HEADER_SIZE + client->settings.max_frame_bytes);
     return batch;
 }
@@ -52,6 +54,7 @@ void pw_batch_free_all(struct pw_batch *first)
     while (first != NULL) {
         struct pw_batch *next = first->next;
         pw_buffer_destroy(&first->scratch);
+        free(first->uses);
         pw_cond_destroy(&first->ended);
         pw_mutex_destroy(&first->lock);
         free(first);
@@ -77,6 +80,20 @@ static void give_back(struct pywatt_client *client, struct pw_batch *batch)
     batch->next = client->spare_batches;
     client->spare_batches = batch;
     pw_mutex_unlock(&client->lock);
+}
+
+/* Room to note something about each beat; false when memory is out. */
+static bool make_room(struct pw_batch *batch, size_t count)
+{
+    if (count > batch->room) {
+        pw_alias_use *uses = realloc(batch->uses, count * sizeof(*uses));
+        if (uses == NULL) {
+            return false;
+        }
+        batch->uses = uses;
+        batch->room = count;
+    }
+    return true;
 }
 
 static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t count)
@@ -181,8 +198,7 @@ static void call(struct pw_batch *batch, struct pw_request *request, size_t firs
     const struct pw_batch_slot slot = {.first = first,
                                        .count = batch->filled,
                                        .sent_ns = pw_clock_now_ns(client->clock),
-                                       .seen_epoch = seen_epoch(batch),
-                                       .alias_changes = batch->alias_changes};
+                                       .seen_epoch = seen_epoch(batch)};
     uint64_t epoch = 0;
     pw_arena_init_with(&arena, PW_CODEC_ARENA_BUDGET, storage, sizeof(storage));
     pw_response_init(&response);
@@ -215,7 +231,6 @@ static enum pywatt_status post(struct pw_batch *batch, struct pw_request *reques
     slot->first = first;
     slot->count = batch->filled;
     slot->seen_epoch = seen_epoch(batch);
-    slot->alias_changes = batch->alias_changes;
     slot->sent_ns = batch->now_ns;
     slot->post = (struct pw_post){.done = pw_batch_answered, .scratch = &batch->scratch};
     batch->posted++; /* before it may have ended */
@@ -263,7 +278,7 @@ static void send_round(struct pw_batch *batch, bool may_post)
         }
         const bool together = pw_beat_frames_allowed(client);
         batch->epoch = pw_channel_epoch(client->channel);
-        batch->alias_changes = pw_alias_changes(&client->aliases);
+        batch->alias_epoch = pw_alias_epoch(&client->aliases, batch->epoch);
         batch->now_ns = pw_clock_now_ns(client->clock);
         for (unsigned n = together ? 1 : SINGLES_IN_A_WRITE; n > 0 && at < batch->count; n--) {
             const size_t first = at;
@@ -315,7 +330,7 @@ static void send_all(struct pw_batch *batch)
         }
     } while (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK);
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->beats[i].status == PW_BEAT_PENDING) {
+        if (pw_beat_is_pending(&batch->beats[i])) {
             pw_batch_refuse(batch, i, batch->given_up.status, batch->given_up.text);
         }
     }
@@ -420,10 +435,14 @@ static enum pywatt_status run(struct pywatt_client *client, struct pywatt_beat *
     if (batch == NULL) {
         return pw_error_no_memory(error);
     }
-    begin(batch, beats, count);
-    send_all(batch);
-    status = finish(batch, error);
-    count_beats(batch);
+    if (make_room(batch, count)) {
+        begin(batch, beats, count);
+        send_all(batch);
+        status = finish(batch, error);
+        count_beats(batch);
+    } else {
+        status = pw_error_no_memory(error);
+    }
     give_back(client, batch);
     return status;
 }

@@ -55,7 +55,7 @@ static void succeed(const struct pw_batch *batch, size_t index, enum pywatt_heal
 
 /* Modules whose beats went well have been seen on this connection, and have their aliases there. */
 static void note_epoch(const struct pw_batch *batch, const struct pw_batch_slot *slot,
-                       uint64_t epoch, bool together)
+                       uint64_t epoch)
 {
     for (size_t i = slot->first; i < slot->first + slot->count; i++) {
         struct pywatt_module *module = batch->beats[i].module;
@@ -63,17 +63,48 @@ static void note_epoch(const struct pw_batch *batch, const struct pw_batch_slot 
             continue;
         }
         atomic_store_explicit(&module->success_epoch, epoch, memory_order_relaxed);
-        if (together) {
-            pw_alias_went_well(&batch->client->aliases, &module->alias, epoch, slot->alias_changes);
-        }
+        pw_alias_went_well(&module->alias, epoch, batch->uses[i]);
     }
 }
 
-static void take_exception_locked(struct pw_batch *batch, size_t index,
+/* Its beat goes out once more with the next round, in full. */
+static void send_in_full_locked(struct pw_batch *batch, size_t index)
+{
+    batch->beats[index].status = PW_BEAT_PENDING_IN_FULL;
+    batch->unsent = true;
+}
+
+/* Whether the message was refused as a whole since there are aliases in it: it may be. */
+static bool is_refused_for_aliases(const struct pw_batch *batch, const struct pw_batch_slot *slot,
+                                   enum pywatt_status status, const struct pw_answer *answer)
+{
+    bool any = false;
+    for (size_t i = slot->first; i < slot->first + slot->count; i++) {
+        any |= pw_alias_is_used(batch->uses[i]);
+    }
+    return any && answer->refused && pw_alias_may_be_why(status);
+}
+
+static void send_all_in_full_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
+                                    uint64_t epoch)
+{
+    pw_alias_refuse(&batch->client->aliases, epoch);
+    for (size_t i = slot->first; i < slot->first + slot->count; i++) {
+        send_in_full_locked(batch, i);
+    }
+}
+
+static void take_exception_locked(struct pw_batch *batch, size_t index, uint64_t epoch,
                                   const struct pw_beat_exception *exception)
 {
+    const pw_alias_use use = batch->uses[index];
     if (exception->status == PYWATT_OK) {
         succeed(batch, index, exception->health);
+        return;
+    }
+    if (exception->status == PW_ALIAS_UNKNOWN && pw_alias_is_used(use)) {
+        pw_alias_doubt(&batch->beats[index].module->alias, epoch, use);
+        send_in_full_locked(batch, index);
         return;
     }
     const struct pw_str text = exception->error.len > 0
@@ -83,14 +114,14 @@ static void take_exception_locked(struct pw_batch *batch, size_t index,
 }
 
 static void take_beats_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
-                              const struct pw_response *response)
+                              uint64_t epoch, const struct pw_response *response)
 {
     for (size_t i = slot->first; i < slot->first + slot->count; i++) {
         succeed(batch, i, batch->beats[i].health);
     }
     for (uint32_t i = 0; i < response->exception_count; i++) {
         const struct pw_beat_exception *exception = &response->exceptions[i];
-        take_exception_locked(batch, slot->first + exception->index, exception);
+        take_exception_locked(batch, slot->first + exception->index, epoch, exception);
     }
 }
 
@@ -149,17 +180,21 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
         defer_locked(batch, answer.retry_after_ms);
         return;
     }
+    if (status != PYWATT_OK && is_refused_for_aliases(batch, slot, status, &answer)) {
+        send_all_in_full_locked(batch, slot, epoch);
+        return;
+    }
     if (status != PYWATT_OK) {
         fail_all_locked(batch, slot, &words);
         return;
     }
     if (response->operation == PW_OP_HEARTBEAT_BATCH) {
-        take_beats_locked(batch, slot, response);
+        take_beats_locked(batch, slot, epoch, response);
     } else {
         succeed(batch, slot->first, answer.verdict);
     }
     if (slot->seen_epoch != epoch) {
-        note_epoch(batch, slot, epoch, response->operation == PW_OP_HEARTBEAT_BATCH);
+        note_epoch(batch, slot, epoch);
     }
 }
 

@@ -24,44 +24,52 @@ static bool fits(const struct pw_batch *batch, size_t bytes)
                                                     batch->filled + 1, batch->frame_bytes + bytes);
 }
 
+static void put(struct pw_batch *batch, const struct pywatt_beat *beat, uint32_t alias,
+                pw_alias_use use)
+{
+    batch->uses[beat - batch->beats] = use;
+    batch->short_beats[batch->filled++] = pw_short_beat_of(alias, beat->health);
+    batch->frame_bytes += sizeof(pw_short_beat);
+}
+
 /* Adds the beat by its alias; false if it does not fit any more. */
 static bool add_short(struct pw_batch *batch, const struct pywatt_beat *beat, uint32_t alias)
 {
-    const size_t bytes = sizeof(pw_short_beat);
-    if (batch->filled == PW_BATCH_MAX || !fits(batch, bytes)) {
+    if (!fits(batch, sizeof(pw_short_beat))) {
         return false;
     }
-    batch->short_beats[batch->filled++] = pw_short_beat_of(alias, beat->health);
-    batch->frame_bytes += bytes;
+    put(batch, beat, alias, pw_alias_used(alias));
     return true;
 }
 
 /*
- * Copies what the module beats with into the next row, and, `together`, gives it an alias; false if
- * it does not fit any more.
+ * Copies what the module beats with into the next row, and, `together`, gives it an alias, which comes
+ * first: see alias.h. False if it does not fit any more.
  */
 static bool add_row(struct pw_batch *batch, const struct pywatt_beat *beat, bool together)
 {
-    if (batch->filled == PW_BEAT_FRAME_MAX) {
+    if (batch->full_count == PW_BEAT_FRAME_MAX) {
         return false;
     }
-    struct pw_batched_beat *row = &batch->rows[batch->filled];
+    struct pywatt_module *module = beat->module;
+    struct pw_batched_beat *row = &batch->rows[batch->full_count];
     char *token = batch->tokens + batch->token_bytes;
+    row->alias =
+        together ? pw_alias_assign(&batch->client->aliases, &module->alias, batch->alias_epoch) : 0;
     const size_t len =
-        pw_handle_card(beat->module, row, token, PW_BATCH_TOKEN_BYTES - batch->token_bytes);
+        pw_handle_card(module, row, token, PW_BATCH_TOKEN_BYTES - batch->token_bytes);
     const size_t bytes = PW_BEAT_OVERHEAD + len;
-    if (len == 0 || !fits(batch, bytes)) {
+    if (len == 0 || !fits(batch, sizeof(pw_short_beat) + bytes)) {
         return false;
     }
     row->token = (struct pw_str){token, len};
     row->health = beat->health;
-    row->alias =
-        together ? pw_alias_assign(&batch->client->aliases, &beat->module->alias, batch->epoch) : 0;
-    batch->fresh |= row->alias != 0 || atomic_load_explicit(&beat->module->success_epoch,
+    batch->fresh |= row->alias != 0 || atomic_load_explicit(&module->success_epoch,
                                                             memory_order_relaxed) != batch->epoch;
     batch->token_bytes += len;
     batch->frame_bytes += bytes;
-    batch->filled++;
+    batch->full_count++;
+    put(batch, beat, 0, row->alias);
     return true;
 }
 
@@ -69,7 +77,7 @@ static bool add_row(struct pw_batch *batch, const struct pywatt_beat *beat, bool
 static bool may_go(struct pw_batch *batch, size_t index)
 {
     struct pywatt_beat *beat = &batch->beats[index];
-    if (beat->status != PW_BEAT_PENDING) {
+    if (!pw_beat_is_pending(beat)) {
         return false;
     }
     if (beat->module == NULL || beat->module->client != batch->client || !is_health(beat->health)) {
@@ -88,25 +96,25 @@ static bool may_go(struct pw_batch *batch, size_t index)
     return true;
 }
 
-/* Adds a beat that may go; false if it does not fit, or is of the other kind than those before. */
+/* Adds a beat that may go; false if it does not fit. */
 static bool add(struct pw_batch *batch, const struct pywatt_beat *beat, bool together)
 {
-    const uint32_t alias = together ? pw_alias_of(&beat->module->alias, batch->epoch) : 0;
-    if (batch->filled == 0) {
-        batch->is_short = alias != 0;
-    } else if (!together || batch->is_short != (alias != 0)) {
+    if (batch->filled == PW_BATCH_MAX || (batch->filled > 0 && !together)) {
         return false;
     }
+    const uint32_t alias = together && beat->status == PW_BEAT_PENDING
+                               ? pw_alias_of(&beat->module->alias, batch->alias_epoch)
+                               : 0;
     return alias != 0 ? add_short(batch, beat, alias) : add_row(batch, beat, together);
 }
 
 static void ask_for_module(const struct pw_batch *batch, size_t index)
 {
-    if (index < batch->count) {
-        const uint8_t *module = (const uint8_t *)batch->beats[index].module;
+    const struct pywatt_module *module = index < batch->count ? batch->beats[index].module : NULL;
+    if (module != NULL) {
         __builtin_prefetch(module);
-        if (!batch->is_short) {
-            __builtin_prefetch(module + PW_CACHE_LINE);
+        if (batch->full_count > 0) {
+            __builtin_prefetch((const uint8_t *)module + PW_CACHE_LINE);
         }
     }
 }
@@ -114,7 +122,7 @@ static void ask_for_module(const struct pw_batch *batch, size_t index)
 size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together)
 {
     batch->filled = 0;
-    batch->is_short = false;
+    batch->full_count = 0;
     batch->fresh = false;
     batch->token_bytes = 0;
     batch->frame_bytes = 0;
@@ -137,12 +145,14 @@ size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together)
 struct pw_request pw_batch_request(const struct pw_batch *batch, bool together)
 {
     const struct pw_batched_beat *row = &batch->rows[0];
+    const bool any_short = batch->full_count < batch->filled;
     /* One by itself that has no alias goes as what it is, which is shorter. */
-    if (together && (batch->filled > 1 || batch->is_short || row->alias != 0)) {
+    if (together && (batch->filled > 1 || any_short || row->alias != 0)) {
         return (struct pw_request){.operation = PW_OP_HEARTBEAT_BATCH,
                                    .beats = batch->rows,
-                                   .short_beats = batch->is_short ? batch->short_beats : NULL,
+                                   .short_beats = any_short ? batch->short_beats : NULL,
                                    .beat_count = batch->filled,
+                                   .full_count = batch->full_count,
                                    .only_epoch = batch->epoch};
     }
     return (struct pw_request){.operation = PW_OP_HEARTBEAT,

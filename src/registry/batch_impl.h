@@ -23,6 +23,8 @@
 
 /* In place of a status: the beat has not been sent yet, or is to be sent again. */
 #define PW_BEAT_PENDING ((enum pywatt_status) - 1)
+/* The same, and it is to go in full. */
+#define PW_BEAT_PENDING_IN_FULL ((enum pywatt_status) - 2)
 
 /* A frame under way, with the beats first to first + count - 1. */
 struct pw_batch_slot {
@@ -32,8 +34,7 @@ struct pw_batch_slot {
     size_t first;
     uint32_t count;
     uint64_t sent_ns;
-    uint64_t seen_epoch;    /* the connection on which all of its modules have had success, or 0 */
-    uint64_t alias_changes; /* before its beats were put together */
+    uint64_t seen_epoch; /* the connection on which all of its modules have had success, or 0 */
 };
 
 /* Answers that took the same time, not yet in the statistics: of a burst that is most of them. */
@@ -49,6 +50,8 @@ struct pw_batch {
     struct pywatt_client *client;
     struct pywatt_beat *beats;
     size_t count;
+    pw_alias_use *uses; /* of each beat that is under way; who fills it, then who takes it in */
+    size_t room;        /* of `uses` */
     uint64_t deadline_ns;
 
     struct pw_mutex lock;
@@ -71,11 +74,11 @@ struct pw_batch {
     unsigned posted;              /* frames */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
     uint32_t filled;
-    bool is_short;          /* by aliases: in `short_beats`, not in `rows` */
-    uint64_t epoch;         /* of the connection, lately */
-    uint64_t alias_changes; /* lately */
-    uint64_t now_ns;        /* looked up for each piece that is sent */
-    bool fresh;             /* some module has had no success on that connection yet */
+    uint32_t full_count;  /* of them in `rows` */
+    uint64_t epoch;       /* of the connection, lately */
+    uint64_t alias_epoch; /* the same, as in alias.h */
+    uint64_t now_ns;      /* looked up for each piece that is sent */
+    bool fresh;           /* some module has had no success on that connection yet */
     size_t token_bytes;
     size_t frame_bytes;
     struct pw_buffer scratch;
@@ -84,6 +87,11 @@ struct pw_batch {
     char tokens[PW_BATCH_TOKEN_BYTES];
     struct pw_batch_slot slots[PW_BATCH_SLOTS];
 };
+
+static inline bool pw_beat_is_pending(const struct pywatt_beat *beat)
+{
+    return beat->status == PW_BEAT_PENDING || beat->status == PW_BEAT_PENDING_IN_FULL;
+}
 
 /* ---- batch_fill.c: the caller ---------------------------------------------------------------- */
 

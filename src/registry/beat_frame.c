@@ -21,11 +21,9 @@ struct pw_beat_frame {
     uint64_t sent_ns;
     size_t bytes;
     uint32_t count;
-    bool is_short;          /* its beats stand by their aliases, else they name them */
-    uint64_t epoch;         /* of the connection of the aliases */
-    uint64_t alias_changes; /* before they were named */
     struct pywatt_heartbeat_loop *loops[PW_BEAT_FRAME_MAX]; /* each with a reference once posted */
-    uint64_t due_ns[PW_BEAT_FRAME_MAX];                     /* the heartbeat thread's */
+    pw_alias_use uses[PW_BEAT_FRAME_MAX];
+    uint64_t due_ns[PW_BEAT_FRAME_MAX]; /* the heartbeat thread's */
 };
 
 void pw_beat_frames_init(struct pw_beat_frames *frames, uint32_t max_frame_bytes)
@@ -100,46 +98,55 @@ uint32_t pw_beat_frame_count(const struct pywatt_client *client)
     return frame == NULL ? 0 : frame->count;
 }
 
-static void begin(struct pywatt_client *client, struct pw_beat_frame *frame,
-                  const struct pywatt_module *first)
+static void begin(struct pywatt_client *client, struct pw_beat_frames *frames)
 {
-    frame->epoch = pw_channel_epoch(client->channel);
-    frame->alias_changes = pw_alias_changes(&client->aliases);
-    frame->is_short = pw_alias_of(&first->alias, frame->epoch) != 0;
+    frames->full_count = 0;
+    frames->epoch = pw_channel_epoch(client->channel);
+    frames->alias_epoch = pw_alias_epoch(&client->aliases, frames->epoch);
 }
 
-static void put_row(struct pywatt_client *client, struct pw_batched_beat *row,
-                    struct pywatt_heartbeat_loop *loop, uint64_t epoch)
+/*
+ * Adds a beat in full. It names no alias if the registration that the loop knows is not the present one;
+ * that is looked at behind the assignment: see alias.h.
+ */
+static pw_alias_use put_row(struct pywatt_client *client, const struct pywatt_heartbeat_loop *loop)
 {
-    *row = (struct pw_batched_beat){
-        .module_id = loop->request.module_id,
-        .token = loop->request.token,
-        .generation = loop->request.generation,
-        .health = loop->request.health,
-        .alias = pw_alias_assign(&client->aliases, &loop->module->alias, epoch)};
+    struct pw_beat_frames *frames = &client->heartbeat.frames;
+    struct pywatt_module *module = loop->module;
+    const uint32_t number = pw_alias_assign(&client->aliases, &module->alias, frames->alias_epoch);
+    const bool present =
+        atomic_load_explicit(&module->registration_version, memory_order_acquire) == loop->version;
+    const uint32_t alias = present ? number : 0;
+    frames->rows[frames->full_count++] =
+        (struct pw_batched_beat){.module_id = loop->request.module_id,
+                                 .token = loop->request.token,
+                                 .generation = loop->request.generation,
+                                 .health = loop->request.health,
+                                 .alias = alias};
+    return alias;
 }
 
 bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
 {
     struct pw_beat_frames *frames = &client->heartbeat.frames;
     struct pw_beat_frame *frame = filling(client);
-    if (frame != NULL && frame->count == 0) {
-        begin(client, frame, loop->module);
+    if (frame == NULL) {
+        return false;
     }
-    const uint32_t alias = frame == NULL ? 0 : pw_alias_of(&loop->module->alias, frame->epoch);
+    if (frame->count == 0) {
+        begin(client, frames);
+    }
+    const uint32_t alias = pw_alias_of(&loop->module->alias, frames->alias_epoch);
     const size_t bytes =
-        alias != 0 ? sizeof(pw_short_beat) : PW_BEAT_OVERHEAD + loop->request.token.len;
-    if (frame == NULL || frame->count == PW_BEAT_FRAME_MAX || frame->is_short != (alias != 0) ||
+        sizeof(pw_short_beat) + (alias != 0 ? 0 : PW_BEAT_OVERHEAD + loop->request.token.len);
+    if (frame->count == PW_BEAT_FRAME_MAX ||
         !pw_beat_frame_fits(client->settings.max_frame_bytes, frame->count + 1,
                             frame->bytes + bytes)) {
         return false;
     }
     frame->bytes += bytes;
-    if (frame->is_short) {
-        frames->short_beats[frame->count] = pw_short_beat_of(alias, loop->request.health);
-    } else {
-        put_row(client, &frames->rows[frame->count], loop, frame->epoch);
-    }
+    frame->uses[frame->count] = alias != 0 ? pw_alias_used(alias) : put_row(client, loop);
+    frames->short_beats[frame->count] = pw_short_beat_of(alias, loop->request.health);
     frame->due_ns[frame->count] = loop->due_ns;
     frame->loops[frame->count++] = loop;
     return true;
@@ -159,9 +166,42 @@ static void end_all(struct pw_beat_frame *frame, enum pywatt_status status,
     }
 }
 
-static void end_with_exception(struct pywatt_heartbeat_loop *loop, uint64_t epoch,
+/* Whether the frame was refused as a whole since there are aliases in it: it may be. */
+static bool is_refused_for_aliases(const struct pw_beat_frame *frame, enum pywatt_status status,
+                                   const struct pw_answer *answer)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < frame->count; i++) {
+        any |= pw_alias_is_used(frame->uses[i]);
+    }
+    return any && answer->refused && answer->retry_after_ms == 0 && pw_alias_may_be_why(status);
+}
+
+static void send_all_in_full(struct pw_beat_frame *frame)
+{
+    pw_alias_refuse(&frame->client->aliases, frame->post.epoch);
+    for (uint32_t i = 0; i < frame->count; i++) {
+        pw_loop_again(frame->loops[i]);
+    }
+}
+
+/* Told before the next beat of the loop may be sent. */
+static void note_alias(const struct pw_beat_frame *frame, uint32_t index)
+{
+    pw_alias_went_well(&frame->loops[index]->module->alias, frame->post.epoch, frame->uses[index]);
+}
+
+/* False if the beat was refused. */
+static bool end_with_exception(struct pw_beat_frame *frame, uint32_t index,
                                const struct pw_beat_exception *exception)
 {
+    struct pywatt_heartbeat_loop *loop = frame->loops[index];
+    const uint64_t epoch = frame->post.epoch;
+    if (exception->status == PW_ALIAS_UNKNOWN && pw_alias_is_used(frame->uses[index])) {
+        pw_alias_doubt(&loop->module->alias, epoch, frame->uses[index]);
+        pw_loop_again(loop);
+        return true;
+    }
     const struct pw_response response = {.operation = PW_OP_HEARTBEAT,
                                          .success = exception->status == PYWATT_OK,
                                          .status = exception->status,
@@ -171,21 +211,22 @@ static void end_with_exception(struct pywatt_heartbeat_loop *loop, uint64_t epoc
     struct pywatt_error words;
     pw_error_clear(&words);
     const enum pywatt_status status = pw_read_reply(PW_OP_HEARTBEAT, &response, &answer, &words);
+    if (status == PYWATT_OK) {
+        note_alias(frame, index);
+    }
     pw_loop_ended(loop, status, &answer, &words);
+    return status == PYWATT_OK;
 }
 
-/* That its alias is known now is told before the next beat of the loop may be sent. */
-static void end_well(struct pw_beat_frame *frame, struct pywatt_heartbeat_loop *loop)
+static void end_well(struct pw_beat_frame *frame, uint32_t index)
 {
+    struct pywatt_heartbeat_loop *loop = frame->loops[index];
     const struct pw_answer answer = {.epoch = frame->post.epoch, .verdict = loop->request.health};
-    if (!frame->is_short) {
-        pw_alias_went_well(&frame->client->aliases, &loop->module->alias, frame->epoch,
-                           frame->alias_changes);
-    }
+    note_alias(frame, index);
     pw_loop_ended(loop, PYWATT_OK, &answer, NULL);
 }
 
-/* How many of them ended well. */
+/* How many of them were not refused. */
 static uint32_t end_each(struct pw_beat_frame *frame, const struct pw_response *response)
 {
     uint32_t well = frame->count;
@@ -194,13 +235,24 @@ static uint32_t end_each(struct pw_beat_frame *frame, const struct pw_response *
         const struct pw_beat_exception *exception = &response->exceptions[next];
         if (next < response->exception_count && exception->index == i) {
             next++;
-            well -= exception->status == PYWATT_OK ? 0 : 1;
-            end_with_exception(frame->loops[i], frame->post.epoch, exception);
+            well -= end_with_exception(frame, i, exception) ? 0 : 1;
         } else {
-            end_well(frame, frame->loops[i]);
+            end_well(frame, i);
         }
     }
     return well;
+}
+
+/* The same for a frame that was answered, but not to each beat. */
+static uint32_t end_together(struct pw_beat_frame *frame, enum pywatt_status status,
+                             const struct pw_answer *answer, const struct pywatt_error *words)
+{
+    if (is_refused_for_aliases(frame, status, answer)) {
+        send_all_in_full(frame);
+        return frame->count;
+    }
+    end_all(frame, status, answer, words);
+    return 0;
 }
 
 static void answered(struct pw_post *post, enum pywatt_status status,
@@ -210,7 +262,6 @@ static void answered(struct pw_post *post, enum pywatt_status status,
     struct pywatt_client *client = frame->client;
     struct pw_answer answer = {.epoch = post->epoch};
     struct pywatt_error words;
-    uint32_t well = 0;
     pw_error_clear(&words);
     if (status == PYWATT_OK) {
         pw_note_round_trip(client, frame->sent_ns, post->answered_ns, frame->count);
@@ -223,11 +274,9 @@ static void answered(struct pw_post *post, enum pywatt_status status,
             pw_error_set(&words, PYWATT_SERIALIZATION, "the reply is to %u beats, and %u were sent",
                          response->beat_count, frame->count);
     }
-    if (status == PYWATT_OK) {
-        well = end_each(frame, response);
-    } else {
-        end_all(frame, status, &answer, &words);
-    }
+    /* A beat that is to come again in full has been answered, too. */
+    const uint32_t well = status == PYWATT_OK ? end_each(frame, response)
+                                              : end_together(frame, status, &answer, &words);
     pw_count(&client->counters.beats_answered, well);
     pw_count(&client->counters.beats_failed, frame->count - well);
     put_back(&client->heartbeat, frame);
@@ -253,12 +302,14 @@ enum pywatt_status pw_beat_frame_post(struct pywatt_client *client, uint64_t now
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pw_beat_frame *frame = heartbeat->frames.filling;
+    const struct pw_beat_frames *frames = &heartbeat->frames;
     struct pw_request request = {.operation = PW_OP_HEARTBEAT_BATCH,
-                                 .beats = heartbeat->frames.rows,
+                                 .beats = frames->rows,
                                  .short_beats =
-                                     frame->is_short ? heartbeat->frames.short_beats : NULL,
+                                     frames->full_count < frame->count ? frames->short_beats : NULL,
                                  .beat_count = frame->count,
-                                 .only_epoch = frame->epoch};
+                                 .full_count = frames->full_count,
+                                 .only_epoch = frames->epoch};
     for (uint32_t i = 0; i < frame->count; i++) {
         pw_loop_acquire(frame->loops[i]);
         atomic_store_explicit(&frame->loops[i]->under_way, true, memory_order_relaxed);

@@ -44,8 +44,11 @@ static inline bool pw_beat_frame_fits(uint32_t max_frame_bytes, uint32_t count, 
 struct pw_beat_frames {
     struct pw_list free; /* guarded by the heartbeat's lock */
     struct pw_beat_frame *filling;
-    struct pw_batched_beat *rows; /* PW_BEAT_FRAME_MAX of the one that is filled; or: */
+    struct pw_batched_beat *rows; /* PW_BEAT_FRAME_MAX of the one that is filled, as in a request */
     pw_short_beat *short_beats;
+    uint32_t full_count;
+    uint64_t epoch;       /* of the connection for which it is filled */
+    uint64_t alias_epoch; /* the same, as in alias.h */
     struct pw_buffer scratch;
 };
 
@@ -58,8 +61,8 @@ void pw_beat_frames_destroy(struct pw_beat_frames *frames);
 bool pw_beat_frames_allowed(struct pywatt_client *client);
 
 /*
- * Adds the prepared beat of `loop`, which carries no details. False if the frame is full, or has beats
- * by aliases and this one has none yet, or the other way round; or when memory is out.
+ * Adds the prepared beat of `loop`, which carries no details. False if the frame is full, or when memory
+ * is out.
  */
 bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 

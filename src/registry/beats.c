@@ -94,6 +94,17 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
     loop->prepared = false;
 }
 
+/* As it was prepared, unless a newer one is due or under way already. */
+void pw_beats_send_again(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    if (!pw_list_linked(&loop->waiting) &&
+        !atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
+        PW_HINT_ACQUIRE(&loop->under_way);
+        loop->due_ns = pw_clock_now_ns(client->clock);
+        pw_list_append(&client->heartbeat.due_loops, &loop->waiting);
+    }
+}
+
 /*
  * On a connection that was made between beats one goes out before it is due: an orchestrator need
  * not keep a connection on which nobody says anything, and hears at once who is back. One and no

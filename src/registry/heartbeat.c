@@ -136,6 +136,21 @@ void pw_heartbeat_remove_loop(struct pywatt_client *client, struct pywatt_heartb
     }
 }
 
+void pw_heartbeat_send_again(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    pw_mutex_lock(&heartbeat->lock);
+    const bool tell = loop->held && !heartbeat->ended && !pw_list_linked(&loop->mail);
+    if (tell) {
+        loop->again = true;
+        pw_list_append(&heartbeat->mail_loops, &loop->mail);
+    }
+    pw_mutex_unlock(&heartbeat->lock);
+    if (tell) {
+        pw_heartbeat_wake(heartbeat);
+    }
+}
+
 void pw_heartbeat_recovered(struct pywatt_client *client, struct pywatt_module *module)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
@@ -168,33 +183,34 @@ void pw_heartbeat_connect_ended(struct pywatt_client *client, const struct pywat
 
 /* ---- Mail: the heartbeat thread ------------------------------------------------------------- */
 
-/* Takes one loop out of the mail, or NULL; *stopped tells what to do with it. */
-static struct pywatt_heartbeat_loop *next_loop_locked(struct pw_heartbeat *heartbeat, bool *stopped)
+typedef void (*loop_fn)(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
+
+/* Takes one loop out of the mail, or NULL; *handle is what to do with it. */
+static struct pywatt_heartbeat_loop *next_loop_locked(struct pw_heartbeat *heartbeat,
+                                                      loop_fn *handle)
 {
     struct pw_list *link = pw_list_pop(&heartbeat->mail_loops);
     if (link == NULL) {
         return NULL;
     }
     struct pywatt_heartbeat_loop *loop = PW_CONTAINER_OF(link, struct pywatt_heartbeat_loop, mail);
-    *stopped = pw_loop_stopped(loop);
-    if (*stopped) {
+    *handle = loop->again ? pw_beats_send_again : pw_beats_take;
+    if (pw_loop_stopped(loop)) {
         loop->held = false;
+        *handle = pw_beats_drop;
     }
+    loop->again = false;
     return loop;
 }
 
 static void take_loops_locked(struct pywatt_client *client)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
-    bool stopped;
+    loop_fn handle;
     struct pywatt_heartbeat_loop *loop;
-    while ((loop = next_loop_locked(heartbeat, &stopped)) != NULL) {
+    while ((loop = next_loop_locked(heartbeat, &handle)) != NULL) {
         pw_mutex_unlock(&heartbeat->lock);
-        if (stopped) {
-            pw_beats_drop(client, loop);
-        } else {
-            pw_beats_take(client, loop);
-        }
+        handle(client, loop);
         pw_mutex_lock(&heartbeat->lock);
     }
 }

@@ -86,6 +86,9 @@ bool pw_heartbeat_add_loop(struct pywatt_client *client, struct pywatt_heartbeat
 /* Tells that a loop was stopped: the thread lets go of it. */
 void pw_heartbeat_remove_loop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 
+/* Tells that the beat of a loop that was sent is to be sent again. */
+void pw_heartbeat_send_again(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
+
 /* Tells that an attempt to recover this module has ended. */
 void pw_heartbeat_recovered(struct pywatt_client *client, struct pywatt_module *module);
 
@@ -110,8 +113,9 @@ void pw_outbox_recovered(struct pywatt_client *client, struct pywatt_module *mod
 void pw_outbox_unconnected(struct pywatt_client *client, const struct pywatt_error *error);
 void pw_outbox_end(struct pywatt_client *client);
 
-/* beats.c: takes a loop in, lets go of it, of all. */
+/* beats.c: takes a loop in, sends its beat again, lets go of it, of all. */
 void pw_beats_take(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
+void pw_beats_send_again(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 void pw_beats_drop(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop);
 void pw_beats_end(struct pywatt_client *client);
 /* The shortest interval of a loop; PW_DEADLINE_NEVER if there is none. */

@@ -319,6 +319,14 @@ void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
     pw_loop_release(loop);
 }
 
+void pw_loop_again(struct pywatt_heartbeat_loop *loop)
+{
+    PW_HINT_RELEASE(&loop->under_way);
+    atomic_store_explicit(&loop->under_way, false, memory_order_release);
+    pw_heartbeat_send_again(loop->module->client, loop);
+    pw_loop_release(loop);
+}
+
 void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
                       const struct pw_response *response, const struct pywatt_error *error)
 {

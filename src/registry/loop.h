@@ -42,7 +42,8 @@ struct pywatt_heartbeat_loop {
 
     /* Guarded by the heartbeat's lock. */
     struct pw_list mail;
-    bool held; /* the heartbeat thread has it, or will, and a reference */
+    bool held;  /* the heartbeat thread has it, or will, and a reference */
+    bool again; /* it is in the mail since its beat is to be sent again */
 
     /* The heartbeat thread's. */
     struct pw_list all;                       /* among all loops */
@@ -81,6 +82,9 @@ void pw_loop_prepare(struct pywatt_heartbeat_loop *loop);
 struct pw_answer;
 void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status,
                    const struct pw_answer *answer, struct pywatt_error *words);
+
+/* It was not taken as it was sent, and is to be sent again at once, in full. The same. */
+void pw_loop_again(struct pywatt_heartbeat_loop *loop);
 
 /* The same for one that had a message of its own; see pw_post_done. */
 void pw_loop_answered(struct pw_post *post, enum pywatt_status status,

@@ -273,14 +273,17 @@ struct pywatt_registration *pywatt_module_registration(struct pywatt_module *mod
     return module == NULL ? NULL : pw_handle_registration(module);
 }
 
-/* For a module that is unregistered: without a token. Its alias is of another registration. */
+/*
+ * For a module that is unregistered: without a token. What else beats carry has been changed before,
+ * as its alias is of another registration, and revoked at last: see alias.h.
+ */
 static void write_card_locked(struct pywatt_module *module)
 {
     const struct pywatt_registration *registration = module->registration;
-    pw_alias_revoke(&module->client->aliases, &module->alias);
     pw_card_write(
         &module->card, &module->id, pywatt_registration_generation(registration),
         pw_str_from(module->unregistered ? NULL : pywatt_registration_token(registration)));
+    pw_alias_revoke(&module->alias);
 }
 
 void pw_handle_set_registration(struct pywatt_module *module,
@@ -289,10 +292,10 @@ void pw_handle_set_registration(struct pywatt_module *module,
     pw_mutex_lock(&module->lock);
     struct pywatt_registration *old = module->registration;
     module->registration = pywatt_registration_acquire(registration);
-    write_card_locked(module);
     if (old != registration) {
         atomic_fetch_add_explicit(&module->registration_version, 1, memory_order_release);
     }
+    write_card_locked(module);
     if (atomic_load(&module->forgotten)) {
         /* In this order: who looks without the lock never sees a module that is well in between. */
         atomic_store(&module->owes_capabilities, module->told != NULL);

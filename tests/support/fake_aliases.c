@@ -15,27 +15,55 @@ void pw_fake_forget_aliases(struct pw_fake_connection *connection)
     connection->alias_count = 0;
 }
 
+static bool loses_aliases(struct pw_fake *fake)
+{
+    pw_mutex_lock(&fake->lock);
+    const bool loses = fake->lose_aliases;
+    pw_mutex_unlock(&fake->lock);
+    return loses;
+}
+
+/* The beat by an alias as it would be in full; without a token if the fake knows no aliases. */
+static struct pw_batched_beat expand(const struct pw_fake_connection *connection,
+                                     pw_short_beat from, bool lost)
+{
+    const uint32_t alias = pw_short_beat_alias(from);
+    struct pw_batched_beat beat = {.health = pw_short_beat_health(from)};
+    if (!lost) {
+        pw_fake_must(alias <= connection->alias_count && connection->aliases[alias - 1].given,
+                     "a beat by an alias that was not given");
+        const struct pw_fake_alias *known = &connection->aliases[alias - 1];
+        beat.module_id = known->id;
+        beat.token = pw_str_from(known->token);
+        beat.generation = known->generation;
+    }
+    return beat;
+}
+
 void pw_fake_expand(struct pw_fake *fake, const struct pw_fake_connection *connection,
                     struct pw_request *request)
 {
+    const struct pw_batched_beat *next = request->beats;
+    const bool lost = loses_aliases(fake);
     if (request->operation != PW_OP_HEARTBEAT_BATCH || request->short_beats == NULL) {
         return;
     }
     for (uint32_t i = 0; i < request->beat_count; i++) {
-        const uint32_t alias = pw_short_beat_alias(request->short_beats[i]);
-        pw_fake_must(alias <= connection->alias_count && connection->aliases[alias - 1].given,
-                     "a beat by an alias that was not given");
-        const struct pw_fake_alias *known = &connection->aliases[alias - 1];
+        const pw_short_beat from = request->short_beats[i];
         fake->expanded[i] =
-            (struct pw_batched_beat){.module_id = known->id,
-                                     .token = pw_str_from(known->token),
-                                     .generation = known->generation,
-                                     .health = pw_short_beat_health(request->short_beats[i])};
+            pw_short_beat_alias(from) == 0 ? *next++ : expand(connection, from, lost);
     }
     request->beats = fake->expanded;
     request->short_beats = NULL;
     pw_mutex_lock(&fake->lock);
-    fake->short_beats += request->beat_count;
+    fake->short_beats += request->beat_count - request->full_count;
+    pw_mutex_unlock(&fake->lock);
+}
+
+void pw_fake_lose_aliases(struct pw_fake *fake, bool lose)
+{
+    pw_mutex_lock(&fake->lock);
+    fake->lose_aliases = lose;
     pw_mutex_unlock(&fake->lock);
 }
 

@@ -189,7 +189,9 @@ static void answer_locked(struct pw_fake *fake, const struct pw_request *request
     }
     response->health = request->health;
     struct pw_fake_module *module = pw_fake_find_locked(fake, &request->module_id);
-    if (module == NULL) {
+    if (request->token.len == 0) {
+        refuse(response, PYWATT_INVALID_ARGUMENT, "the alias stands for nothing");
+    } else if (module == NULL) {
         refuse(response, PYWATT_MODULE_NOT_FOUND, "Module not found: it is not here");
     } else if (!pw_str_equal(request->token, pw_str_from(module->token))) {
         refuse(response, PYWATT_INVALID_TOKEN, "Invalid token");

@@ -75,6 +75,12 @@ void pw_fake_take_batches(struct pw_fake *fake, bool take);
 /* How many beats came by their aliases so far. */
 uint64_t pw_fake_short_beats(struct pw_fake *fake);
 
+/*
+ * Knows no alias, though it says that beats which name some went well: beats by aliases are refused. Or
+ * does so no more.
+ */
+void pw_fake_lose_aliases(struct pw_fake *fake, bool lose);
+
 /* Lets anybody register an id that is known, with a new token, as if its holder were lost. */
 void pw_fake_allow_takeover(struct pw_fake *fake);
 

@@ -88,6 +88,7 @@ struct pw_fake {
     bool allow_takeover;
     bool take_batches;
     uint64_t short_beats;
+    bool lose_aliases;
     int verdict;
     uint64_t interval_ms;
     uint64_t counts[PW_FAKE_OPERATIONS];
