@@ -3,72 +3,12 @@
  * Beats by aliases: who gets one, on which connection and for how long it stands for a module, and
  * what a beat is answered with whose module has gone, come again, or was never there.
  */
-#include "pipeline.h"
+#include "short_beats.h"
 #include "slow_store.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct pw_batched_beat naming(const struct identity *who, uint32_t alias,
-                                     uint64_t generation)
-{
-    return (struct pw_batched_beat){.module_id = who->id,
-                                    .token = pw_str_from(who->token),
-                                    .generation = generation,
-                                    .health = PYWATT_HEALTHY,
-                                    .alias = alias};
-}
-
-static void call_full(struct peer *peer, const struct pw_batched_beat *beats, uint32_t count)
-{
-    struct pw_request request = {
-        .operation = PW_OP_HEARTBEAT_BATCH, .beats = beats, .beat_count = count};
-    assert_int_equal(peer_call(peer, &request), PYWATT_OK);
-    assert_int_equal(peer->response.beat_count, count);
-}
-
-/* A beat in full that gives the alias. */
-static void give(struct peer *peer, const struct identity *who, uint32_t alias)
-{
-    const struct pw_batched_beat beat = naming(who, alias, 0);
-    call_full(peer, &beat, 1);
-    assert_int_equal(peer->response.exception_count, 0);
-}
-
-static struct pw_request short_batch(const pw_short_beat *beats, uint32_t count)
-{
-    return (struct pw_request){
-        .operation = PW_OP_HEARTBEAT_BATCH, .short_beats = beats, .beat_count = count};
-}
-
-static void call_short(struct peer *peer, const pw_short_beat *beats, uint32_t count)
-{
-    struct pw_request request = short_batch(beats, count);
-    assert_int_equal(peer_call(peer, &request), PYWATT_OK);
-    assert_int_equal(peer->response.beat_count, count);
-}
-
-/* What one beat by the alias is answered with. */
-static enum pywatt_status beat_by(struct peer *peer, uint32_t alias, enum pywatt_health health)
-{
-    const pw_short_beat beat = pw_short_beat_of(alias, health);
-    call_short(peer, &beat, 1);
-    if (peer->response.exception_count == 0) {
-        return PYWATT_OK;
-    }
-    assert_int_equal(peer->response.exceptions[0].health, health);
-    assert_true(peer->response.exceptions[0].error.len > 0);
-    return peer->response.exceptions[0].status;
-}
-
-static void expect_beats(struct world *world, const struct identity *who, uint64_t beats,
-                         enum pywatt_health health)
-{
-    struct pywatt_module_view *view = world_view(world, &who->id);
-    assert_int_equal(pywatt_module_view_beats(view), beats);
-    assert_int_equal(pywatt_module_view_health(view), health);
-    pywatt_module_view_free(view);
-}
 
 static void begin(struct world *world, struct peer *peer, struct identity *who, size_t count)
 {
@@ -263,6 +203,34 @@ static void who_was_taken_over_has_another_ones_token_no_more(void **state)
     end(&world, &peer);
 }
 
+/* What is being forgotten is told so, by whatever name, and is well again if that fails. */
+static void a_module_that_is_being_forgotten_is_not_found(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_prepare(&world);
+    world.store = slow_store_open(false);
+    world.options.retain_ms = 20;
+    world_start(&world);
+    slow_store_set_slow_removals(world.store, true);
+    world_peer(&world, &peer, "protobuf");
+    /* It beats but once, so it is lost, and its removal stays in the store. */
+    const char *lease_ms = pw_test_slow_factor() > 1 ? "4000" : "1000";
+    assert_int_equal(peer_register_with(&peer, "a", NULL, NULL, lease_ms, &who), PYWATT_OK);
+    give(&peer, &who, 1);
+    assert_true(slow_store_await(world.store, 1));
+    const uint64_t beats = world_stats(&world).heartbeats;
+    assert_int_equal(beat_by(&peer, 1, PYWATT_UNHEALTHY), PYWATT_MODULE_NOT_FOUND);
+    assert_int_equal(world_stats(&world).heartbeats, beats);
+    const size_t from = world_event_count(&world);
+    slow_store_end(world.store, 0, PYWATT_UNAVAILABLE);
+    assert_int_equal(beat_by(&peer, 1, PYWATT_HEALTHY), PYWATT_OK);
+    world_await_liveness(&world, from, &who.id, PYWATT_ALIVE);
+    end(&world, &peer);
+}
+
 /* ---- Replies ---- */
 
 static void only_beats_with_something_to_say_are_in_the_reply(void **state)
@@ -332,54 +300,169 @@ static void a_batch_may_have_1024_short_beats(void **state)
     end(&world, &peer);
 }
 
-/* ---- Order ---- */
+/* ---- Both kinds in a message ---- */
 
-static void short_beats_wait_for_older_requests_of_their_modules(void **state)
+static void a_batch_may_have_beats_of_both_kinds(void **state)
 {
     (void)state;
     struct world world;
     struct peer peer;
-    struct identity who[2];
-    world_prepare(&world);
-    world.store = slow_store_open(false);
-    world_start(&world);
-    world_peer(&world, &peer, "protobuf");
-    assert_int_equal(peer_register(&peer, "m0", &who[0]), PYWATT_OK); /* 1 */
-    assert_int_equal(peer_register(&peer, "m1", &who[1]), PYWATT_OK); /* 2 */
-    give(&peer, &who[0], 1);                                          /* 3 */
-    give(&peer, &who[1], 2);                                          /* 4 */
-    slow_store_set_slow(world.store, true);
-    const pw_short_beat beats[] = {pw_short_beat_of(1, PYWATT_DEGRADED),
-                                   pw_short_beat_of(2, PYWATT_DEGRADED),
-                                   pw_short_beat_of(7, PYWATT_DEGRADED)};
-    const struct pw_batched_beat naming_again = naming(&who[0], 7, 0);
-    struct pw_request all = short_batch(beats, 3);
-    struct pw_request one = short_batch(beats, 1);
-    struct pw_request again = {
-        .operation = PW_OP_HEARTBEAT_BATCH, .beats = &naming_again, .beat_count = 1};
-    assert_true(send_register(&peer, "m0", &who[0].id, who[0].token)); /* 5 */
-    assert_true(peer_send(&peer, &all));                               /* 6 */
-    assert_true(send_unregister(&peer, &who[1]));                      /* 7 */
-    assert_true(peer_send(&peer, &again));                             /* 8: waits, and gives 7 */
-    assert_true(peer_send(&peer, &one));                               /* 9: waits for 6 and 8 */
-    assert_true(slow_store_await(world.store, 2));
-    await_requests(&world, 9);
+    struct identity who[4];
+    begin(&world, &peer, who, 4);
+    give(&peer, &who[1], 1);
+    give(&peer, &who[3], 3);
+    struct pw_batched_beat beats[] = {naming(&who[0], 10, 0), naming(&who[2], 12, 0),
+                                      naming(&who[2], 13, 0)};
+    beats[2].token = pw_str_from(who[0].token);
+    beats[1].health = PYWATT_DEGRADED;
+    const pw_short_beat shorts[] = {
+        pw_short_beat_of(0, PYWATT_HEALTHY),    pw_short_beat_of(1, PYWATT_DEGRADED),
+        pw_short_beat_of(99, PYWATT_UNHEALTHY), pw_short_beat_of(0, PYWATT_DEGRADED),
+        pw_short_beat_of(0, PYWATT_HEALTHY),    pw_short_beat_of(3, PYWATT_UNHEALTHY)};
+    struct pw_request request = short_batch(shorts, 6);
+    request.beats = beats;
+    request.full_count = 3;
+    const struct pywatt_orchestrator_stats before = world_stats(&world);
+    assert_int_equal(peer_call(&peer, &request), PYWATT_OK);
+    assert_int_equal(peer.response.beat_count, 6);
+    assert_int_equal(peer.response.exception_count, 2);
+    assert_int_equal(peer.response.exceptions[0].index, 2);
+    assert_int_equal(peer.response.exceptions[0].status, PYWATT_INVALID_ARGUMENT);
+    assert_int_equal(peer.response.exceptions[0].health, PYWATT_UNHEALTHY);
+    assert_int_equal(peer.response.exceptions[1].index, 4);
+    assert_int_equal(peer.response.exceptions[1].status, PYWATT_INVALID_TOKEN);
+    const struct pywatt_orchestrator_stats after = world_stats(&world);
+    assert_int_equal(after.heartbeats - before.heartbeats, 4);
+    assert_int_equal(after.requests_refused - before.requests_refused, 2);
     expect_beats(&world, &who[0], 1, PYWATT_HEALTHY);
     expect_beats(&world, &who[1], 2, PYWATT_DEGRADED);
-    slow_store_end(world.store, 0, PYWATT_OK);
-    slow_store_end(world.store, 0, PYWATT_OK);
-    expect(&peer, 5, PW_OP_REGISTER, PYWATT_OK);
-    expect(&peer, 6, PW_OP_HEARTBEAT_BATCH, PYWATT_OK);
-    assert_int_equal(peer.response.beat_count, 3);
-    assert_int_equal(peer.response.exception_count, 1);
-    assert_int_equal(peer.response.exceptions[0].index, 2);
-    expect(&peer, 7, PW_OP_UNREGISTER, PYWATT_OK);
-    expect(&peer, 8, PW_OP_HEARTBEAT_BATCH, PYWATT_OK);
-    expect(&peer, 9, PW_OP_HEARTBEAT_BATCH, PYWATT_OK);
-    assert_int_equal(peer.response.exception_count, 0);
-    expect_beats(&world, &who[0], 4, PYWATT_DEGRADED);
-    assert_int_equal(beat_by(&peer, 7, PYWATT_HEALTHY), PYWATT_OK);
-    assert_int_equal(beat_by(&peer, 2, PYWATT_HEALTHY), PYWATT_MODULE_NOT_FOUND);
+    expect_beats(&world, &who[2], 1, PYWATT_DEGRADED);
+    expect_beats(&world, &who[3], 2, PYWATT_UNHEALTHY);
+    assert_int_equal(beat_by(&peer, 10, PYWATT_HEALTHY), PYWATT_OK);
+    assert_int_equal(beat_by(&peer, 12, PYWATT_HEALTHY), PYWATT_OK);
+    assert_int_equal(beat_by(&peer, 13, PYWATT_HEALTHY), PYWATT_INVALID_ARGUMENT);
+    end(&world, &peer);
+}
+
+/* ---- Memory ---- */
+
+/* What the process holds more once a beat has named the alias. */
+static size_t taken_by_alias(struct peer *peer, const struct identity *who, uint32_t alias)
+{
+    const struct pw_batched_beat beat = {
+        .module_id = who->id, .token = pw_str_from(who->token), .alias = alias};
+    struct pw_request request = {
+        .operation = PW_OP_HEARTBEAT_BATCH, .beats = &beat, .beat_count = 1};
+    const size_t before = mallinfo2().uordblks;
+    assert_int_equal(peer_call(peer, &request), PYWATT_OK);
+    assert_int_equal(peer->response.exception_count, 0);
+    return mallinfo2().uordblks - before;
+}
+
+static void aliases_take_memory_as_they_are_given(void **state)
+{
+    (void)state;
+    if (pw_test_slow_factor() > 1) {
+        skip(); /* the tool's own allocator says nothing of ours */
+    }
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    world_prepare(&world);
+    world.options.on_event = NULL; /* whose memory comes and goes */
+    world_start(&world);
+    world_peer(&world, &peer, "protobuf");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    taken_by_alias(&peer, &who, 0); /* with all else that it takes */
+    /* Whoever has few modules pays for few; whoever takes a number for none pays for no others. */
+    assert_in_range(taken_by_alias(&peer, &who, 1), 1, 2048);
+    assert_in_range(taken_by_alias(&peer, &who, PW_ALIAS_MAX), 1, 20 * 1024);
+    size_t dense = 0;
+    for (uint32_t alias = 1; alias <= 1024; alias++) {
+        dense += taken_by_alias(&peer, &who, alias);
+    }
+    print_message("%zu bytes for 1024 aliases\n", dense);
+    assert_in_range(dense, 1, 1024 * 64);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+/* ---- Threads ---- */
+
+enum {
+    CROWD = 32,
+    ROUNDS = 40
+};
+
+struct coming_and_going {
+    struct world *world;
+    struct identity who[CROWD]; /* of the first registration */
+    bool failed;
+};
+
+/* Registers all, and takes them out again, over and over: their memory goes from one to another. */
+static void *come_and_go(void *user)
+{
+    struct coming_and_going *crowd = user;
+    struct peer peer;
+    crowd->failed = !peer_open(&peer, crowd->world->url, "protobuf");
+    for (int round = 0; !crowd->failed && round < ROUNDS; round++) {
+        struct identity now[CROWD];
+        for (int i = 0; !crowd->failed && i < CROWD; i++) {
+            char name[32];
+            snprintf(name, sizeof(name), "guest %d", i);
+            now[i] = crowd->who[i];
+            crowd->failed = round > 0 && peer_register(&peer, name, &now[i]) != PYWATT_OK;
+        }
+        for (int i = 0; !crowd->failed && i < CROWD; i++) {
+            crowd->failed = peer_unregister(&peer, &now[i]) != PYWATT_OK;
+        }
+    }
+    peer_close(&peer);
+    return NULL;
+}
+
+/* Aliases of modules whose memory has become another one's, of another shard, meanwhile. */
+static void modules_come_and_go_while_their_aliases_are_used(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct coming_and_going crowd = {.world = &world};
+    pthread_t thread;
+    uint64_t well = 0;
+    world_begin(&world);
+    world_peer(&world, &peer, "protobuf");
+    pw_short_beat beats[CROWD];
+    for (uint32_t i = 0; i < CROWD; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "guest %u", i);
+        assert_int_equal(peer_register(&peer, name, &crowd.who[i]), PYWATT_OK);
+        give(&peer, &crowd.who[i], i + 1);
+        beats[i] = pw_short_beat_of(i + 1, PYWATT_DEGRADED);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, come_and_go, &crowd), 0);
+    do {
+        struct pw_request request = short_batch(beats, CROWD);
+        assert_int_equal(peer_call(&peer, &request), PYWATT_OK);
+        for (uint32_t i = 0; i < peer.response.exception_count; i++) {
+            assert_int_equal(peer.response.exceptions[i].status, PYWATT_MODULE_NOT_FOUND);
+        }
+        well += CROWD - peer.response.exception_count;
+    } while (peer.response.exception_count < CROWD || world_stats(&world).modules > 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(crowd.failed);
+    assert_int_equal(world_stats(&world).heartbeats, CROWD + well);
+    assert_int_equal(world_stats(&world).modules, 0);
+    /* Nobody else has got a beat: all that is told of health is of the first ones. */
+    for (size_t i = 0; i < world_event_count(&world); i++) {
+        const struct seen_event event = world_event(&world, i);
+        bool first = event.kind != PYWATT_EVENT_HEALTH;
+        for (int k = 0; !first && k < CROWD; k++) {
+            first = pywatt_uuid_equal(&event.id, &crowd.who[k].id);
+        }
+        assert_true(first);
+    }
     end(&world, &peer);
 }
 
@@ -393,9 +476,12 @@ int main(void)
         cmocka_unit_test(a_module_that_has_gone_is_not_found),
         cmocka_unit_test(a_module_that_kept_its_token_is_found_again),
         cmocka_unit_test(who_was_taken_over_has_another_ones_token_no_more),
+        cmocka_unit_test(a_module_that_is_being_forgotten_is_not_found),
         cmocka_unit_test(only_beats_with_something_to_say_are_in_the_reply),
         cmocka_unit_test(a_batch_may_have_1024_short_beats),
-        cmocka_unit_test(short_beats_wait_for_older_requests_of_their_modules),
+        cmocka_unit_test(a_batch_may_have_beats_of_both_kinds),
+        cmocka_unit_test(aliases_take_memory_as_they_are_given),
+        cmocka_unit_test(modules_come_and_go_while_their_aliases_are_used),
     };
     return PW_TEST_RUN(cases);
 }
