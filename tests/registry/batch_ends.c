@@ -347,6 +347,15 @@ static void modules_may_be_registered_again_meanwhile(void **state)
         pthread_join(racers[i].thread, NULL);
         assert_int_equal(racers[i].odd, 0);
     }
+    /* Whatever has met, no module is known by an alias of an older registration. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(beat_all(&scene, NULL), PYWATT_OK);
+    }
+    const uint64_t alone = pw_fake_count(scene.fake, PW_OP_HEARTBEAT);
+    const uint64_t by_aliases = pw_fake_short_beats(scene.fake);
+    assert_int_equal(beat_all(&scene, NULL), PYWATT_OK);
+    assert_int_equal(pw_fake_short_beats(scene.fake), by_aliases + BEATS);
+    assert_int_equal(pw_fake_count(scene.fake, PW_OP_HEARTBEAT), alone);
     end(&scene);
 }
 
