@@ -100,13 +100,15 @@ static bool add(struct pw_batch *batch, const struct pywatt_beat *beat, bool tog
     return alias != 0 ? add_short(batch, beat, alias) : add_row(batch, beat, together);
 }
 
-static void ask_for_module(const struct pw_batch *batch, size_t index)
+/* Inlined for sure: gcc takes a function that only does this for one that does nothing. */
+__attribute__((always_inline)) static inline void ask_for_module(const struct pw_batch *batch,
+                                                                 size_t index)
 {
-    if (index < batch->count) {
-        const uint8_t *module = (const uint8_t *)batch->beats[index].module;
+    const struct pywatt_module *module = index < batch->count ? batch->beats[index].module : NULL;
+    if (module != NULL) {
         __builtin_prefetch(module);
         if (!batch->is_short) {
-            __builtin_prefetch(module + PW_CACHE_LINE);
+            __builtin_prefetch((const uint8_t *)module + PW_CACHE_LINE);
         }
     }
 }
