@@ -3,11 +3,13 @@
  * fleet: 1,000 modules of one client, each with a heartbeat loop of 1 ms, against an orchestrator in
  * a process of its own: beats answered, failed and skipped, how late they leave, and what it costs
  * in processor time on both sides. Ten of the modules have a provider that notes the time; it runs
- * on the client's heartbeat thread. The orchestrator's counts must agree with the client's.
+ * on the client's heartbeat thread. The orchestrator's counts must agree with the client's. Beside it
+ * a bare thread wakes every millisecond, and does nothing else: what it misses is the machine's.
  */
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/far.h"
+#include "support/metronome.h"
 #include "support/process.h"
 #include "support/progress.h"
 #include "support/results.h"
@@ -18,6 +20,9 @@
 
 #define INTERVAL_MS 1
 #define WATCHED 10
+
+/* What a bare thread would reach that had nothing to do in its milliseconds but a beat of each module. */
+#define BARE "a bare timer"
 
 static enum pywatt_health note(void *user, struct pywatt_string_map *details)
 {
@@ -43,9 +48,11 @@ struct moment {
     struct pywatt_orchestrator_stats orchestrator;
     uint64_t client_cpu_ns;
     uint64_t orchestrator_cpu_ns;
+    struct bench_metronome_counts bare;
 };
 
-static struct moment look(struct pywatt_client *client, struct bench_far *far)
+static struct moment look(struct pywatt_client *client, struct bench_far *far,
+                          const struct bench_metronome *metronome)
 {
     return (struct moment){
         .now_ns = bench_now_ns(),
@@ -53,24 +60,30 @@ static struct moment look(struct pywatt_client *client, struct bench_far *far)
         .orchestrator = bench_far_stats(far),
         .client_cpu_ns = bench_process_cpu_ns(getpid()),
         .orchestrator_cpu_ns = bench_far_cpu_ns(far),
+        .bare = bench_metronome_look(metronome),
     };
 }
 
-static void report(struct bench_results *results, const char *codec, const struct moment *before,
-                   const struct moment *after)
+static void report(struct bench_results *results, const char *codec, size_t modules,
+                   const struct moment *before, const struct moment *after)
 {
     char metric[64];
     const double took = (double)(after->now_ns - before->now_ns);
     const double beats = (double)(after->client.beats_answered - before->client.beats_answered);
     const double lost = (double)(after->client.beats_failed - before->client.beats_failed +
                                  after->client.beats_skipped - before->client.beats_skipped);
+    const double kept = (double)(after->bare.kept - before->bare.kept);
+    const double missed = (double)(after->bare.missed - before->bare.missed);
     const double client_cpu = (double)(after->client_cpu_ns - before->client_cpu_ns);
     const double far_cpu = (double)(after->orchestrator_cpu_ns - before->orchestrator_cpu_ns);
 
     snprintf(metric, sizeof(metric), "beats answered %s", codec);
-    bench_results_add(results, metric, "/s", beats * (double)BENCH_NS_PER_S / took);
+    bench_results_against(results, metric, "/s", beats * (double)BENCH_NS_PER_S / took, BARE,
+                          kept * (double)modules * (double)BENCH_NS_PER_S / took);
     snprintf(metric, sizeof(metric), "beats failed or skipped %s", codec);
     bench_results_add(results, metric, "", lost);
+    snprintf(metric, sizeof(metric), "moments that a bare timer missed %s", codec);
+    bench_results_add(results, metric, "", missed);
     snprintf(metric, sizeof(metric), "client's processors %s", codec);
     bench_results_add(results, metric, "cores", client_cpu / took);
     snprintf(metric, sizeof(metric), "orchestrator's processors %s", codec);
@@ -121,17 +134,18 @@ static void run(const struct bench_settings *settings, struct bench_results *res
                                                    watched ? &ticks[i] : NULL, NULL, &error),
                        &error);
     }
+    struct bench_metronome *metronome = bench_metronome_start(INTERVAL_MS * BENCH_NS_PER_MS);
     bench_let_beat(client, bench_now_ns() + bench_amount(settings, 1000, 10) * BENCH_NS_PER_MS);
-    struct moment before = look(client, far);
+    struct moment before = look(client, far, metronome);
     bench_let_beat(client, before.now_ns + time_ms * BENCH_NS_PER_MS);
-    struct moment after = look(client, far);
-    report(results, codec, &before, &after);
+    struct moment after = look(client, far, metronome);
+    report(results, codec, count, &before, &after);
 
     for (size_t i = 0; i < count; i++) {
         bench_unregister(modules[i]);
     }
-    struct moment end = look(client, far);
-    bench_check(end.orchestrator.heartbeats >= end.client.beats_answered,
+    bench_metronome_stop(metronome);
+    bench_check(bench_far_stats(far).heartbeats >= bench_client_stats(client).beats_answered,
                 "more beats were answered than the orchestrator saw");
     report_lateness(results, codec, ticks, lateness);
     for (unsigned i = 0; i < WATCHED; i++) {

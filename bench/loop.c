@@ -3,10 +3,13 @@
  * loop: one module with a heartbeat loop of 1 ms, against an orchestrator in a process of its own:
  * beats a second, how late they leave, and whether they drift. The loop's provider, on the client's
  * heartbeat thread, notes when it is asked for each beat; the main thread looks once that is over.
+ * Beside it a bare thread wakes every millisecond, and does nothing else: what it misses is the
+ * machine's.
  */
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/far.h"
+#include "support/metronome.h"
 #include "support/progress.h"
 #include "support/results.h"
 #include "support/series.h"
@@ -34,6 +37,7 @@ static void run(struct bench_results *results, const char *url, uint64_t time_ms
     struct bench_ticks ticks;
 
     bench_ticks_init(&ticks, INTERVAL_MS * BENCH_NS_PER_MS, 2 * time_ms + 1000);
+    struct bench_metronome *metronome = bench_metronome_start(INTERVAL_MS * BENCH_NS_PER_MS);
     uint64_t began = bench_now_ns();
     bench_check_ok(pywatt_start_heartbeat_loop(module, INTERVAL_MS, note, &ticks, &loop, &error),
                    &error);
@@ -41,6 +45,8 @@ static void run(struct bench_results *results, const char *url, uint64_t time_ms
     struct pywatt_client_stats stats = bench_client_stats(client);
     double seconds = (double)(bench_now_ns() - began) / (double)BENCH_NS_PER_S;
     pywatt_heartbeat_loop_stop(loop);
+    const struct bench_metronome_counts bare = bench_metronome_look(metronome);
+    bench_metronome_stop(metronome);
 
     bench_check(stats.beats_failed == 0, "%llu beats failed",
                 (unsigned long long)stats.beats_failed);
@@ -52,6 +58,7 @@ static void run(struct bench_results *results, const char *url, uint64_t time_ms
                       (double)bench_histogram_at(late, BENCH_P99) / 1000.0);
     bench_results_add(results, "drift", "us", (double)llabs(bench_ticks_drift_ns(&ticks)) / 1000.0);
     bench_results_add(results, "beats skipped", "", (double)stats.beats_skipped);
+    bench_results_add(results, "moments that a bare timer missed", "", (double)bare.missed);
     bench_histogram_merge(lateness, late);
     free(late);
     bench_ticks_destroy(&ticks);

@@ -5,6 +5,7 @@
 #ifndef PW_BASE_BYTES_H
 #define PW_BASE_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,19 @@ static inline void pw_store_be32(uint8_t *p, uint32_t value)
     p[1] = (uint8_t)(value >> 16);
     p[2] = (uint8_t)(value >> 8);
     p[3] = (uint8_t)value;
+}
+
+static inline uint64_t pw_load_be64(const uint8_t *p)
+{
+    uint64_t value;
+    memcpy(&value, p, sizeof(value));
+    return be64toh(value);
+}
+
+static inline void pw_store_be64(uint8_t *p, uint64_t value)
+{
+    value = htobe64(value);
+    memcpy(p, &value, sizeof(value));
 }
 
 /* Bytes that a processor moves at once; what is used together stands in few of these. */

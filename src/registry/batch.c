@@ -103,11 +103,7 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->deadline_ns = pw_client_deadline_ns(batch->client);
     pw_list_init(&batch->free_slots);
     pw_list_init(&batch->ended_slots);
-    for (unsigned i = 0; i < PW_BATCH_SLOTS; i++) {
-        batch->slots[i].batch = batch;
-        pw_list_init(&batch->slots[i].link);
-        pw_list_append(&batch->free_slots, &batch->slots[i].link);
-    }
+    batch->slots_used = 0;
     batch->burst = (struct pw_burst){.correlator = NULL};
     batch->posted = 0;
     batch->answered = 0;
@@ -166,6 +162,12 @@ static void wait_for_frames(struct pw_batch *batch, unsigned most)
 static struct pw_batch_slot *take_slot(struct pw_batch *batch)
 {
     if (pw_list_empty(&batch->free_slots)) {
+        if (batch->slots_used < PW_BATCH_SLOTS) {
+            struct pw_batch_slot *slot = &batch->slots[batch->slots_used++];
+            slot->batch = batch;
+            pw_list_init(&slot->link);
+            return slot;
+        }
         pw_mutex_lock(&batch->lock);
         pw_list_splice(&batch->free_slots, &batch->ended_slots);
         pw_mutex_unlock(&batch->lock);

@@ -108,7 +108,9 @@ static bool add(struct pw_batch *batch, const struct pywatt_beat *beat, bool tog
     return alias != 0 ? add_short(batch, beat, alias) : add_row(batch, beat, together);
 }
 
-static void ask_for_module(const struct pw_batch *batch, size_t index)
+/* Inlined for sure: gcc takes a function that only does this for one that does nothing. */
+__attribute__((always_inline)) static inline void ask_for_module(const struct pw_batch *batch,
+                                                                 size_t index)
 {
     const struct pywatt_module *module = index < batch->count ? batch->beats[index].module : NULL;
     if (module != NULL) {

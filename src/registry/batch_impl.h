@@ -71,6 +71,7 @@ struct pw_batch {
     /* The caller's. */
     struct pw_burst burst;
     struct pw_list free_slots;
+    unsigned slots_used;          /* the first so many of `slots`, in this call */
     unsigned posted;              /* frames */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
     uint32_t filled;

@@ -18,11 +18,8 @@
 static void write_id(const struct pw_correlator *c, uint64_t number, struct pywatt_uuid *id)
 {
     memcpy(id->bytes, c->nonce, sizeof(c->nonce));
-    uint64_t rest = (number & PW_REQUEST_NUMBER_MAX) | UINT64_C(2) << 62;
-    for (size_t i = sizeof(id->bytes); i > PW_REQUEST_NONCE_SIZE; i--) {
-        id->bytes[i - 1] = (uint8_t)rest;
-        rest >>= 8;
-    }
+    pw_store_be64(id->bytes + PW_REQUEST_NONCE_SIZE, (number & PW_REQUEST_NUMBER_MAX) | UINT64_C(2)
+                                                                                            << 62);
 }
 
 static enum pywatt_status encode_frame(const struct pw_codec_ops *codec,

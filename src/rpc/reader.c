@@ -36,10 +36,7 @@ struct arrival {
 static void look_at_id(const struct pw_correlator *c, const struct pywatt_uuid *id,
                        struct arrival *arrival)
 {
-    uint64_t number = 0;
-    for (size_t i = PW_REQUEST_NONCE_SIZE; i < sizeof(id->bytes); i++) {
-        number = number << 8 | id->bytes[i];
-    }
+    const uint64_t number = pw_load_be64(id->bytes + PW_REQUEST_NONCE_SIZE);
     arrival->number = number & PW_REQUEST_NUMBER_MAX;
     arrival->ours = memcmp(id->bytes, c->nonce, sizeof(c->nonce)) == 0 && number >> 62 == 2;
 }

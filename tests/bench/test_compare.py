@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""bench/compare over small reports: what is noise, what is better, what is worse. And bench/simulate as
-it is run by hand."""
+"""bench/compare over small reports: what is noise, what is better, what is worse. bench/plan over a
+small report. And bench/simulate as it is run by hand."""
 
 import json
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
-from support import Case, main, program, under_valgrind  # noqa: E402
+from support import ROOT, Case, main, program, under_valgrind  # noqa: E402
 
 
 def result(metric, value, unit="/s", peer=None, ratio=None):
@@ -72,6 +72,48 @@ class Compare(Case):
             self.assert_ends(done, 1)
             self.assertIn(name, done.text("stderr"))
         self.assert_ends(self.run_to_end(program("bench", "bench_compare"), self.path("text")), 2)
+
+
+class Plan(Case):
+    MEASURED = {
+        ("fleet", "orchestrator's time for a beat protobuf"): 100,
+        ("connections", "cost of a beat, a connection each"): 4000,
+        ("scale", "memory of a module"): 500,
+        ("connections", "memory of a connection with a module"): 1500,
+        ("registration", "registrations protobuf"): 50000,
+        ("codec", "protobuf heartbeat request, size"): 87,
+        ("codec", "protobuf heartbeat batch of 100 by alias request, size"): 429,
+    }
+
+    def plan(self, measured, *options, code=0):
+        report = [dict(result(metric, value), subject=subject)
+                  for (subject, metric), value in measured.items()]
+        pathlib.Path(self.path("report")).write_text(json.dumps(report))
+        done = self.run_to_end(ROOT / "bench" / "plan", *options, self.path("report"))
+        self.assert_ends(done, code)
+        return done
+
+    def row(self, *options):
+        done = self.plan(self.MEASURED, *options, "--together", 1, "--")
+        heads, _, first = [[cell.strip() for cell in line.strip("|").split("|")]
+                           for line in done.lines["stdout"]][:3]
+        return dict(zip(heads, first))
+
+    def test_names_what_asks_for_the_most(self):
+        # A million beats a second of 4 us each are four processors.
+        row = self.row("--modules", 1e6)
+        self.assertEqual(row["busy processors"], "4")
+        self.assertEqual((row["orchestrators"], row["by"]), ("3", "takeover"))
+        row = self.row("--modules", 1e6, "--connections", 1000)
+        self.assertEqual((row["orchestrators"], row["by"]), ("1,000", "connections"))
+        row = self.row("--modules", 1e6, "--processors", 1, "--busy", 0.01)
+        self.assertEqual((row["orchestrators"], row["by"]), ("400", "processors"))
+        row = self.row("--modules", 1e6, "--memory-gib", 0.1)
+        self.assertEqual((row["orchestrators"], row["by"]), ("53", "memory"))
+
+    def test_says_what_a_report_lacks(self):
+        done = self.plan({("scale", "memory of a module"): 500}, code=1)
+        self.assertIn("registration: registrations protobuf", done.text("stderr"))
 
 
 class Simulate(Case):

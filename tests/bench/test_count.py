@@ -22,8 +22,11 @@ class Count(Case):
                           for side in ("client", "orchestrator")])
         for row, least in zip(rows, together + together):
             self.assertGreater(int(row[3]), 3 * least, rows)
-            # The client writes, and waits where it reads; the orchestrator waits for all it has.
-            self.assertAlmostEqual(float(row[5]), 2 if row[2] == "client" else 3, delta=0.3)
+            # The client writes, and waits where it reads, unless that takes long; the orchestrator
+            # waits for all it has.
+            least, most = (2, 4) if row[2] == "client" else (3, 3)
+            self.assertGreater(float(row[5]), least - 0.3, rows)
+            self.assertLess(float(row[5]), most + 0.3, rows)
 
     def count(self, way):
         done = self.start(ROOT / "bench" / "count", "--program", program("bench", "bench_count"),
