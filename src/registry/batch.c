@@ -100,6 +100,7 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->again_at = count;
     batch->unsendable = 0;
     batch->given_up.status = PYWATT_OK;
+    batch->deferred_rounds = 0;
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
@@ -311,6 +312,7 @@ static void send_all(struct pw_batch *batch)
         batch->deferral = (struct pw_deferral){.retry_after_ms = 0};
         send_burst(batch, may_post);
         if (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK) {
+            batch->deferred_rounds++;
             wait_to_come_again(batch);
         }
     } while (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK);

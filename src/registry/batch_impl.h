@@ -64,6 +64,7 @@ struct pw_batch {
     size_t again_at;             /* the first beat that is to be tried again, `count` if none is */
     uint64_t unsendable;         /* beats */
     struct pw_deferral deferral; /* some are to be sent again then: the latest such moment */
+    uint32_t deferred_rounds;    /* in a row */
 
     /* The caller's. */
     struct pw_burst burst;
