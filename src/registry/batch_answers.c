@@ -31,7 +31,7 @@ static void note_failure_locked(struct pw_batch *batch, size_t index, enum pywat
 {
     if (pw_batch_tries_again(status)) {
         /* What it comes to then are other words. */
-        batch->beats[index].status = status;
+        batch->beats[index].status = PW_BEAT_AGAIN(status);
         batch->again_at = index < batch->again_at ? index : batch->again_at;
     } else {
         fail_locked(batch, index, status, text, len);

@@ -68,6 +68,7 @@ struct pywatt_module {
     struct pw_cond changed;
     /* Guarded by lock. */
     struct pywatt_registration *registration; /* never NULL once the module has its id */
+    uint64_t registered_ns;                   /* since when it is the present one */
     struct pw_told *told;                     /* NULL: nothing was */
     unsigned leaving;                         /* unregister operations under way */
     bool unregistered;
@@ -179,6 +180,9 @@ enum pywatt_status pw_recovery_step_ended(struct pywatt_module *module,
                                           const struct pw_answer *answer,
                                           struct pw_deferral *deferral, struct pywatt_error *error);
 
+/* The same for one that was not asked. */
+void pw_recovery_step_drop(struct pw_recovery_step *step);
+
 /* All that is left of the steps, one after the other; blocks until the deadline. */
 enum pywatt_status pw_recovery_attempt(struct pywatt_module *module, uint64_t deadline_ns,
                                        struct pw_deferral *deferral, struct pywatt_error *error);
@@ -198,6 +202,13 @@ void pw_recovery_end(struct pywatt_module *module, enum pywatt_status status, ui
 bool pw_handle_forgotten(struct pywatt_module *module,
                          const struct pywatt_registration *registration, enum pywatt_status status,
                          uint64_t epoch);
+
+/*
+ * The same for one that went out at `since_ns` or later, with whatever registration there was then,
+ * over the connection `epoch` or a later one.
+ */
+bool pw_handle_forgotten_since(struct pywatt_module *module, uint64_t since_ns,
+                               enum pywatt_status status, uint64_t epoch);
 
 /* True while pw_handle_recover has something to do. */
 bool pw_handle_unwell(const struct pywatt_module *module);

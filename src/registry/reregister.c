@@ -11,29 +11,56 @@
 #include "registry/module.h"
 #include "registry/operation.h"
 
-bool pw_handle_forgotten(struct pywatt_module *module,
-                         const struct pywatt_registration *registration, enum pywatt_status status,
-                         uint64_t epoch)
+/* `replaced`: it went out with another registration than there is now. */
+static bool note_forgotten_locked(struct pywatt_module *module, bool replaced,
+                                  enum pywatt_status status, uint64_t epoch)
 {
-    if (status != PYWATT_MODULE_NOT_FOUND && status != PYWATT_INVALID_TOKEN &&
-        status != PYWATT_STALE_GENERATION) {
-        return false;
-    }
     /* A token that was good on this very connection, or since, has been replaced by somebody else. */
     const uint64_t last = atomic_load_explicit(&module->success_epoch, memory_order_relaxed);
     const bool lost = status == PYWATT_MODULE_NOT_FOUND ||
                       (status == PYWATT_INVALID_TOKEN && last != 0 && last < epoch);
-    pw_mutex_lock(&module->lock);
-    bool recoverable = false;
-    if (module->leaving == 0 && !module->unregistered) {
-        if (module->registration != registration || module->recovering ||
-            atomic_load(&module->forgotten)) {
-            recoverable = true; /* what it went out with is, or is being, replaced */
-        } else if (lost && module->client->settings.reregister && module->info != NULL) {
-            atomic_store(&module->forgotten, true);
-            recoverable = true;
-        }
+    if (module->leaving > 0 || module->unregistered) {
+        return false;
     }
+    if (replaced || module->recovering || atomic_load(&module->forgotten)) {
+        return true; /* what it went out with is, or is being, replaced */
+    }
+    if (lost && module->client->settings.reregister && module->info != NULL) {
+        atomic_store(&module->forgotten, true);
+        return true;
+    }
+    return false;
+}
+
+static bool may_mean_forgotten(enum pywatt_status status)
+{
+    return status == PYWATT_MODULE_NOT_FOUND || status == PYWATT_INVALID_TOKEN ||
+           status == PYWATT_STALE_GENERATION;
+}
+
+bool pw_handle_forgotten(struct pywatt_module *module,
+                         const struct pywatt_registration *registration, enum pywatt_status status,
+                         uint64_t epoch)
+{
+    if (!may_mean_forgotten(status)) {
+        return false;
+    }
+    pw_mutex_lock(&module->lock);
+    const bool replaced = module->registration != registration;
+    const bool recoverable = note_forgotten_locked(module, replaced, status, epoch);
+    pw_mutex_unlock(&module->lock);
+    return recoverable;
+}
+
+bool pw_handle_forgotten_since(struct pywatt_module *module, uint64_t since_ns,
+                               enum pywatt_status status, uint64_t epoch)
+{
+    if (!may_mean_forgotten(status)) {
+        return false;
+    }
+    pw_mutex_lock(&module->lock);
+    const bool replaced = module->registered_ns >= since_ns;
+    const bool recoverable = note_forgotten_locked(module, replaced, status, epoch);
     pw_mutex_unlock(&module->lock);
     return recoverable;
 }
@@ -206,6 +233,12 @@ static void prefix_step(struct pywatt_module *module, const struct pw_recovery_s
     }
 }
 
+void pw_recovery_step_drop(struct pw_recovery_step *step)
+{
+    pywatt_registration_release(step->registration);
+    pw_told_release(step->told);
+}
+
 enum pywatt_status pw_recovery_step_ended(struct pywatt_module *module,
                                           struct pw_recovery_step *step, enum pywatt_status status,
                                           const struct pw_answer *answer,
@@ -222,8 +255,7 @@ enum pywatt_status pw_recovery_step_ended(struct pywatt_module *module,
     } else if (step->operation == PW_OP_CAPABILITIES) {
         status = refused_capabilities(module, step, status, answer->epoch);
     }
-    pywatt_registration_release(step->registration);
-    pw_told_release(step->told);
+    pw_recovery_step_drop(step);
     return status;
 }
 
