@@ -163,7 +163,8 @@ struct pywatt_client_stats {
     struct pywatt_histogram lateness;
     /*
      * How often the orchestrator has refused something for now and said when to come again. Operations
-     * do so, within their deadlines; loops skip their beats until then.
+     * do so, within their deadlines, as long as the connection stands; loops skip their beats until
+     * then.
      */
     uint64_t deferred;
 };

@@ -24,7 +24,8 @@
  *
  * Where max_in_flight requests are under way, the next one waits for room, within its deadline. If the
  * orchestrator refuses something for now and says when to come again, it is sent again then; if the
- * deadline leaves no time for that it ends at once, with PYWATT_UNAVAILABLE.
+ * deadline leaves no time for that it ends at once, with PYWATT_UNAVAILABLE; so does a call from a
+ * callback on a heartbeat thread.
  *
  * Asynchronous: returns at once. PYWATT_LIMIT also means that too many asynchronous operations are
  * not over yet: max_in_flight of them, or 1024 if that is more, counted from the call until `done`

@@ -142,7 +142,8 @@ struct pywatt_orchestrator_options {
      * Registrations a second, those included that are repeated; as many as come in a second may come
      * at once. Modules of libpywatt that are too many are refused with PYWATT_UNAVAILABLE and told when
      * to come again, each a moment after the one before and at most 60 s later: they do so by
-     * themselves, and then get in. Modules of other SDKs, which do not know that, count but are never
+     * themselves, and then get in. Who shows the token of a module that is registered does not wait
+     * behind the others, and one IP address has a quarter of the places. Modules of other SDKs, which do not know that, count but are never
      * refused for it. Default 50000; 0: no limit. At most 10000000.
      */
     uint32_t registrations_per_s;

@@ -12,6 +12,7 @@
 
 #include "base/tool_hints.h"
 #include "model/string_map.h"
+#include "orchestrator/admission.h"
 #include "orchestrator/dispatch.h"
 #include "orchestrator/server.h"
 
@@ -350,44 +351,10 @@ void pw_pending_refuse(struct pw_session *session, const struct pw_codec_ops *co
                        "The orchestrator is out of memory, try again later", request->health);
 }
 
-/* Refuses a registration for which it is too early, and says when to come again. */
-static bool is_deferred(struct pw_session *session, const struct pw_codec_ops *codec,
-                        const struct pw_request *request)
-{
-    struct pw_worker *worker = session->worker;
-    struct pw_server *server = worker->server;
-    if (!request->can_wait) {
-        pw_pace_pass(&server->pace, worker->now_ns);
-        return false;
-    }
-    const char *name = pywatt_module_info_name(request->info);
-    const uint32_t wait_ms =
-        pw_pace_enter(&server->pace, pw_hash_bytes(name, strlen(name)), worker->now_ns);
-    if (wait_ms == 0) {
-        return false;
-    }
-    uint32_t more;
-    if (pw_log_limit_pass(&server->pace_log_limit, 1, worker->now_ns, &more)) {
-        pw_log(PYWATT_LOG_WARNING,
-               "more than %u registrations a second: one is to come again in %u ms, and %u others "
-               "were told such a time lately",
-               server->config->options.registrations_per_s, wait_ms, more);
-    }
-    char text[64];
-    snprintf(text, sizeof(text), "The orchestrator is busy: come again in %u ms", wait_ms);
-    const struct pw_answer answer = pw_answer_to(codec, request);
-    struct pw_response response = pw_answer_bad(&answer, PYWATT_UNAVAILABLE, text, PYWATT_HEALTHY);
-    response.retry_after_ms = wait_ms;
-    pw_count(&worker->counters.registrations_deferred, 1);
-    pw_count(&worker->counters.requests_refused, 1);
-    pw_session_reply(session, codec, &response);
-    return true;
-}
-
 void pw_pending_change(struct pw_session *session, const struct pw_codec_ops *codec,
                        struct pw_request *request, size_t size)
 {
-    if (request->operation == PW_OP_REGISTER && is_deferred(session, codec, request)) {
+    if (request->operation == PW_OP_REGISTER && pw_admission_defers(session, codec, request)) {
         return;
     }
     struct pw_pending *pending = pw_pending_new(session, codec, request, size);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "codec/codec.h"
+#include "orchestrator/admission.h"
 #include "orchestrator/beat_run.h"
 #include "orchestrator/server.h"
 #include "orchestrator/session.h"
@@ -189,6 +190,8 @@ static void run_timers(struct pw_worker *worker)
         struct pw_timer *timer = PW_CONTAINER_OF(link, struct pw_timer, link);
         if (timer == &worker->accept_timer) {
             pw_server_resume_accepting(worker->server);
+        } else if (timer == &worker->pace_timer) {
+            pw_admission_on_timer(worker);
         } else {
             pw_session_on_timer(PW_CONTAINER_OF(timer, struct pw_session, timer));
         }
@@ -294,6 +297,7 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
     pw_list_init(&worker->pass_mail.link);
     pw_list_init(&worker->stop_mail.link);
     pw_timer_init(&worker->accept_timer);
+    pw_timer_init(&worker->pace_timer);
     pw_wheel_init(&worker->wheel, worker->now_ns / PW_NS_PER_MS);
     pw_buffer_init(&worker->out, OUT_LIMIT);
     pw_arena_init(&worker->arena, PW_CODEC_ARENA_BUDGET);

@@ -77,6 +77,7 @@ struct pw_worker {
     struct pw_request request;
     struct pw_beat_run *run;      /* beats that are to be served together; empty between events */
     struct pw_timer accept_timer; /* set while listeners are left alone for a moment */
+    struct pw_timer pace_timer;   /* set while places of the pace may have to be given up */
     struct pw_mail pass_mail;
     enum pw_pass pass;
     size_t pass_left; /* events after which every socket has had its turn */

@@ -108,9 +108,9 @@ static enum pywatt_status defer(struct pw_async *operation)
 {
     struct pw_errand *errand = &operation->errand;
     struct pywatt_client *client = errand->module->client;
-    operation->deferral = pw_deferral_begin(client, errand->retry_after_ms);
+    pw_deferral_note(client, &operation->deferral, errand->retry_after_ms, errand->epoch);
     const enum pywatt_status status =
-        pw_deferral_fits(&operation->deferral, errand->deadline_ns, &operation->error);
+        pw_deferral_fits(client, &operation->deferral, errand->deadline_ns, &operation->error);
     if (status != PYWATT_OK) {
         pw_prefix_operation(&operation->error, errand->operation, errand->module);
         return status;

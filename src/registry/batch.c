@@ -6,8 +6,9 @@
  * Runs in the calling thread, which fills frames and posts them; the answers are taken in by whoever
  * reads, mostly the heartbeat thread. `lock` guards what both touch. Where posting is impossible (no
  * connection yet, no room, an orchestrator that takes one request at a time, the heartbeat thread
- * itself) the frame goes out as a blocking call, which connects and waits its turn. A module that
- * the orchestrator does not know any more goes the way of a single heartbeat, at the end.
+ * itself) the frame goes out as a blocking call, which connects and waits its turn. Modules that the
+ * orchestrator does not know any more are registered again side by side (batch_revive.c), and beat
+ * once more; what is left then goes the way of a single heartbeat.
  */
 #include "registry/batch.h"
 
@@ -22,6 +23,8 @@
 enum {
     /* Beats that have messages of their own go to the kernel in pieces of so many. */
     SINGLES_IN_A_WRITE = 512,
+    /* Whose modules are forgotten again at once goes the way of a single heartbeat. */
+    REVIVALS_MOST = 2,
     REPLY_STORAGE = 2048
 };
 
@@ -113,11 +116,13 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->again_at = count;
     batch->unsendable = 0;
     batch->given_up.status = PYWATT_OK;
+    batch->deferred_rounds = 0;
+    pw_batch_revive_init(batch);
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-static unsigned under_way(struct pw_batch *batch)
+unsigned pw_batch_under_way(struct pw_batch *batch)
 {
     pw_mutex_lock(&batch->lock);
     const unsigned count = batch->posted - batch->answered;
@@ -144,11 +149,11 @@ static void wait_for_others(struct pw_batch *batch, unsigned count)
  * Waits until at most so many frames are under way. What the deadline ends does not wait for the
  * heartbeat thread, which may be inside of a health provider for long.
  */
-static void wait_for_frames(struct pw_batch *batch, unsigned most)
+void pw_batch_wait_for(struct pw_batch *batch, unsigned most)
 {
     struct pywatt_client *client = batch->client;
     unsigned count;
-    while ((count = under_way(batch)) > most) {
+    while ((count = pw_batch_under_way(batch)) > most) {
         if (pw_clock_now_ns(client->clock) >= batch->deadline_ns) {
             pw_channel_pump_expire(client->channel);
         }
@@ -259,12 +264,12 @@ static void send(struct pw_batch *batch, size_t first, bool together, bool may_p
         if (status == PYWATT_OK || status == PYWATT_UNSUPPORTED) {
             return;
         }
-        const unsigned count = under_way(batch);
+        const unsigned count = pw_batch_under_way(batch);
         if (count == 0) {
             break;
         }
         /* Half of them, so that what goes out then goes out in large pieces, too. */
-        wait_for_frames(batch, count / 2);
+        pw_batch_wait_for(batch, count / 2);
     }
     call(batch, &request, first);
 }
@@ -291,7 +296,7 @@ static void send_round(struct pw_batch *batch, bool may_post)
         }
         pw_burst_flush(&batch->burst);
     }
-    wait_for_frames(batch, 0);
+    pw_batch_wait_for(batch, 0);
 }
 
 /* Some were refused for now: waits until they may be sent again. The burst has ended. */
@@ -324,10 +329,13 @@ static void send_all(struct pw_batch *batch)
 {
     /* The heartbeat thread is who takes answers in: it cannot wait for itself. */
     const bool may_post = pw_client_role(batch->client) != PW_THREAD_HEARTBEAT;
+    batch->began_ns = pw_clock_now_ns(batch->client->clock);
+    batch->began_epoch = pw_channel_epoch(batch->client->channel);
     do {
         batch->deferral = (struct pw_deferral){.retry_after_ms = 0};
         send_burst(batch, may_post);
         if (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK) {
+            batch->deferred_rounds++;
             wait_to_come_again(batch);
         }
     } while (batch->deferral.retry_after_ms != 0 && batch->given_up.status == PYWATT_OK);
@@ -340,8 +348,7 @@ static void send_all(struct pw_batch *batch)
 
 /* ---- The call -------------------------------------------------------------------------------- */
 
-/* Whether no answer is to be had any more, since an attempt to get one ended so. */
-static bool is_over(const struct pw_batch *batch, enum pywatt_status status)
+bool pw_batch_is_over(const struct pw_batch *batch, enum pywatt_status status)
 {
     struct pywatt_client *client = batch->client;
     bool over = status == PYWATT_CONNECTION;
@@ -377,13 +384,14 @@ static void try_again(struct pw_batch *batch)
     bool over = false;
     for (size_t i = batch->again_at; i < batch->count; i++) {
         struct pywatt_beat *beat = &batch->beats[i];
-        if (!pw_batch_tries_again(beat->status)) {
+        enum pywatt_status status;
+        if (!pw_batch_is_to_try(beat, &status)) {
             continue;
         }
-        const enum pywatt_status status = over ? error.status : beat_alone(batch, beat, &error);
+        status = over ? error.status : beat_alone(batch, beat, &error);
         if (status != PYWATT_OK) {
             error.status = status;
-            over = over || is_over(batch, status);
+            over = over || pw_batch_is_over(batch, status);
             pw_batch_fail(batch, i, status, error.text);
         }
     }
@@ -440,6 +448,9 @@ static enum pywatt_status run(struct pywatt_client *client, struct pywatt_beat *
     if (make_room(batch, count)) {
         begin(batch, beats, count);
         send_all(batch);
+        for (int i = 0; i < REVIVALS_MOST && pw_batch_revive(batch); i++) {
+            send_all(batch);
+        }
         status = finish(batch, error);
         count_beats(batch);
     } else {

@@ -31,7 +31,7 @@ static void note_failure_locked(struct pw_batch *batch, size_t index, enum pywat
 {
     if (pw_batch_tries_again(status)) {
         /* What it comes to then are other words. */
-        batch->beats[index].status = status;
+        batch->beats[index].status = PW_BEAT_AGAIN(status);
         batch->again_at = index < batch->again_at ? index : batch->again_at;
     } else {
         fail_locked(batch, index, status, text, len);
@@ -126,9 +126,10 @@ static void take_beats_locked(struct pw_batch *batch, const struct pw_batch_slot
 }
 
 /* Its beats are pending still: they go out with the next round, which begins then. */
-static void defer_locked(struct pw_batch *batch, uint32_t retry_after_ms)
+static void defer_locked(struct pw_batch *batch, uint32_t retry_after_ms, uint64_t epoch)
 {
-    const struct pw_deferral deferral = pw_deferral_begin(batch->client, retry_after_ms);
+    struct pw_deferral deferral = {.in_a_row = batch->deferred_rounds};
+    pw_deferral_note(batch->client, &deferral, retry_after_ms, epoch);
     if (deferral.again_ns > batch->deferral.again_ns) {
         batch->deferral = deferral;
     }
@@ -177,7 +178,7 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
                          response->beat_count, slot->count);
     }
     if (answer.retry_after_ms != 0) {
-        defer_locked(batch, answer.retry_after_ms);
+        defer_locked(batch, answer.retry_after_ms, epoch);
         return;
     }
     if (status != PYWATT_OK && is_refused_for_aliases(batch, slot, status, &answer)) {

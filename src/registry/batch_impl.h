@@ -26,6 +26,28 @@
 /* The same, and it is to go in full. */
 #define PW_BEAT_PENDING_IN_FULL ((enum pywatt_status) - 2)
 
+/* In place of a status, too: its module is to be registered again first. */
+#define PW_BEAT_FORGOTTEN ((enum pywatt_status) - 3)
+
+/* In place of each status with which a beat is tried again; a status that is final stands as it is. */
+#define PW_BEAT_AGAIN(status) ((enum pywatt_status)(-16 - (int)(status)))
+
+/* Modules that are registered again at once. */
+#define PW_BATCH_REVIVALS 64
+
+/* A module that is being registered again. From post to answer its reader's, else the caller's. */
+struct pw_revival {
+    struct pw_post post;
+    struct pw_list link; /* among the free ones, or those that were answered */
+    struct pw_batch *batch;
+    size_t index; /* of its beat */
+    struct pw_recovery_step step;
+    struct pw_deferral deferral;
+    enum pywatt_status status; /* how the step ended */
+    struct pw_answer answer;
+    struct pywatt_error words;
+};
+
 /* A frame under way, with the beats first to first + count - 1. */
 struct pw_batch_slot {
     struct pw_post post;
@@ -64,15 +86,20 @@ struct pw_batch {
     bool unsent;      /* some frame could not leave before the connection broke */
     size_t failed_at; /* the first beat that failed for good so far, `count` if none has */
     struct pywatt_error failure;
-    size_t again_at;             /* the first beat that is to be tried again, `count` if none is */
-    uint64_t unsendable;         /* beats */
+    size_t again_at;     /* the first beat that is to be tried again, `count` if none is */
+    uint64_t unsendable; /* beats */
+    struct pw_list ended_revivals;
     struct pw_deferral deferral; /* some are to be sent again then: the latest such moment */
+    uint32_t deferred_rounds;    /* in a row */
 
     /* The caller's. */
     struct pw_burst burst;
     struct pw_list free_slots;
+    struct pw_list free_revivals;
     unsigned slots_used;          /* the first so many of `slots`, in this call */
-    unsigned posted;              /* frames */
+    unsigned posted;              /* frames, and revivals */
+    uint64_t began_ns;            /* when the last round of all began */
+    uint64_t began_epoch;         /* the same: the connection then */
     struct pywatt_error given_up; /* why nothing can be sent any more, or PYWATT_OK */
     uint32_t filled;
     uint32_t full_count;  /* of them in `rows` */
@@ -87,12 +114,32 @@ struct pw_batch {
     pw_short_beat short_beats[PW_BATCH_MAX];
     char tokens[PW_BATCH_TOKEN_BYTES];
     struct pw_batch_slot slots[PW_BATCH_SLOTS];
+    struct pw_revival revivals[PW_BATCH_REVIVALS];
 };
 
 static inline bool pw_beat_is_pending(const struct pywatt_beat *beat)
 {
     return beat->status == PW_BEAT_PENDING || beat->status == PW_BEAT_PENDING_IN_FULL;
 }
+
+/* ---- batch.c: the caller ------------------------------------------------------------------- */
+
+/* How many frames and revivals are under way; waits until it is at most so many. */
+unsigned pw_batch_under_way(struct pw_batch *batch);
+void pw_batch_wait_for(struct pw_batch *batch, unsigned most);
+
+/* Whether no answer is to be had any more, since an attempt to get one ended so. */
+bool pw_batch_is_over(const struct pw_batch *batch, enum pywatt_status status);
+
+/* ---- batch_revive.c: the caller ------------------------------------------------------------ */
+
+void pw_batch_revive_init(struct pw_batch *batch);
+
+/*
+ * Registers again, side by side, the modules that were forgotten. True if there are beats that are
+ * pending again. Those of which it is not clear keep their status.
+ */
+bool pw_batch_revive(struct pw_batch *batch);
 
 /* ---- batch_fill.c: the caller ---------------------------------------------------------------- */
 
@@ -112,6 +159,13 @@ struct pw_request pw_batch_request(const struct pw_batch *batch, bool together);
  * or was registered meanwhile by somebody else.
  */
 bool pw_batch_tries_again(enum pywatt_status status);
+
+/* Whether the beat is to be tried again, and the status that it had, in *status. */
+static inline bool pw_batch_is_to_try(const struct pywatt_beat *beat, enum pywatt_status *status)
+{
+    *status = PW_BEAT_AGAIN(beat->status);
+    return (int)beat->status <= (int)PW_BEAT_AGAIN(PYWATT_OK);
+}
 
 /* This beat has failed for good. The caller. */
 void pw_batch_fail(struct pw_batch *batch, size_t index, enum pywatt_status status,

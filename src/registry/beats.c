@@ -84,7 +84,7 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
         return;
     } else {
         PW_HINT_ACQUIRE(&loop->under_way);
-        if (due_ns < loop->quiet_ns) {
+        if (due_ns < pw_deferral_until_ns(client, &loop->quiet)) {
             skip(client, 1); /* the orchestrator does not want it */
             return;
         }
@@ -119,7 +119,7 @@ static void greet(struct pywatt_client *client, uint64_t now_ns)
         struct pywatt_heartbeat_loop *loop = loop_of(heartbeat->loops.root);
         if (!atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
             PW_HINT_ACQUIRE(&loop->under_way);
-            if (loop->quiet_ns <= now_ns) {
+            if (pw_deferral_until_ns(client, &loop->quiet) <= now_ns) {
                 became_due(client, loop, now_ns);
             }
         }

@@ -25,6 +25,11 @@ enum pw_thread_role pw_client_role(const struct pywatt_client *client)
                                                                 : PW_THREAD_OTHER;
 }
 
+bool pw_client_on_heartbeat_thread(void)
+{
+    return this_thread != NULL && this_thread->role == PW_THREAD_HEARTBEAT;
+}
+
 uint64_t pw_client_deadline_ns(const struct pywatt_client *client)
 {
     return pw_deadline_after_ms(pw_clock_now_ns(client->clock), client->settings.timeout_ms);
@@ -46,7 +51,7 @@ static void destroy(struct pywatt_client *client)
     pw_registry_destroy(&client->registry);
     pw_batch_free_all(client->spare_batches);
     pw_settings_clear(&client->settings);
-    pw_cond_destroy(&client->closing);
+    pw_cond_destroy(&client->moved);
     pw_cond_destroy(&client->quiet);
     pw_mutex_destroy(&client->lock);
     free(client);
@@ -203,6 +208,17 @@ static void wake_heartbeat(void *user)
     pw_heartbeat_wake(&client->heartbeat);
 }
 
+/* What was put off until a moment that an orchestrator named was so on this connection only. */
+static void connection_lost(void *user)
+{
+    struct pywatt_client *client = user;
+    pw_mutex_lock(&client->lock);
+    pw_cond_broadcast(&client->moved);
+    pw_mutex_unlock(&client->lock);
+    pw_recovery_wake(&client->recovery);
+    pw_heartbeat_wake(&client->heartbeat);
+}
+
 static enum pywatt_status init_locks(struct pywatt_client *client)
 {
     if (pw_mutex_init(&client->lock) != PYWATT_OK) {
@@ -212,7 +228,7 @@ static enum pywatt_status init_locks(struct pywatt_client *client)
         pw_mutex_destroy(&client->lock);
         return PYWATT_NO_MEMORY;
     }
-    if (pw_cond_init(&client->closing) != PYWATT_OK) {
+    if (pw_cond_init(&client->moved) != PYWATT_OK) {
         pw_cond_destroy(&client->quiet);
         pw_mutex_destroy(&client->lock);
         return PYWATT_NO_MEMORY;
@@ -232,6 +248,7 @@ static enum pywatt_status init_channel(struct pywatt_client *client, struct pywa
         .max_frame_bytes = settings->max_frame_bytes,
         .max_in_flight = settings->max_in_flight,
         .wake_pump = wake_heartbeat,
+        .lost = connection_lost,
         .user = client,
     };
     return pw_channel_new(&options, &client->channel, error);
@@ -275,7 +292,7 @@ no_recovery:
 no_dispatcher:
     pw_registry_destroy(&client->registry);
 no_registry:
-    pw_cond_destroy(&client->closing);
+    pw_cond_destroy(&client->moved);
     pw_cond_destroy(&client->quiet);
     pw_mutex_destroy(&client->lock);
     return status;
@@ -301,6 +318,7 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
     PW_HINT_ATOMIC(client->aliases);
     atomic_init(&client->random, pw_random_seed());
     PW_HINT_ATOMIC(client->random);
+    PW_HINT_ATOMIC(client->deferral_log_limit);
     enum pywatt_status status = pw_settings_read(options, &client->settings, error);
     if (status == PYWATT_OK) {
         status = init_parts(client, error);
@@ -327,7 +345,7 @@ void pywatt_client_close(struct pywatt_client *client)
         return;
     }
     client->closed = true;
-    pw_cond_broadcast(&client->closing);
+    pw_cond_broadcast(&client->moved);
     client->users++;
     pw_client_acquire(client);
     pw_mutex_unlock(&client->lock);

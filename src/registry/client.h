@@ -12,6 +12,7 @@
 #define PW_REGISTRY_CLIENT_H
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/sync.h"
 #include "registry/alias.h"
 #include "registry/batch.h"
@@ -62,10 +63,11 @@ struct pywatt_client {
     atomic_uint operations;    /* asynchronous ones whose callback has not begun */
     atomic_bool threads_ready; /* all of them are started */
     _Atomic uint64_t random;   /* state of what is left to chance */
+    struct pw_log_limit deferral_log_limit;
 
     struct pw_mutex lock;
-    struct pw_cond quiet;   /* users or live_threads fell to zero */
-    struct pw_cond closing; /* for those who wait for nothing but a moment: it is closed */
+    struct pw_cond quiet; /* users or live_threads fell to zero */
+    struct pw_cond moved; /* for those who wait for a moment: it is closed, or a connection gone */
     /* Guarded by lock. */
     unsigned users;        /* calls inside */
     unsigned live_threads; /* threads that have not done their work yet */
@@ -99,6 +101,9 @@ enum pywatt_status pw_client_start_threads(struct pywatt_client *client,
 
 /* Which of this client's threads the caller runs on: in a callback it is one of them. */
 enum pw_thread_role pw_client_role(const struct pywatt_client *client);
+
+/* True in a callback on the heartbeat thread of this client or another one. */
+bool pw_client_on_heartbeat_thread(void);
 
 /* The deadline of an operation that begins now. */
 uint64_t pw_client_deadline_ns(const struct pywatt_client *client);

@@ -39,6 +39,16 @@ static inline bool pw_due_queued(const struct pw_due *item)
     return item->back != NULL;
 }
 
+/* Moves all of `from` into `to`, which must be empty. */
+static inline void pw_due_heap_move(struct pw_due_heap *to, struct pw_due_heap *from)
+{
+    to->root = from->root;
+    from->root = NULL;
+    if (to->root != NULL) {
+        to->root->back = &to->root;
+    }
+}
+
 /* PW_DEADLINE_NEVER for an empty heap. */
 static inline uint64_t pw_due_heap_next_ns(const struct pw_due_heap *heap)
 {

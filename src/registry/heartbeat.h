@@ -44,6 +44,7 @@ struct pw_heartbeat {
     struct pw_list ready;                   /* operations to be sent, in order */
     struct pw_due_heap operation_deadlines; /* of those, and of what waits for a recovery */
     struct pw_due_heap deferred;            /* operations that are to come again, by when */
+    uint64_t deferred_link;                 /* the connection by which they stand there */
     struct pw_due_heap loops;               /* all of them, by their next beat */
     struct pw_list all_loops;
     struct pw_beat_frames frames; /* of beats that share a message */

@@ -310,8 +310,9 @@ void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
         failed(loop, status, answer, words);
     }
     if (answer->retry_after_ms != 0) {
-        struct pywatt_client *client = loop->module->client;
-        loop->quiet_ns = pw_deferral_begin(client, answer->retry_after_ms).again_ns;
+        pw_deferral_note(loop->module->client, &loop->quiet, answer->retry_after_ms, answer->epoch);
+    } else if (loop->quiet.in_a_row != 0) {
+        loop->quiet = (struct pw_deferral){.retry_after_ms = 0};
     }
     /* The heartbeat thread may send the next one from here on. */
     PW_HINT_RELEASE(&loop->under_way);

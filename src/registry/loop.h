@@ -36,9 +36,9 @@ struct pywatt_heartbeat_loop {
     void *user;
 
     atomic_uint references;
-    atomic_uint flags;     /* PW_LOOP_* */
-    atomic_bool under_way; /* a beat was sent and is not answered */
-    uint64_t quiet_ns;     /* no beats before that; whoever takes an answer in while under_way */
+    atomic_uint flags;        /* PW_LOOP_* */
+    atomic_bool under_way;    /* a beat was sent and is not answered */
+    struct pw_deferral quiet; /* no beats before that; whoever takes an answer in while under_way */
 
     /* Guarded by the heartbeat's lock. */
     struct pw_list mail;

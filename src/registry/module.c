@@ -292,6 +292,7 @@ void pw_handle_set_registration(struct pywatt_module *module,
     pw_mutex_lock(&module->lock);
     struct pywatt_registration *old = module->registration;
     module->registration = pywatt_registration_acquire(registration);
+    module->registered_ns = pw_clock_now_ns(module->client->clock);
     if (old != registration) {
         atomic_fetch_add_explicit(&module->registration_version, 1, memory_order_release);
     }

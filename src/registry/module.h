@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/sync.h"
+#include "model/message.h"
 #include "registry/alias.h"
 #include "registry/card.h"
 #include "registry/deferral.h"
@@ -23,6 +24,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+struct pw_answer;
 
 /* Capabilities that were told, shared by the module and whoever is telling them again. */
 struct pw_told {
@@ -65,6 +68,7 @@ struct pywatt_module {
     struct pw_cond changed;
     /* Guarded by lock. */
     struct pywatt_registration *registration; /* never NULL once the module has its id */
+    uint64_t registered_ns;                   /* since when it is the present one */
     struct pw_told *told;                     /* NULL: nothing was */
     unsigned leaving;                         /* unregister operations under way */
     bool unregistered;
@@ -141,6 +145,52 @@ struct pw_batched_beat;
 size_t pw_handle_card(struct pywatt_module *module, struct pw_batched_beat *row, char *token,
                       size_t room);
 
+/* ---- One attempt to register again, in pieces: reregister.c ------------------------------------ */
+
+enum pw_recovery_start {
+    PW_RECOVERY_BEGUN,   /* the caller is at it, and ends with pw_recovery_end */
+    PW_RECOVERY_SETTLED, /* nothing is to be done, or not now: status, deferral and error say why */
+    PW_RECOVERY_BUSY     /* somebody else is at it */
+};
+
+/* Never waits. */
+enum pw_recovery_start pw_recovery_begin(struct pywatt_module *module, enum pywatt_status *status,
+                                         struct pw_deferral *deferral, struct pywatt_error *error);
+
+/* What is asked, and what that points to: a reference on each. */
+struct pw_recovery_step {
+    enum pw_operation operation;
+    struct pywatt_registration *registration; /* whose token is shown */
+    struct pw_told *told;
+};
+
+/*
+ * Fills the next request, whose pointers are good until pw_recovery_step_ended. False if there is
+ * none: the module is back.
+ */
+bool pw_recovery_next_step(struct pywatt_module *module, struct pw_recovery_step *step,
+                           struct pw_request *request);
+
+/*
+ * It was answered so, or failed so: what pw_ask returns and fills, of which a registration is
+ * consumed. Returns what it comes to; with PYWATT_OK the next step follows.
+ */
+enum pywatt_status pw_recovery_step_ended(struct pywatt_module *module,
+                                          struct pw_recovery_step *step, enum pywatt_status status,
+                                          const struct pw_answer *answer,
+                                          struct pw_deferral *deferral, struct pywatt_error *error);
+
+/* The same for one that was not asked. */
+void pw_recovery_step_drop(struct pw_recovery_step *step);
+
+/* All that is left of the steps, one after the other; blocks until the deadline. */
+enum pywatt_status pw_recovery_attempt(struct pywatt_module *module, uint64_t deadline_ns,
+                                       struct pw_deferral *deferral, struct pywatt_error *error);
+
+/* The attempt is over: gives its result to those who wait, and to whoever goes on from here. */
+void pw_recovery_end(struct pywatt_module *module, enum pywatt_status status, uint64_t deadline_ns,
+                     const struct pw_deferral *deferral, const struct pywatt_error *error);
+
 /* ---- Registering again: reregister.c ----------------------------------------------------------- */
 
 /*
@@ -152,6 +202,13 @@ size_t pw_handle_card(struct pywatt_module *module, struct pw_batched_beat *row,
 bool pw_handle_forgotten(struct pywatt_module *module,
                          const struct pywatt_registration *registration, enum pywatt_status status,
                          uint64_t epoch);
+
+/*
+ * The same for one that went out at `since_ns` or later, with whatever registration there was then,
+ * over the connection `epoch` or a later one.
+ */
+bool pw_handle_forgotten_since(struct pywatt_module *module, uint64_t since_ns,
+                               enum pywatt_status status, uint64_t epoch);
 
 /* True while pw_handle_recover has something to do. */
 bool pw_handle_unwell(const struct pywatt_module *module);

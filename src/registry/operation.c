@@ -251,12 +251,13 @@ static enum pywatt_status ask_once(struct pw_errand *errand, struct pywatt_error
 
 /* It was refused for now: waits until it may be asked for again. */
 static enum pywatt_status wait_to_come_again(const struct pw_errand *errand,
+                                             struct pw_deferral *deferral,
                                              struct pywatt_error *error)
 {
     struct pywatt_client *client = errand->module->client;
-    const struct pw_deferral deferral = pw_deferral_begin(client, errand->retry_after_ms);
+    pw_deferral_note(client, deferral, errand->retry_after_ms, errand->epoch);
     const enum pywatt_status status =
-        pw_deferral_wait(client, &deferral, errand->deadline_ns, error);
+        pw_deferral_wait(client, deferral, errand->deadline_ns, error);
     if (status != PYWATT_OK) {
         pw_prefix_operation(error, errand->operation, errand->module);
     }
@@ -267,6 +268,7 @@ enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *
 {
     struct pywatt_module *module = errand->module;
     const bool may_recover = pw_needs_registration(errand->operation);
+    struct pw_deferral deferral = {.retry_after_ms = 0};
     bool recovered = false;
     enum pywatt_status status = PYWATT_OK;
     if (may_recover && pw_handle_unwell(module)) {
@@ -275,7 +277,7 @@ enum pywatt_status pw_errand_run(struct pw_errand *errand, struct pywatt_error *
     while (status == PYWATT_OK) {
         status = ask_once(errand, error);
         if (errand->retry_after_ms != 0) {
-            status = wait_to_come_again(errand, error);
+            status = wait_to_come_again(errand, &deferral, error);
             continue;
         }
         if (status == PYWATT_OK || recovered || !may_recover || !errand->refused ||

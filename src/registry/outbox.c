@@ -80,7 +80,8 @@ void pw_outbox_take(struct pywatt_client *client, struct pw_async *operation)
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pywatt_module *module = operation->errand.module;
     if (operation->deferral.retry_after_ms != 0) {
-        pw_due_heap_insert(&heartbeat->deferred, &operation->due, operation->deferral.again_ns);
+        pw_due_heap_insert(&heartbeat->deferred, &operation->due,
+                           pw_deferral_until_ns(client, &operation->deferral));
         return;
     }
     pw_due_heap_insert(&heartbeat->operation_deadlines, &operation->due,
@@ -92,10 +93,30 @@ void pw_outbox_take(struct pywatt_client *client, struct pw_async *operation)
     }
 }
 
+/* What was put off on a connection that is gone comes as soon as that allows. */
+static void look_at_link(struct pywatt_client *client)
+{
+    struct pw_heartbeat *heartbeat = &client->heartbeat;
+    const uint64_t link = pw_channel_link(client->channel);
+    if (link == heartbeat->deferred_link) {
+        return;
+    }
+    heartbeat->deferred_link = link;
+    struct pw_due_heap before;
+    struct pw_due *due;
+    pw_due_heap_move(&before, &heartbeat->deferred);
+    while ((due = pw_due_heap_pop(&before, UINT64_MAX)) != NULL) {
+        pw_outbox_take(client, PW_CONTAINER_OF(due, struct pw_async, due));
+    }
+}
+
 void pw_outbox_resume(struct pywatt_client *client, uint64_t now_ns)
 {
     struct pw_heartbeat *heartbeat = &client->heartbeat;
     struct pw_due *due;
+    if (heartbeat->deferred.root != NULL) {
+        look_at_link(client);
+    }
     while ((due = pw_due_heap_pop(&heartbeat->deferred, now_ns)) != NULL) {
         struct pw_async *operation = PW_CONTAINER_OF(due, struct pw_async, due);
         operation->deferral.retry_after_ms = 0;

@@ -51,7 +51,7 @@ void pw_recovery_place_init(struct pw_recovery_place *place)
     pw_due_init(&place->due);
     place->urgent = false;
     place->recovered_ns = 0;
-    place->not_before_ns = 0;
+    place->deferral = (struct pw_deferral){.retry_after_ms = 0};
     place->backoff.attempts = 0;
     place->backoff.policy = PW_BACKOFF_NONE; /* until it is needed */
 }
@@ -77,6 +77,13 @@ void pw_recovery_close(struct pw_recovery *recovery)
     }
 }
 
+void pw_recovery_wake(struct pw_recovery *recovery)
+{
+    pw_mutex_lock(&recovery->lock);
+    pw_cond_signal(&recovery->wake);
+    pw_mutex_unlock(&recovery->lock);
+}
+
 /* ---- What is to be done --------------------------------------------------------------------- */
 
 void pw_recovery_connect(struct pywatt_client *client, uint64_t connects, uint64_t at_ns)
@@ -97,7 +104,7 @@ void pw_recovery_connect(struct pywatt_client *client, uint64_t connects, uint64
 static void queue_locked(struct pw_recovery *recovery, struct pywatt_module *module, uint64_t at_ns)
 {
     struct pw_due *due = &module->recovery.due;
-    const uint64_t not_before_ns = module->recovery.not_before_ns;
+    const uint64_t not_before_ns = pw_deferral_until_ns(module->client, &module->recovery.deferral);
     at_ns = at_ns < not_before_ns ? not_before_ns : at_ns;
     if (pw_due_queued(due)) {
         if (due->at_ns <= at_ns) {
@@ -120,7 +127,8 @@ static void put_off_locked(struct pw_recovery *recovery, struct pywatt_module *m
     } else {
         pw_handle_acquire(module);
     }
-    pw_due_heap_insert(&recovery->modules, &place->due, place->not_before_ns);
+    pw_due_heap_insert(&recovery->modules, &place->due,
+                       pw_deferral_until_ns(module->client, &place->deferral));
     pw_cond_signal(&recovery->wake);
 }
 
@@ -166,7 +174,7 @@ void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *m
     struct pw_recovery_place *place = &module->recovery;
     bool unqueued = false;
     pw_mutex_lock(&recovery->lock);
-    place->not_before_ns = deferral->retry_after_ms == 0 ? 0 : deferral->again_ns;
+    place->deferral = *deferral;
     if (succeeded) {
         place->recovered_ns = pw_clock_now_ns(client->clock);
         place->urgent = false;
@@ -242,6 +250,26 @@ static uint64_t connect_ns_locked(const struct pw_recovery *recovery)
                : recovery->connect_not_before_ns;
 }
 
+/* Who was put off on a connection that is gone comes as soon as that allows. */
+static void look_at_link_locked(struct pywatt_client *client)
+{
+    struct pw_recovery *recovery = &client->recovery;
+    const uint64_t link = pw_channel_link(client->channel);
+    if (link == recovery->link) {
+        return;
+    }
+    recovery->link = link;
+    struct pw_due_heap before;
+    struct pw_due *due;
+    pw_due_heap_move(&before, &recovery->modules);
+    while ((due = pw_due_heap_pop(&before, UINT64_MAX)) != NULL) {
+        const struct pw_deferral *deferral = &module_of(due)->recovery.deferral;
+        const uint64_t until_ns = pw_deferral_until_ns(client, deferral);
+        const bool sooner = deferral->retry_after_ms != 0 && until_ns < due->at_ns;
+        pw_due_heap_insert(&recovery->modules, due, sooner ? until_ns : due->at_ns);
+    }
+}
+
 /* Does the next thing that is due, without the lock; false if nothing is. */
 static bool do_next_locked(struct pywatt_client *client)
 {
@@ -261,6 +289,7 @@ static bool do_next_locked(struct pywatt_client *client)
         pw_mutex_lock(&recovery->lock);
         return true;
     }
+    look_at_link_locked(client);
     struct pw_due *due = pw_due_heap_pop(&recovery->modules, now_ns);
     if (due == NULL) {
         return false;

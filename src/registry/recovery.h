@@ -26,6 +26,7 @@ struct pw_recovery {
     uint64_t connect_at_ns;         /* who wants it does so from then on */
     uint64_t connect_after;         /* and had seen so many connections, and the last one lost */
     uint64_t connect_not_before_ns; /* the policy's pause */
+    uint64_t link;                  /* the connection by which `modules` stand where they do */
     bool closed;
 };
 
@@ -33,8 +34,8 @@ struct pw_recovery {
 struct pw_recovery_place {
     struct pw_due due; /* while it is queued, the queue has a reference on the module */
     bool urgent;
-    uint64_t recovered_ns;  /* when it came back last; 0: never */
-    uint64_t not_before_ns; /* the orchestrator has said so */
+    uint64_t recovered_ns;       /* when it came back last; 0: never */
+    struct pw_deferral deferral; /* not before that: the orchestrator has said so */
     struct pw_backoff backoff;
 };
 
@@ -45,6 +46,9 @@ void pw_recovery_place_init(struct pw_recovery_place *place);
 
 /* Nothing new is begun; the thread ends. Any thread. */
 void pw_recovery_close(struct pw_recovery *recovery);
+
+/* A connection is gone: what was said on it counts no more. Any thread. */
+void pw_recovery_wake(struct pw_recovery *recovery);
 
 /*
  * Wants a connection at this moment, as the last one of `connects` is lost; the earliest moment

@@ -27,6 +27,7 @@ static void set_options(struct pw_channel *channel, const struct pw_channel_opti
     channel->max_frame_bytes = options->max_frame_bytes;
     channel->max_in_flight = options->max_in_flight;
     channel->wake_pump = options->wake_pump;
+    channel->lost = options->lost;
     channel->user = options->user;
     PW_HINT_ATOMIC(channel->counters);
     PW_HINT_ATOMIC(channel->bursts);
@@ -207,6 +208,15 @@ bool pw_channel_connected(struct pw_channel *channel)
     const bool connected = channel->current != NULL && !pw_correlator_failed(channel->current);
     pw_mutex_unlock(&channel->lock);
     return connected;
+}
+
+uint64_t pw_channel_link(struct pw_channel *channel)
+{
+    pw_mutex_lock(&channel->lock);
+    const bool connected = channel->current != NULL && !pw_correlator_failed(channel->current);
+    const uint64_t link = connected ? pw_correlator_epoch(channel->current) : 0;
+    pw_mutex_unlock(&channel->lock);
+    return link;
 }
 
 unsigned pw_channel_features(struct pw_channel *channel)

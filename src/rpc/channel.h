@@ -59,6 +59,11 @@ struct pw_channel_options {
      * held; it must only wake. May be NULL if nothing is ever posted.
      */
     void (*wake_pump)(void *user);
+    /*
+     * Called once for each connection, when it is known to be gone: from then on it is not what
+     * pw_channel_link tells. Any thread, no lock held; must be quick. May be NULL.
+     */
+    void (*lost)(void *user);
     void *user;
 };
 
@@ -132,6 +137,12 @@ unsigned pw_channel_features(struct pw_channel *channel);
  * Takes no lock.
  */
 uint64_t pw_channel_epoch(struct pw_channel *channel);
+
+/*
+ * The epoch of the connection that there is, as far as it is not known to be broken; 0: there is
+ * none. One that was told once and is not any more never comes back.
+ */
+uint64_t pw_channel_link(struct pw_channel *channel);
 
 /* ---- Posted requests ----------------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@ struct pw_channel {
     uint32_t max_frame_bytes;
     uint32_t max_in_flight;
     void (*wake_pump)(void *user);
+    void (*lost)(void *user);
     void *user;
     int cancel_fd; /* readable once the channel is closed: cuts connecting short */
 

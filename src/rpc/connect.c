@@ -57,6 +57,7 @@ static enum pywatt_status make_correlator(struct pw_channel *channel, const char
         .counters = &channel->counters,
         .bursts = &channel->bursts,
         .wake_pump = channel->wake_pump,
+        .lost = channel->lost,
         .wake_user = channel->user,
         .gone = correlator_gone,
         .gone_user = channel,

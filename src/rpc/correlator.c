@@ -31,6 +31,7 @@ static void set_options(struct pw_correlator *c, const struct pw_correlator_opti
     c->counters = options->counters;
     c->bursts = options->bursts;
     c->wake_pump = options->wake_pump;
+    c->lost = options->lost;
     c->wake_user = options->wake_user;
     c->gone = options->gone;
     c->gone_user = options->gone_user;
@@ -305,6 +306,9 @@ static void unlock_and_tell(struct pw_correlator *c)
     struct pw_list *link;
     while ((link = pw_list_pop(&ended)) != NULL) {
         tell_post(c, PW_CONTAINER_OF(link, struct pw_post, by_deadline));
+    }
+    if (report && c->lost != NULL) {
+        c->lost(c->wake_user);
     }
     if (wake && c->wake_pump != NULL) {
         c->wake_pump(c->wake_user);

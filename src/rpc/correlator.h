@@ -54,6 +54,7 @@ struct pw_correlator_options {
     struct pw_rpc_counters *counters; /* borrowed for the correlator's life */
     const atomic_uint *bursts;        /* under way on the channel; borrowed, may be NULL */
     void (*wake_pump)(void *user);    /* as in channel.h; may be NULL */
+    void (*lost)(void *user);         /* the same */
     void *wake_user;
     void (*gone)(void *user); /* the very last act of the last release; may be NULL */
     void *gone_user;

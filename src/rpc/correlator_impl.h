@@ -65,6 +65,7 @@ struct pw_correlator {
     struct pw_rpc_counters *counters;
     const atomic_uint *bursts;
     void (*wake_pump)(void *user);
+    void (*lost)(void *user);
     void *wake_user;
     void (*gone)(void *user);
     void *gone_user;

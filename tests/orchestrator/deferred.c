@@ -5,6 +5,8 @@
  */
 #include "world.h"
 
+#include <pywatt/log.h>
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -209,6 +211,139 @@ static void a_rate_of_0_lets_everybody_in(void **state)
     world_stop(&world);
 }
 
+/* ---- Strangers ---- */
+
+/* As a module that has the token that it was given. */
+static enum pywatt_status register_again(struct peer *peer, const char *name,
+                                         const struct identity *who)
+{
+    struct pywatt_module_info *info = NULL;
+    struct pw_request request = waiting(&info, name);
+    assert_int_equal(pywatt_module_info_set_id(info, &who->id), PYWATT_OK);
+    request.token = pw_str_from(who->token);
+    const enum pywatt_status status = peer_call(peer, &request);
+    pywatt_module_info_free(info);
+    return status;
+}
+
+static void a_known_module_does_not_wait_behind_names_that_somebody_made_up(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    struct identity other;
+    begin(&world, 1);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "alpha", &who), PYWATT_OK);
+    for (int i = 0; i < AHEAD; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "made up %d", i);
+        register_waiting(&peer, name);
+    }
+    other = who;
+    other.token[0] = other.token[0] == 'x' ? 'y' : 'x';
+    assert_int_equal(register_again(&peer, "alpha", &other), PYWATT_UNAVAILABLE);
+    assert_true(peer.response.retry_after_ms > 2000);
+    if (register_again(&peer, "alpha", &who) != PYWATT_OK) { /* a slow machine had a free drop */
+        assert_in_range(peer.response.retry_after_ms, 1, 1001);
+        atomic_fetch_add(&ahead_ns, 1001 * PW_NS_PER_MS);
+        assert_int_equal(register_again(&peer, "alpha", &who), PYWATT_OK);
+    }
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+static void nobody_takes_a_place_by_the_name_of_somebody_else(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer ours;
+    struct peer stranger;
+    begin(&world, 1);
+    crowd(&world, "json-python");
+    assert_true(peer_open(&ours, world.memory_url, "json"));
+    assert_true(peer_open(&stranger, world.url, "json"));
+    atomic_fetch_add(&ahead_ns, UINT64_C(30) * PW_NS_PER_S);
+    assert_int_equal(register_waiting(&ours, "first"), PYWATT_UNAVAILABLE);
+    const uint32_t first_ms = ours.response.retry_after_ms;
+    assert_int_equal(register_waiting(&stranger, "first"), PYWATT_UNAVAILABLE);
+    atomic_fetch_add(&ahead_ns, first_ms * PW_NS_PER_MS);
+    (void)register_waiting(&stranger, "first of another");
+    (void)register_waiting(&stranger, "first");
+    /* It may have got in, in its own place, if the machine is slow; this one is there still. */
+    const enum pywatt_status status = register_waiting(&ours, "first");
+    assert_true(status == PYWATT_OK || status == PYWATT_NAME_TAKEN);
+    peer_close(&ours);
+    peer_close(&stranger);
+    world_stop(&world);
+}
+
+static bool no_place_is_left(void *user)
+{
+    struct world *world = user;
+    return atomic_load(&world->orchestrator->server.pace.waiting) == 0;
+}
+
+static void places_are_given_up_though_nobody_registers(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    begin(&world, 1);
+    crowd(&world, "json");
+    world_peer(&world, &peer, "json");
+    atomic_fetch_add(&ahead_ns, UINT64_C(30) * PW_NS_PER_S);
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "m %d", i);
+        assert_int_equal(register_waiting(&peer, name), PYWATT_UNAVAILABLE);
+    }
+    assert_false(no_place_is_left(&world));
+    atomic_fetch_add(&ahead_ns, (PW_PACE_WAIT_MAX_MS + PW_PACE_KEPT_MS) * PW_NS_PER_MS);
+    assert_true(pw_test_wait_until(no_place_is_left, &world, 30000));
+    peer_close(&peer);
+    world_stop(&world);
+}
+
+/* ---- The log ---- */
+
+static atomic_uint deferral_lines;
+
+static void count_line(void *user, enum pywatt_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    if (strstr(line, "come again in") != NULL) {
+        atomic_fetch_add(&deferral_lines, 1);
+    }
+}
+
+static void the_log_has_a_line_a_second_and_not_one_for_each(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    begin(&world, 1);
+    crowd(&world, "json");
+    world_peer(&world, &peer, "json");
+    atomic_store(&deferral_lines, 0);
+    pywatt_set_log_sink(count_line, NULL, PYWATT_LOG_WARNING);
+    const uint64_t began_ns = pw_clock_now_ns(&pw_clock_monotonic);
+    enum {
+        TOLD = 1000
+    };
+    for (int i = 0; i < TOLD; i++) {
+        assert_int_equal(register_waiting(&peer, "m"), PYWATT_UNAVAILABLE);
+    }
+    const uint64_t passed_s = (pw_clock_now_ns(&pw_clock_monotonic) - began_ns) / PW_NS_PER_S;
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_WARNING);
+    assert_in_range(atomic_load(&deferral_lines), 1, passed_s + 2);
+    assert_int_equal(world_stats(&world).registrations_deferred, TOLD);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -217,6 +352,10 @@ int main(void)
         cmocka_unit_test(only_registrations_are_told_to_wait),
         cmocka_unit_test(a_repeated_registration_counts_as_one),
         cmocka_unit_test(replies_keep_their_order),
+        cmocka_unit_test(a_known_module_does_not_wait_behind_names_that_somebody_made_up),
+        cmocka_unit_test(nobody_takes_a_place_by_the_name_of_somebody_else),
+        cmocka_unit_test(places_are_given_up_though_nobody_registers),
+        cmocka_unit_test(the_log_has_a_line_a_second_and_not_one_for_each),
         cmocka_unit_test(a_rate_of_0_lets_everybody_in),
     };
     return PW_TEST_RUN(cases);

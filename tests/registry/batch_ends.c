@@ -120,7 +120,7 @@ static void words_name_the_module_once(void **state)
     struct pywatt_error error;
     assert_int_equal(beat_all(&scene, NULL), PYWATT_OK);
     pw_fake_forget(scene.fake);
-    pw_fake_handle(scene.fake, PW_OP_HEARTBEAT, disconnect, NULL);
+    pw_fake_handle(scene.fake, PW_OP_REGISTER, disconnect, NULL);
     assert_int_equal(beat_all(&scene, &error), PYWATT_CHANNEL);
     assert_int_equal(count_in(error.text, "heartbeat of"), 1);
     end(&scene);
@@ -153,7 +153,7 @@ static void lose_all_modules(struct scene *scene)
     }
 }
 
-/* The first that finds out speaks for the others: they are not tried one by one. */
+/* Each is tried once, at the same time as the others. */
 static void nothing_is_tried_after_the_deadline(void **state)
 {
     (void)state;
@@ -165,7 +165,7 @@ static void nothing_is_tried_after_the_deadline(void **state)
     assert_int_equal(beat_all(&scene, NULL), PYWATT_TIMEOUT);
     pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
     expect_all(&scene, PYWATT_TIMEOUT);
-    assert_int_equal(atomic_load(&lines), 1);
+    assert_in_range(atomic_load(&lines), 1, BEATS);
     end(&scene);
 }
 

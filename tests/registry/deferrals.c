@@ -7,6 +7,10 @@
 
 #include "registry/deferral.h"
 
+#include <pywatt/log.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -201,14 +205,46 @@ static uint64_t frozen_now(const struct pw_clock *clock)
     return 1000 * PW_NS_PER_S;
 }
 
+static const struct pw_clock frozen = {.now_ns = frozen_now};
+
+/* On a clock that stands, with a connection. */
+struct frozen_place {
+    struct place place;
+    const struct pw_clock *usual;
+    uint64_t epoch;
+};
+
+static struct frozen_place freeze(void)
+{
+    struct frozen_place there = {.place = open_place_with_module("json", NULL)};
+    there.usual = there.place.client->clock;
+    there.place.client->clock = &frozen;
+    there.epoch = pw_channel_link(there.place.client->channel);
+    assert_true(there.epoch != 0);
+    return there;
+}
+
+static void thaw(struct frozen_place *there)
+{
+    there->place.client->clock = there->usual;
+    close_place(&there->place);
+}
+
+/* Told once, `in_a_row` times before: how long from now. */
+static uint64_t told_to_wait_ns(struct frozen_place *there, uint32_t retry_after_ms,
+                                uint32_t in_a_row)
+{
+    struct pw_deferral deferral = {.in_a_row = in_a_row};
+    pw_deferral_note(there->place.client, &deferral, retry_after_ms, there->epoch);
+    assert_int_equal(deferral.in_a_row, in_a_row + 1);
+    return pw_deferral_until_ns(there->place.client, &deferral) - frozen_now(NULL);
+}
+
 static void nobody_comes_early_nor_late_by_more_than_a_tenth_or_50_ms(void **state)
 {
     (void)state;
-    static const struct pw_clock frozen = {.now_ns = frozen_now};
-    const uint32_t waits_ms[] = {1, 10, 120, 500, 60000, UINT32_MAX};
-    struct place place = open_place("json", NULL);
-    const struct pw_clock *usual = place.client->clock;
-    place.client->clock = &frozen;
+    const uint32_t waits_ms[] = {1, 10, 120, 500, 60000, PW_DEFERRAL_MAX_MS};
+    struct frozen_place there = freeze();
     for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
         const uint64_t wait_ns = waits_ms[i] * PW_NS_PER_MS;
         const uint64_t most_ns =
@@ -216,8 +252,7 @@ static void nobody_comes_early_nor_late_by_more_than_a_tenth_or_50_ms(void **sta
         uint64_t least_seen_ns = UINT64_MAX;
         uint64_t most_seen_ns = 0;
         for (int k = 0; k < 1000; k++) {
-            const struct pw_deferral deferral = pw_deferral_begin(place.client, waits_ms[i]);
-            const uint64_t jitter_ns = deferral.again_ns - frozen_now(NULL) - wait_ns;
+            const uint64_t jitter_ns = told_to_wait_ns(&there, waits_ms[i], 0) - wait_ns;
             assert_true(jitter_ns <= most_ns);
             least_seen_ns = jitter_ns < least_seen_ns ? jitter_ns : least_seen_ns;
             most_seen_ns = jitter_ns > most_seen_ns ? jitter_ns : most_seen_ns;
@@ -226,7 +261,129 @@ static void nobody_comes_early_nor_late_by_more_than_a_tenth_or_50_ms(void **sta
         assert_true(least_seen_ns < most_ns / 10);
         assert_true(most_seen_ns > most_ns - most_ns / 10);
     }
-    place.client->clock = usual;
+    thaw(&there);
+}
+
+/* ---- Orchestrators that say strange things ---- */
+
+static void whoever_is_told_again_and_again_pauses_by_itself(void **state)
+{
+    (void)state;
+    struct frozen_place there = freeze();
+    for (uint32_t told = 1; told < 40; told++) {
+        const uint64_t doubled_ns = (UINT64_C(200) << (told < 10 ? told - 1 : 9)) * PW_NS_PER_MS;
+        const uint64_t bound_ns =
+            doubled_ns < 5000 * PW_NS_PER_MS ? doubled_ns : 5000 * PW_NS_PER_MS;
+        uint64_t sum_ns = 0;
+        for (int k = 0; k < 1000; k++) {
+            const uint64_t wait_ns = told_to_wait_ns(&there, 1, told);
+            assert_true(wait_ns >= PW_NS_PER_MS);
+            assert_true(wait_ns <= bound_ns);
+            sum_ns += wait_ns;
+            /* A moment that is later than that is kept to. */
+            assert_true(told_to_wait_ns(&there, 60000, told) >= 60000 * PW_NS_PER_MS);
+        }
+        assert_true(sum_ns / 1000 > bound_ns / 4);
+    }
+    assert_true(told_to_wait_ns(&there, 1, UINT32_MAX - 1) <= 5000 * PW_NS_PER_MS);
+    thaw(&there);
+}
+
+/* What it said counts where it said so; that one pauses if it is said often counts anywhere. */
+static void on_another_connection_only_the_own_pause_is_left(void **state)
+{
+    (void)state;
+    struct frozen_place there = freeze();
+    struct pywatt_client *client = there.place.client;
+    struct pw_deferral deferral = {.retry_after_ms = 0};
+    uint64_t sum_ns = 0;
+    pw_deferral_note(client, &deferral, 60000, there.epoch + 1);
+    assert_false(pw_deferral_pending(client, &deferral));
+    assert_int_equal(pw_deferral_fits(client, &deferral, frozen_now(NULL) + 1, NULL), PYWATT_OK);
+    for (int k = 0; k < 1000; k++) {
+        deferral.in_a_row = 9;
+        pw_deferral_note(client, &deferral, 60000, there.epoch + 1);
+        sum_ns += pw_deferral_until_ns(client, &deferral) - frozen_now(NULL);
+    }
+    assert_in_range(sum_ns / 1000, 1250 * PW_NS_PER_MS, 5000 * PW_NS_PER_MS);
+    deferral.in_a_row = 0;
+    pw_deferral_note(client, &deferral, 60000, there.epoch);
+    assert_true(pw_deferral_pending(client, &deferral));
+    thaw(&there);
+}
+
+struct lines {
+    unsigned count;
+    char last[512];
+};
+
+static void take_line(void *user, enum pywatt_log_level level, const char *text)
+{
+    struct lines *lines = user;
+    if (level == PYWATT_LOG_WARNING && strstr(text, "asks to wait") != NULL) {
+        lines->count++;
+        snprintf(lines->last, sizeof(lines->last), "%s", text);
+    }
+}
+
+static void nobody_is_silenced_for_longer_than_five_minutes(void **state)
+{
+    (void)state;
+    struct lines lines = {.count = 0};
+    struct frozen_place there = freeze();
+    pywatt_set_log_sink(take_line, &lines, PYWATT_LOG_WARNING);
+    for (int k = 0; k < 100; k++) {
+        const uint64_t wait_ns = told_to_wait_ns(&there, UINT32_MAX, 0);
+        assert_true(wait_ns >= 300000 * PW_NS_PER_MS);
+        assert_true(wait_ns <= 300050 * PW_NS_PER_MS);
+    }
+    assert_true(told_to_wait_ns(&there, 300000, 0) >= 300000 * PW_NS_PER_MS);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_WARNING);
+    /* That is said once in a second, on a clock that stands. */
+    assert_int_equal(lines.count, 1);
+    assert_non_null(strstr(lines.last, "4294967295 ms"));
+    thaw(&there);
+}
+
+/* ---- Callbacks ---- */
+
+struct asker {
+    struct place *place;
+    atomic_uint asked;
+    enum pywatt_status status;
+    struct pywatt_error error;
+};
+
+static enum pywatt_health ask(void *user, struct pywatt_string_map *details)
+{
+    struct asker *asker = user;
+    (void)details;
+    if (atomic_load(&asker->asked) == 0) {
+        asker->status =
+            pywatt_heartbeat(asker->place->module, PYWATT_HEALTHY, NULL, NULL, &asker->error);
+    }
+    atomic_fetch_add(&asker->asked, 1);
+    return PYWATT_HEALTHY;
+}
+
+static bool has_asked_often(void *user)
+{
+    return atomic_load(&((struct asker *)user)->asked) >= 5;
+}
+
+static void a_call_on_the_heartbeat_thread_does_not_wait(void **state)
+{
+    (void)state;
+    struct place place = open_place_with_module("json", hours);
+    struct pywatt_module *other = register_named(place.client, "beta");
+    struct asker asker = {.place = &place};
+    pw_fake_defer(place.fake, PW_OP_HEARTBEAT, 1, HOUR_MS);
+    assert_int_equal(pywatt_start_heartbeat_loop(other, 1, ask, &asker, NULL, NULL), PYWATT_OK);
+    assert_true(pw_test_wait_until(has_asked_often, &asker, 10000));
+    assert_int_equal(asker.status, PYWATT_UNAVAILABLE);
+    assert_non_null(strstr(asker.error.text, "heartbeat thread"));
+    assert_int_equal(STAT(place.client, deferred), 1);
+    pywatt_module_free(other);
     close_place(&place);
 }
 
@@ -240,6 +397,10 @@ int main(void)
         cmocka_unit_test(a_batch_comes_again_at_its_time),
         cmocka_unit_test(a_batch_that_has_no_time_to_wait_is_told_so_at_once),
         cmocka_unit_test(nobody_comes_early_nor_late_by_more_than_a_tenth_or_50_ms),
+        cmocka_unit_test(whoever_is_told_again_and_again_pauses_by_itself),
+        cmocka_unit_test(on_another_connection_only_the_own_pause_is_left),
+        cmocka_unit_test(nobody_is_silenced_for_longer_than_five_minutes),
+        cmocka_unit_test(a_call_on_the_heartbeat_thread_does_not_wait),
     };
     return PW_TEST_RUN(cases);
 }

@@ -5,6 +5,9 @@
  */
 #include "fixture.h"
 
+#include "registry/client.h"
+#include "registry/module.h"
+
 #include <pthread.h>
 
 enum {
@@ -45,20 +48,6 @@ static void registering_again_in_the_background_keeps_to_it(void **state)
     }
 }
 
-/* Pauses that grow would take minutes. */
-static void being_told_often_makes_nobody_slower(void **state)
-{
-    (void)state;
-    struct place place = open_place_with_module("json", NULL);
-    start_loop(place.module, 1);
-    wait_beats(&place, 2);
-    pw_fake_defer(place.fake, PW_OP_REGISTER, 15, 5);
-    pw_fake_forget(place.fake);
-    assert_true(WAIT_STAT(place.client, reregistrations, 1));
-    assert_int_equal(STAT(place.client, deferred), 15);
-    close_place(&place);
-}
-
 static void one_that_has_to_wait_does_not_hold_up_the_others(void **state)
 {
     (void)state;
@@ -81,6 +70,19 @@ static void forget_and_defer(struct place *place, uint64_t times, uint32_t retry
 {
     pw_fake_forget(place->fake);
     pw_fake_defer(place->fake, PW_OP_REGISTER, times, retry_after_ms);
+}
+
+struct caller {
+    struct pywatt_module *module;
+    pthread_t thread;
+    enum pywatt_status status;
+};
+
+static void *beat(void *arg)
+{
+    struct caller *caller = arg;
+    caller->status = pywatt_heartbeat(caller->module, PYWATT_HEALTHY, NULL, NULL, NULL);
+    return NULL;
 }
 
 static void a_call_of_a_forgotten_module_waits_for_it(void **state)
@@ -145,20 +147,30 @@ static void who_has_no_time_to_wait_for_it_is_told_so_at_once(void **state)
     box_destroy(&place.box);
 }
 
-/* ---- Unregistering meanwhile ---- */
-
-struct caller {
-    struct pywatt_module *module;
-    pthread_t thread;
-    enum pywatt_status status;
-};
-
-static void *beat(void *arg)
+/* Who comes while another one waits is told the same moment, and asks nobody. */
+static void a_module_is_asked_for_once_however_many_need_it(void **state)
 {
-    struct caller *caller = arg;
-    caller->status = pywatt_heartbeat(caller->module, PYWATT_HEALTHY, NULL, NULL, NULL);
-    return NULL;
+    (void)state;
+    struct place place = open_place_with_module("json", hours);
+    struct caller caller = {.module = place.module};
+    struct pywatt_error error;
+    forget_and_defer(&place, 100, HOUR_MS);
+    assert_int_equal(pthread_create(&caller.thread, NULL, beat, &caller), 0);
+    assert_true(WAIT_STAT(place.client, deferred, 1));
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(pw_handle_recover(place.module, PW_DEADLINE_NEVER, false, &error),
+                         PYWATT_UNAVAILABLE);
+    }
+    const uint64_t soon_ns = pw_deadline_after_ms(pw_clock_now_ns(&pw_clock_monotonic), 60000);
+    assert_says_how_long(pw_handle_recover(place.module, soon_ns, true, &error), error.text);
+    assert_int_equal(pw_fake_count(place.fake, PW_OP_REGISTER), 2);
+    assert_int_equal(STAT(place.client, deferred), 1);
+    pywatt_client_close(place.client);
+    pthread_join(caller.thread, NULL);
+    close_place(&place);
 }
+
+/* ---- Unregistering meanwhile ---- */
 
 static void a_module_that_waits_can_be_unregistered(void **state)
 {
@@ -258,11 +270,11 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(registering_again_in_the_background_keeps_to_it),
-        cmocka_unit_test(being_told_often_makes_nobody_slower),
         cmocka_unit_test(one_that_has_to_wait_does_not_hold_up_the_others),
         cmocka_unit_test(a_call_of_a_forgotten_module_waits_for_it),
         cmocka_unit_test(asynchronous_operations_of_a_forgotten_module_wait_for_it),
         cmocka_unit_test(who_has_no_time_to_wait_for_it_is_told_so_at_once),
+        cmocka_unit_test(a_module_is_asked_for_once_however_many_need_it),
         cmocka_unit_test(a_module_that_waits_can_be_unregistered),
         cmocka_unit_test(a_loop_skips_its_beats_until_then),
         cmocka_unit_test(a_loop_beats_again_afterwards),
