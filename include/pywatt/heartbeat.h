@@ -5,8 +5,9 @@
  * Beats leave at absolute monotonic times: start + phase + n * interval, with a phase that differs
  * from module to module, so there is no drift and no burst. All beats that are due go out together;
  * their answers are collected as they come. Skipped, and counted, are: a beat for which there is no
- * room (too much is under way) until the next one of its loop is due; one whose predecessor is not
- * answered yet; one for which there is no connection; those of a module that is just being
+ * room (too much is under way) until the next one of its loop is due; one whose predecessor, or with
+ * intervals below 16 ms whose predecessors of the last 16, are not answered yet; one for which there
+ * is no connection; those of a module that is just being
  * registered again; and those before the moment at which the orchestrator wants the next one, if it
  * has refused one for now. Beats never pile up.
  *

@@ -23,6 +23,7 @@ struct pw_beat_frame {
     uint32_t count;
     struct pywatt_heartbeat_loop *loops[PW_BEAT_FRAME_MAX]; /* each with a reference once posted */
     pw_alias_use uses[PW_BEAT_FRAME_MAX];
+    uint8_t healths[PW_BEAT_FRAME_MAX]; /* as they were reported */
     uint64_t due_ns[PW_BEAT_FRAME_MAX]; /* the heartbeat thread's */
 };
 
@@ -147,6 +148,7 @@ bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loo
     frame->bytes += bytes;
     frame->uses[frame->count] = alias != 0 ? pw_alias_used(alias) : put_row(client, loop);
     frames->short_beats[frame->count] = pw_short_beat_of(alias, loop->request.health);
+    frame->healths[frame->count] = (uint8_t)loop->request.health;
     frame->due_ns[frame->count] = loop->due_ns;
     frame->loops[frame->count++] = loop;
     return true;
@@ -221,7 +223,8 @@ static bool end_with_exception(struct pw_beat_frame *frame, uint32_t index,
 static void end_well(struct pw_beat_frame *frame, uint32_t index)
 {
     struct pywatt_heartbeat_loop *loop = frame->loops[index];
-    const struct pw_answer answer = {.epoch = frame->post.epoch, .verdict = loop->request.health};
+    const struct pw_answer answer = {.epoch = frame->post.epoch,
+                                     .verdict = (enum pywatt_health)frame->healths[index]};
     note_alias(frame, index);
     pw_loop_ended(loop, PYWATT_OK, &answer, NULL);
 }
@@ -288,9 +291,8 @@ static void take_beats_back(struct pw_heartbeat *heartbeat, struct pw_beat_frame
 {
     for (uint32_t i = frame->count; i > 0; i--) {
         struct pywatt_heartbeat_loop *loop = frame->loops[i - 1];
-        atomic_store_explicit(&loop->under_way, false, memory_order_relaxed);
         pw_list_append(heartbeat->due_loops.next, &loop->waiting); /* before the first */
-        pw_loop_release(loop);
+        pw_loop_unsent(loop);
     }
     frame->count = 0;
     frame->bytes = 0;
@@ -311,8 +313,7 @@ enum pywatt_status pw_beat_frame_post(struct pywatt_client *client, uint64_t now
                                  .full_count = frames->full_count,
                                  .only_epoch = frames->epoch};
     for (uint32_t i = 0; i < frame->count; i++) {
-        pw_loop_acquire(frame->loops[i]);
-        atomic_store_explicit(&frame->loops[i]->under_way, true, memory_order_relaxed);
+        pw_loop_sent(frame->loops[i]);
     }
     const uint32_t count = frame->count;
     *due_ns = frame->due_ns;

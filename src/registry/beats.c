@@ -79,15 +79,10 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
     }
     if (pw_list_linked(&loop->waiting)) {
         skip(client, 1); /* the one that waited; the new one has its place */
-    } else if (atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
+    } else if (pw_loop_full(loop) || due_ns < pw_loop_quiet_until_ns(loop)) {
         skip(client, 1);
         return;
     } else {
-        PW_HINT_ACQUIRE(&loop->under_way);
-        if (due_ns < pw_deferral_until_ns(client, &loop->quiet)) {
-            skip(client, 1); /* the orchestrator does not want it */
-            return;
-        }
         pw_list_append(&client->heartbeat.due_loops, &loop->waiting);
     }
     loop->due_ns = due_ns;
@@ -97,9 +92,7 @@ static void became_due(struct pywatt_client *client, struct pywatt_heartbeat_loo
 /* As it was prepared, unless a newer one is due or under way already. */
 void pw_beats_send_again(struct pywatt_client *client, struct pywatt_heartbeat_loop *loop)
 {
-    if (!pw_list_linked(&loop->waiting) &&
-        !atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
-        PW_HINT_ACQUIRE(&loop->under_way);
+    if (!pw_list_linked(&loop->waiting) && pw_loop_idle(loop)) {
         loop->due_ns = pw_clock_now_ns(client->clock);
         pw_list_append(&client->heartbeat.due_loops, &loop->waiting);
     }
@@ -117,11 +110,8 @@ static void greet(struct pywatt_client *client, uint64_t now_ns)
     if (connects != heartbeat->greeted_connects && pw_list_empty(&heartbeat->due_loops) &&
         heartbeat->loops.root != NULL) {
         struct pywatt_heartbeat_loop *loop = loop_of(heartbeat->loops.root);
-        if (!atomic_load_explicit(&loop->under_way, memory_order_acquire)) {
-            PW_HINT_ACQUIRE(&loop->under_way);
-            if (pw_deferral_until_ns(client, &loop->quiet) <= now_ns) {
-                became_due(client, loop, now_ns);
-            }
+        if (pw_loop_idle(loop) && pw_loop_quiet_until_ns(loop) <= now_ns) {
+            became_due(client, loop, now_ns);
         }
     }
     heartbeat->greets = false;
@@ -192,8 +182,9 @@ static bool give_up(struct pywatt_client *client, struct pywatt_heartbeat_loop *
         no_connection(client, loop);
         return true;
     }
-    if (!loop->prepared) {
-        pw_loop_prepare(loop);
+    if (!loop->prepared && !pw_loop_prepare(loop)) {
+        skip(client, 1);
+        return true;
     }
     return pw_loop_stopped(loop);
 }
@@ -211,17 +202,18 @@ static enum pywatt_status post(struct pywatt_client *client, struct pywatt_heart
 {
     const uint64_t due_ns = loop->due_ns;
     const uint64_t now_ns = pw_clock_now_ns(client->clock);
-    pw_loop_acquire(loop);
-    atomic_store_explicit(&loop->under_way, true, memory_order_relaxed);
-    loop->sent_ns = now_ns;
+    struct pw_loop_post *one = pw_loop_free_post(loop);
+    atomic_store_explicit(&one->busy, true, memory_order_relaxed);
+    one->sent_ns = now_ns;
+    pw_loop_sent(loop);
     const enum pywatt_status status =
-        pw_channel_post(client->channel, &loop->request, deadline_ns, &loop->post, error);
+        pw_channel_post(client->channel, &loop->request, deadline_ns, &one->post, error);
     if (status == PYWATT_OK) {
         pw_count(&client->counters.beats_sent, 1);
         note_lateness(client, due_ns, now_ns, 1);
     } else {
-        atomic_store_explicit(&loop->under_way, false, memory_order_relaxed);
-        pw_loop_release(loop);
+        atomic_store_explicit(&one->busy, false, memory_order_relaxed);
+        pw_loop_unsent(loop);
     }
     return status;
 }

@@ -46,13 +46,34 @@ bool pw_loop_stopped(const struct pywatt_heartbeat_loop *loop)
     return (atomic_load_explicit(&loop->flags, memory_order_relaxed) & PW_LOOP_STOPPED) != 0;
 }
 
+static void answered(struct pw_post *post, enum pywatt_status status,
+                     const struct pw_response *response, const struct pywatt_error *error);
+
 /* ---- Start ---------------------------------------------------------------------------------- */
+
+static unsigned may_be_under_way(uint64_t interval_ns)
+{
+    const uint64_t beats = PW_LOOP_COVERED_NS / interval_ns;
+    return beats < 1 ? 1 : beats > PW_LOOP_UNDER_WAY_MAX ? PW_LOOP_UNDER_WAY_MAX : (unsigned)beats;
+}
+
+static void init_posts(struct pywatt_heartbeat_loop *loop, unsigned count)
+{
+    loop->post_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        PW_HINT_ATOMIC(loop->posts[i].busy);
+        loop->posts[i].loop = loop;
+        loop->posts[i].post.done = answered;
+    }
+}
 
 /* One reference: the module's. */
 static struct pywatt_heartbeat_loop *new_loop(struct pywatt_module *module, uint64_t interval_ms,
                                               pywatt_health_provider provider, void *user)
 {
-    struct pywatt_heartbeat_loop *loop = calloc(1, sizeof(*loop));
+    const unsigned post_count = may_be_under_way(interval_ms * PW_NS_PER_MS);
+    struct pywatt_heartbeat_loop *loop =
+        calloc(1, sizeof(*loop) + post_count * sizeof(loop->posts[0]));
     if (loop == NULL) {
         return NULL;
     }
@@ -71,7 +92,7 @@ static struct pywatt_heartbeat_loop *new_loop(struct pywatt_module *module, uint
     loop->interval_ns = interval_ms * PW_NS_PER_MS;
     loop->provider = provider;
     loop->user = user;
-    loop->post.done = pw_loop_answered;
+    init_posts(loop, post_count);
     pw_list_init(&loop->mail);
     pw_list_init(&loop->waiting);
     pw_list_init(&loop->all);
@@ -218,13 +239,16 @@ uint64_t pw_loop_first_ns(const struct pywatt_heartbeat_loop *loop, uint64_t now
 }
 
 /* The loop's own view of its module's registration: looked up only when there is another one. */
-static void renew_registration(struct pywatt_heartbeat_loop *loop)
+static bool renew_registration(struct pywatt_heartbeat_loop *loop)
 {
     struct pywatt_module *module = loop->module;
     const unsigned version =
         atomic_load_explicit(&module->registration_version, memory_order_acquire);
     if (version == loop->version) {
-        return;
+        return true;
+    }
+    if (!pw_loop_idle(loop)) {
+        return false;
     }
     pywatt_registration_release(loop->registration);
     loop->registration = pw_handle_registration(module);
@@ -232,6 +256,7 @@ static void renew_registration(struct pywatt_heartbeat_loop *loop)
     loop->request.module_id = *pywatt_registration_id(loop->registration);
     loop->request.token = pw_str_from(pywatt_registration_token(loop->registration));
     loop->request.generation = pywatt_registration_generation(loop->registration);
+    return true;
 }
 
 static enum pywatt_health ask_provider(struct pywatt_heartbeat_loop *loop)
@@ -255,7 +280,7 @@ static enum pywatt_health ask_provider(struct pywatt_heartbeat_loop *loop)
                                                                 : (enum pywatt_health)health;
 }
 
-void pw_loop_prepare(struct pywatt_heartbeat_loop *loop)
+bool pw_loop_prepare(struct pywatt_heartbeat_loop *loop)
 {
     loop->prepared = true;
     if (loop->provider != NULL) {
@@ -265,7 +290,60 @@ void pw_loop_prepare(struct pywatt_heartbeat_loop *loop)
         loop->request.health =
             (enum pywatt_health)atomic_load_explicit(&loop->module->health, memory_order_relaxed);
     }
-    renew_registration(loop);
+    return renew_registration(loop);
+}
+
+bool pw_loop_full(const struct pywatt_heartbeat_loop *loop)
+{
+    return atomic_load_explicit(&loop->under_way, memory_order_relaxed) >= loop->post_count;
+}
+
+bool pw_loop_idle(struct pywatt_heartbeat_loop *loop)
+{
+    const bool idle = atomic_load_explicit(&loop->under_way, memory_order_acquire) == 0;
+    if (idle) {
+        PW_HINT_ACQUIRE(&loop->under_way);
+    }
+    return idle;
+}
+
+uint64_t pw_loop_quiet_until_ns(struct pywatt_heartbeat_loop *loop)
+{
+    uint64_t until_ns = 0;
+    if ((atomic_load_explicit(&loop->flags, memory_order_relaxed) & PW_LOOP_QUIET) != 0) {
+        pw_mutex_lock(&loop->module->lock);
+        until_ns = pw_deferral_until_ns(loop->module->client, &loop->quiet);
+        pw_mutex_unlock(&loop->module->lock);
+    }
+    return until_ns;
+}
+
+void pw_loop_sent(struct pywatt_heartbeat_loop *loop)
+{
+    pw_loop_acquire(loop);
+    atomic_fetch_add_explicit(&loop->under_way, 1, memory_order_relaxed);
+}
+
+static void not_under_way(struct pywatt_heartbeat_loop *loop)
+{
+    PW_HINT_RELEASE(&loop->under_way);
+    atomic_fetch_sub_explicit(&loop->under_way, 1, memory_order_release);
+}
+
+void pw_loop_unsent(struct pywatt_heartbeat_loop *loop)
+{
+    not_under_way(loop);
+    pw_loop_release(loop);
+}
+
+struct pw_loop_post *pw_loop_free_post(struct pywatt_heartbeat_loop *loop)
+{
+    struct pw_loop_post *post = loop->posts;
+    while (atomic_load_explicit(&post->busy, memory_order_acquire)) {
+        post++;
+    }
+    PW_HINT_ACQUIRE(&post->busy);
+    return post;
 }
 
 /* ---- Answers: on whatever thread reads ------------------------------------------------------- */
@@ -301,6 +379,26 @@ static void failed(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
     pw_watch_note(module, status, PYWATT_HEALTHY, error->text);
 }
 
+/* A lock only while the orchestrator says that it wants no beats, and for the first one that it takes. */
+static void note_deferral(struct pywatt_heartbeat_loop *loop, const struct pw_answer *answer)
+{
+    struct pywatt_module *module = loop->module;
+    const bool any =
+        (atomic_load_explicit(&loop->flags, memory_order_relaxed) & PW_LOOP_QUIET) != 0;
+    if (answer->retry_after_ms == 0 && !any) {
+        return;
+    }
+    pw_mutex_lock(&module->lock);
+    if (answer->retry_after_ms != 0) {
+        pw_deferral_note(module->client, &loop->quiet, answer->retry_after_ms, answer->epoch);
+        atomic_fetch_or(&loop->flags, PW_LOOP_QUIET);
+    } else {
+        loop->quiet = (struct pw_deferral){.retry_after_ms = 0};
+        atomic_fetch_and(&loop->flags, ~(unsigned)PW_LOOP_QUIET);
+    }
+    pw_mutex_unlock(&module->lock);
+}
+
 void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status,
                    const struct pw_answer *answer, struct pywatt_error *words)
 {
@@ -309,40 +407,36 @@ void pw_loop_ended(struct pywatt_heartbeat_loop *loop, enum pywatt_status status
     } else if (!pw_loop_stopped(loop)) {
         failed(loop, status, answer, words);
     }
-    if (answer->retry_after_ms != 0) {
-        pw_deferral_note(loop->module->client, &loop->quiet, answer->retry_after_ms, answer->epoch);
-    } else if (loop->quiet.in_a_row != 0) {
-        loop->quiet = (struct pw_deferral){.retry_after_ms = 0};
-    }
-    /* The heartbeat thread may send the next one from here on. */
-    PW_HINT_RELEASE(&loop->under_way);
-    atomic_store_explicit(&loop->under_way, false, memory_order_release);
-    pw_loop_release(loop);
+    note_deferral(loop, answer);
+    pw_loop_unsent(loop);
 }
 
 void pw_loop_again(struct pywatt_heartbeat_loop *loop)
 {
-    PW_HINT_RELEASE(&loop->under_way);
-    atomic_store_explicit(&loop->under_way, false, memory_order_release);
+    not_under_way(loop);
     pw_heartbeat_send_again(loop->module->client, loop);
     pw_loop_release(loop);
 }
 
-void pw_loop_answered(struct pw_post *post, enum pywatt_status status,
-                      const struct pw_response *response, const struct pywatt_error *error)
+/* One that had a message of its own; see pw_post_done. */
+static void answered(struct pw_post *post, enum pywatt_status status,
+                     const struct pw_response *response, const struct pywatt_error *error)
 {
-    struct pywatt_heartbeat_loop *loop = PW_CONTAINER_OF(post, struct pywatt_heartbeat_loop, post);
+    struct pw_loop_post *one = PW_CONTAINER_OF(post, struct pw_loop_post, post);
+    struct pywatt_heartbeat_loop *loop = one->loop;
     struct pywatt_client *client = loop->module->client;
     struct pw_counters *counters = &client->counters;
     struct pw_answer answer = {.epoch = post->epoch, .verdict = PYWATT_HEALTHY};
     struct pywatt_error words;
     pw_error_clear(&words);
     if (status == PYWATT_OK) {
-        pw_note_round_trip(client, loop->sent_ns, post->answered_ns, 1);
+        pw_note_round_trip(client, one->sent_ns, post->answered_ns, 1);
         status = pw_read_reply(PW_OP_HEARTBEAT, response, &answer, &words);
     } else {
         words = *error;
     }
     pw_count(status == PYWATT_OK ? &counters->beats_answered : &counters->beats_failed, 1);
+    PW_HINT_RELEASE(&one->busy);
+    atomic_store_explicit(&one->busy, false, memory_order_release);
     pw_loop_ended(loop, status, &answer, &words);
 }

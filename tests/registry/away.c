@@ -87,7 +87,7 @@ static void a_loop_leaves_a_hung_orchestrator_for_the_next(void **state)
     place.client = open_client(place.fake, "json", two_endpoints);
     place.module = register_named(place.client, "alpha");
     pw_fake_drop(place.fake, PW_OP_HEARTBEAT, true);
-    start_loop(place.module, 1);
+    start_loop(place.module, 20);
     assert_true(pw_fake_wait_health(next, pywatt_module_id(place.module), PYWATT_HEALTHY));
     assert_int_equal(pw_fake_count(place.fake, PW_OP_HEARTBEAT), 2);
     assert_int_equal(STAT(place.client, timeouts), 2);

@@ -241,6 +241,27 @@ static void taking_the_watcher_away_waits_until_it_has_returned(void **state)
 
 /* ---- Beats without an answer --------------------------------------------------------------------- */
 
+/* As on a long way, or while the orchestrator stands still for a moment; but not for ever. */
+static void short_intervals_do_not_wait_for_each_answer(void **state)
+{
+    (void)state;
+    for (int together = 0; together < 2; together++) {
+        const enum pw_operation operation = together ? PW_OP_HEARTBEAT_BATCH : PW_OP_HEARTBEAT;
+        struct place place = open_place(together ? "protobuf" : "json", NULL);
+        pw_fake_take_batches(place.fake, together);
+        place.module = register_named(place.client, "alpha");
+        pw_fake_hold(place.fake, operation);
+        start_loop(place.module, 1);
+        assert_true(pw_fake_wait(place.fake, operation, PW_LOOP_UNDER_WAY_MAX));
+        assert_true(WAIT_STAT(place.client, beats_skipped, 20));
+        assert_int_equal(pw_fake_count(place.fake, operation), PW_LOOP_UNDER_WAY_MAX);
+        assert_int_equal(STAT(place.client, beats_sent), PW_LOOP_UNDER_WAY_MAX);
+        pw_fake_release(place.fake);
+        assert_true(WAIT_STAT(place.client, beats_answered, 2 * PW_LOOP_UNDER_WAY_MAX));
+        close_place(&place);
+    }
+}
+
 static void an_unanswered_beat_holds_the_next_ones_back_and_then_fails(void **state)
 {
     (void)state;
@@ -248,8 +269,8 @@ static void an_unanswered_beat_holds_the_next_ones_back_and_then_fails(void **st
     box_init(&place.box);
     pw_fake_drop(place.fake, PW_OP_HEARTBEAT, true);
     pywatt_module_set_watcher(place.module, on_event, &place.box);
-    start_loop(place.module, 1);
-    assert_true(WAIT_STAT(place.client, beats_skipped, 20));
+    start_loop(place.module, 20);
+    assert_true(WAIT_STAT(place.client, beats_skipped, 10));
     const uint64_t sent = STAT(place.client, beats_sent);
     assert_true(sent <= 1 + STAT(place.client, beats_failed));
     assert_true(box_wait(&place.box, 1));
@@ -339,7 +360,7 @@ static void a_provider_may_call_a_peer_that_answers_one_at_a_time(void **state)
     box_init(&caller.begun);
     box_init(&caller.ended);
     pw_fake_hold(fake, PW_OP_HEARTBEAT);
-    start_loop(place.module, 1);
+    start_loop(place.module, 20);
     assert_true(pw_fake_wait(fake, PW_OP_HEARTBEAT, 1));
     assert_int_equal(
         pywatt_start_heartbeat_loop(caller.module, 5, provide_after_a_call, &caller, NULL, NULL),
@@ -402,6 +423,7 @@ int main(void)
         cmocka_unit_test(events_do_not_pile_up_behind_a_slow_watcher),
         cmocka_unit_test(another_watcher_is_told_how_things_stand),
         cmocka_unit_test(taking_the_watcher_away_waits_until_it_has_returned),
+        cmocka_unit_test(short_intervals_do_not_wait_for_each_answer),
         cmocka_unit_test(an_unanswered_beat_holds_the_next_ones_back_and_then_fails),
         cmocka_unit_test(a_peer_that_answers_one_at_a_time_gets_the_beats_of_all),
         cmocka_unit_test(a_provider_may_call_a_peer_that_answers_one_at_a_time),
