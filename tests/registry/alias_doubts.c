@@ -81,6 +81,34 @@ static void a_beat_goes_again_once(void **state)
     end(&scene);
 }
 
+static void short_frames_one_by_one(struct pywatt_client_options *options)
+{
+    options->max_frame_bytes = 1024; /* five beats */
+    options->max_in_flight = 1;
+}
+
+/* Though its module may have got another alias meanwhile: that is not known either. */
+static void it_goes_in_full_whatever_has_come_meanwhile(void **state)
+{
+    (void)state;
+    struct scene scene = begin(short_frames_one_by_one);
+    for (int i = 0; i < BEATS; i++) {
+        scene.beats[i].module = scene.modules[0];
+    }
+    assert_int_equal(pywatt_heartbeat_batch(scene.client, scene.beats, 1, NULL), PYWATT_OK);
+    pw_fake_lose_aliases(scene.fake, true);
+    /*
+     * Five, five and two beats: mostly the third message is filled when the first was answered, so it
+     * is in full, and gives an alias. The others go again after that.
+     */
+    const uint64_t before = messages(&scene);
+    assert_int_equal(beat_all(&scene, NULL), PYWATT_OK);
+    expect_all(&scene, PYWATT_OK);
+    assert_in_range(pw_fake_short_beats(scene.fake), 10, 12);
+    assert_in_range(messages(&scene) - before, 5, 6);
+    end(&scene);
+}
+
 /* ---- Messages that are refused for them ---- */
 
 struct dislike {
@@ -348,6 +376,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(beats_by_aliases_that_are_not_known_go_again_in_full),
         cmocka_unit_test(a_beat_goes_again_once),
+        cmocka_unit_test(it_goes_in_full_whatever_has_come_meanwhile),
         cmocka_unit_test(a_connection_on_which_aliases_are_refused_has_none),
         cmocka_unit_test(other_refusals_are_told),
         cmocka_unit_test(loops_hear_nothing_of_aliases_that_are_not_known),
