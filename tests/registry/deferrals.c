@@ -5,6 +5,7 @@
  */
 #include "batch_scene.h"
 
+#include "base/tool_hints.h"
 #include "registry/deferral.h"
 
 #include <pywatt/log.h>
@@ -377,13 +378,14 @@ static void a_call_on_the_heartbeat_thread_does_not_wait(void **state)
     struct place place = open_place_with_module("json", hours);
     struct pywatt_module *other = register_named(place.client, "beta");
     struct asker asker = {.place = &place};
+    PW_HINT_ATOMIC(asker.asked);
     pw_fake_defer(place.fake, PW_OP_HEARTBEAT, 1, HOUR_MS);
     assert_int_equal(pywatt_start_heartbeat_loop(other, 1, ask, &asker, NULL, NULL), PYWATT_OK);
     assert_true(pw_test_wait_until(has_asked_often, &asker, 10000));
+    pywatt_module_free(other); /* ends the loop, so that the rest is the main thread's */
     assert_int_equal(asker.status, PYWATT_UNAVAILABLE);
     assert_non_null(strstr(asker.error.text, "heartbeat thread"));
     assert_int_equal(STAT(place.client, deferred), 1);
-    pywatt_module_free(other);
     close_place(&place);
 }
 

@@ -28,15 +28,14 @@ struct pair {
     struct pw_fake *second;
 };
 
-static struct pair begin(const char *codec)
+static void begin(struct pair *pair, const char *codec)
 {
-    struct pair pair = {.place.fake = pw_fake_start(), .second = pw_fake_start()};
-    snprintf(both_urls, sizeof(both_urls), "%s,%s", pw_fake_url(pair.place.fake),
-             pw_fake_url(pair.second));
-    pair.place.client = open_client(pair.place.fake, codec, both);
-    pair.place.module = register_named(pair.place.client, "alpha");
-    box_init(&pair.place.box);
-    return pair;
+    *pair = (struct pair){.place.fake = pw_fake_start(), .second = pw_fake_start()};
+    snprintf(both_urls, sizeof(both_urls), "%s,%s", pw_fake_url(pair->place.fake),
+             pw_fake_url(pair->second));
+    pair->place.client = open_client(pair->place.fake, codec, both);
+    pair->place.module = register_named(pair->place.client, "alpha");
+    box_init(&pair->place.box);
 }
 
 static void end(struct pair *pair)
@@ -77,7 +76,8 @@ static void a_call_goes_on_at_the_next_orchestrator(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct pair pair = begin(all_codecs[i]);
+        struct pair pair;
+        begin(&pair, all_codecs[i]);
         struct caller caller = {.pair = &pair};
         pw_fake_defer(pair.place.fake, PW_OP_REGISTER, UINT64_MAX, UINT32_MAX);
         assert_int_equal(pthread_create(&caller.thread, NULL, register_beta, &caller), 0);
@@ -93,7 +93,8 @@ static void an_asynchronous_operation_goes_on_at_the_next_orchestrator(void **st
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct pair pair = begin(all_codecs[i]);
+        struct pair pair;
+        begin(&pair, all_codecs[i]);
         pw_fake_defer(pair.place.fake, PW_OP_REGISTER, UINT64_MAX, UINT32_MAX);
         assert_int_equal(submit_async(&pair.place, NULL, PW_OP_REGISTER), PYWATT_OK);
         defer_and_go(&pair, PW_OP_REGISTER);
@@ -108,7 +109,8 @@ static void a_loop_beats_at_the_next_orchestrator(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct pair pair = begin(all_codecs[i]);
+        struct pair pair;
+        begin(&pair, all_codecs[i]);
         pw_fake_defer(pair.place.fake, PW_OP_HEARTBEAT, UINT64_MAX, UINT32_MAX);
         start_loop(pair.place.module, 1);
         defer_and_go(&pair, PW_OP_HEARTBEAT);
@@ -123,7 +125,8 @@ static void a_module_is_registered_again_at_the_next_orchestrator(void **state)
 {
     (void)state;
     for (size_t i = 0; i < codec_count; i++) {
-        struct pair pair = begin(all_codecs[i]);
+        struct pair pair;
+        begin(&pair, all_codecs[i]);
         start_loop(pair.place.module, 1);
         wait_beats(&pair.place, 2);
         pw_fake_defer(pair.place.fake, PW_OP_REGISTER, UINT64_MAX, UINT32_MAX);
