@@ -117,7 +117,6 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->unsendable = 0;
     batch->given_up.status = PYWATT_OK;
     batch->deferred_rounds = 0;
-    pw_batch_revive_init(batch);
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */

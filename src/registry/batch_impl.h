@@ -133,8 +133,6 @@ bool pw_batch_is_over(const struct pw_batch *batch, enum pywatt_status status);
 
 /* ---- batch_revive.c: the caller ------------------------------------------------------------ */
 
-void pw_batch_revive_init(struct pw_batch *batch);
-
 /*
  * Registers again, side by side, the modules that were forgotten. True if there are beats that are
  * pending again. Those of which it is not clear keep their status.

@@ -24,7 +24,8 @@ struct pass {
     struct pw_deferral soonest; /* when the first of those may come again that were told when */
 };
 
-void pw_batch_revive_init(struct pw_batch *batch)
+/* Not with each call: hardly any needs them, and they take pages of memory. */
+static void init_revivals(struct pw_batch *batch)
 {
     pw_list_init(&batch->free_revivals);
     pw_list_init(&batch->ended_revivals);
@@ -276,6 +277,7 @@ bool pw_batch_revive(struct pw_batch *batch)
         batch->given_up.status != PYWATT_OK || choose(batch) == 0) {
         return false;
     }
+    init_revivals(batch);
     struct pass pass;
     do {
         pass = (struct pass){.busy = NULL};
