@@ -111,7 +111,7 @@ static void begin(struct pw_batch *batch, struct pywatt_beat *beats, size_t coun
     batch->burst = (struct pw_burst){.correlator = NULL};
     batch->posted = 0;
     batch->answered = 0;
-    batch->round_trips.beats = 0;
+    batch->round_trips = (struct pw_round_trips){.beats = 0};
     batch->waiting = false;
     batch->failed_at = count;
     batch->again_at = count;
