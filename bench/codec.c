@@ -118,9 +118,10 @@ static void run(const struct bench_settings *settings, struct bench_results *res
     check_round_trip(subject);
     encode(subject);
 
-    char size[16] = "";
+    char size[32] = "";
     if (beats > 0) {
-        snprintf(size, sizeof(size), " of %u", beats);
+        snprintf(size, sizeof(size), " of %u%s", beats,
+                 asks && subject->request->short_beats != NULL ? " by alias" : "");
     }
     int len = snprintf(metric, sizeof(metric), "%s %s%s %s", subject->codec->name, operation, size,
                        asks ? "request" : "reply");
@@ -151,7 +152,9 @@ struct messages {
     struct pw_request requests[PW_OPERATION_COUNT];
     struct pw_response responses[PW_OPERATION_COUNT];
     struct pw_batched_beat beats[BATCH];
+    pw_short_beat short_beats[BATCH];
     struct pw_request batch_request;
+    struct pw_request short_batch_request;
     struct pw_response batch_response;
 };
 
@@ -169,6 +172,12 @@ static void make_batch(struct messages *messages)
     pywatt_uuid_generate(&messages->batch_request.request_id);
     messages->batch_request.beats = messages->beats;
     messages->batch_request.beat_count = BATCH;
+    for (unsigned i = 0; i < BATCH; i++) {
+        messages->short_beats[i] = pw_short_beat_of(i + 1, PYWATT_HEALTHY);
+    }
+    messages->short_batch_request = messages->batch_request;
+    messages->short_batch_request.beats = NULL;
+    messages->short_batch_request.short_beats = messages->short_beats;
     pw_response_init(&messages->batch_response);
     messages->batch_response.operation = PW_OP_HEARTBEAT_BATCH;
     messages->batch_response.has_request_id = true;
@@ -265,8 +274,10 @@ int main(int argc, char **argv)
         }
         if ((*codec)->batches) {
             struct subject request = {.codec = *codec, .request = &messages.batch_request};
+            struct subject shorter = {.codec = *codec, .request = &messages.short_batch_request};
             struct subject response = {.codec = *codec, .response = &messages.batch_response};
             run(&settings, results, &request);
+            run(&settings, results, &shorter);
             run(&settings, results, &response);
         }
     }
