@@ -141,13 +141,19 @@ static enum pywatt_status end_step(struct pw_batch *batch, struct pw_revival *re
                                   &revival->words);
 }
 
-/* The next step, if there is one and all went well before. */
+/* The next step, if there is one and all went well before, unless none can be made any more. */
 static void go_on(struct pw_batch *batch, struct pass *pass, struct pw_revival *revival,
                   enum pywatt_status status)
 {
     struct pywatt_module *module = batch->beats[revival->index].module;
     struct pw_request request;
     while (status == PYWATT_OK && pw_recovery_next_step(module, &revival->step, &request)) {
+        if (batch->given_up.status != PYWATT_OK) {
+            pw_recovery_step_drop(&revival->step);
+            revival->words = batch->given_up;
+            status = batch->given_up.status;
+            break;
+        }
         if (ask(batch, revival, &request)) {
             return;
         }

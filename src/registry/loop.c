@@ -389,13 +389,13 @@ static void note_deferral(struct pywatt_heartbeat_loop *loop, const struct pw_an
         return;
     }
     pw_mutex_lock(&module->lock);
-    if (answer->retry_after_ms != 0) {
-        pw_deferral_note(module->client, &loop->quiet, answer->retry_after_ms, answer->epoch);
-        atomic_fetch_or(&loop->flags, PW_LOOP_QUIET);
-    } else {
+    if (answer->retry_after_ms == 0) {
         loop->quiet = (struct pw_deferral){.retry_after_ms = 0};
         atomic_fetch_and(&loop->flags, ~(unsigned)PW_LOOP_QUIET);
-    }
+    } else if (!any || !pw_deferral_pending(module->client, &loop->quiet)) {
+        pw_deferral_note(module->client, &loop->quiet, answer->retry_after_ms, answer->epoch);
+        atomic_fetch_or(&loop->flags, PW_LOOP_QUIET);
+    } /* else it was under way when the first was refused, which is not once more in a row */
     pw_mutex_unlock(&module->lock);
 }
 

@@ -6,6 +6,7 @@
 #include "fixture.h"
 
 #include "registry/client.h"
+#include "registry/loop.h"
 #include "registry/module.h"
 
 #include <pthread.h>
@@ -190,6 +191,11 @@ static void a_module_that_waits_can_be_unregistered(void **state)
 
 /* ---- Loops ---- */
 
+enum {
+    /* With shorter intervals several beats may be under way. */
+    ONE_UNDER_WAY_MS = 20
+};
+
 static void coalesced(struct place *place, const char *codec)
 {
     *place = open_place(codec, NULL);
@@ -207,10 +213,10 @@ static void a_loop_skips_its_beats_until_then(void **state)
         pywatt_module_set_watcher(place.module, on_event, &place.box);
         pw_fake_defer(place.fake, PW_OP_HEARTBEAT, 1, HOUR_MS);
         pw_fake_defer(place.fake, PW_OP_HEARTBEAT_BATCH, 1, HOUR_MS);
-        start_loop(place.module, 1);
+        start_loop(place.module, ONE_UNDER_WAY_MS);
         assert_true(WAIT_STAT(place.client, deferred, 1));
         const uint64_t skipped = STAT(place.client, beats_skipped);
-        assert_true(WAIT_STAT(place.client, beats_skipped, skipped + 50));
+        assert_true(WAIT_STAT(place.client, beats_skipped, skipped + 10));
         assert_int_equal(STAT(place.client, beats_sent), 1);
         assert_int_equal(STAT(place.client, beats_failed), 1);
         assert_true(box_wait(&place.box, 1));
@@ -218,6 +224,23 @@ static void a_loop_skips_its_beats_until_then(void **state)
         close_place(&place);
         box_destroy(&place.box);
     }
+}
+
+/* Several are under way when the first of them is refused. */
+static void beats_that_are_refused_with_it_do_not_count(void **state)
+{
+    (void)state;
+    struct place place = open_place("json", NULL);
+    place.module = register_named(place.client, "alpha");
+    pw_fake_defer(place.fake, PW_OP_HEARTBEAT, UINT64_MAX, HOUR_MS);
+    pw_fake_hold(place.fake, PW_OP_HEARTBEAT);
+    start_loop(place.module, 1);
+    assert_true(pw_fake_wait(place.fake, PW_OP_HEARTBEAT, PW_LOOP_UNDER_WAY_MAX));
+    pw_fake_release(place.fake);
+    assert_true(WAIT_STAT(place.client, beats_failed, PW_LOOP_UNDER_WAY_MAX));
+    assert_int_equal(STAT(place.client, deferred), 1);
+    assert_int_equal(STAT(place.client, beats_sent), PW_LOOP_UNDER_WAY_MAX);
+    close_place(&place);
 }
 
 static void a_loop_beats_again_afterwards(void **state)
@@ -252,7 +275,7 @@ static void loops_whose_beats_are_refused_together_skip_together(void **state)
     pw_fake_defer(place.fake, PW_OP_HEARTBEAT_BATCH, UINT64_MAX, HOUR_MS);
     pw_fake_defer(place.fake, PW_OP_HEARTBEAT, UINT64_MAX, HOUR_MS);
     for (int i = 0; i < LOOPS; i++) {
-        start_loop(modules[i], 1);
+        start_loop(modules[i], ONE_UNDER_WAY_MS);
     }
     /* Each is told once, and none asks again. */
     assert_true(WAIT_STAT(place.client, deferred, LOOPS));
@@ -277,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_module_is_asked_for_once_however_many_need_it),
         cmocka_unit_test(a_module_that_waits_can_be_unregistered),
         cmocka_unit_test(a_loop_skips_its_beats_until_then),
+        cmocka_unit_test(beats_that_are_refused_with_it_do_not_count),
         cmocka_unit_test(a_loop_beats_again_afterwards),
         cmocka_unit_test(loops_whose_beats_are_refused_together_skip_together),
     };

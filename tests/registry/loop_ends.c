@@ -147,7 +147,7 @@ static void every_beat_is_counted_in_the_end(void **state)
     struct place place = open_place_with_module("json", NULL);
     struct pywatt_heartbeat_loop *loop = NULL;
     pw_fake_drop(place.fake, PW_OP_HEARTBEAT, true);
-    assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, &loop, NULL),
+    assert_int_equal(pywatt_start_heartbeat_loop(place.module, 20, NULL, NULL, &loop, NULL),
                      PYWATT_OK);
     assert_true(pw_fake_wait(place.fake, PW_OP_HEARTBEAT, 1));
     pywatt_heartbeat_loop_stop(loop);
