@@ -20,38 +20,26 @@ static bool is_health(enum pywatt_health health)
 /* The first one always does. */
 static bool fits(const struct pw_batch *batch, size_t bytes)
 {
-    return batch->filled == 0 || pw_beat_frame_fits(batch->client->settings.max_frame_bytes,
-                                                    batch->filled + 1, batch->frame_bytes + bytes);
+    return batch->filled == 0 || batch->frame_bytes + bytes <= batch->most_bytes;
 }
 
-static void put(struct pw_batch *batch, const struct pywatt_beat *beat, uint32_t alias,
-                pw_alias_use use)
+static void put(struct pw_batch *batch, size_t index, uint32_t alias, pw_alias_use use)
 {
-    batch->uses[beat - batch->beats] = use;
-    batch->short_beats[batch->filled++] = pw_short_beat_of(alias, beat->health);
+    batch->uses[index] = use;
+    batch->short_beats[batch->filled++] = pw_short_beat_of(alias, batch->beats[index].health);
     batch->frame_bytes += sizeof(pw_short_beat);
-}
-
-/* Adds the beat by its alias; false if it does not fit any more. */
-static bool add_short(struct pw_batch *batch, const struct pywatt_beat *beat, uint32_t alias)
-{
-    if (!fits(batch, sizeof(pw_short_beat))) {
-        return false;
-    }
-    put(batch, beat, alias, pw_alias_used(alias));
-    return true;
 }
 
 /*
  * Copies what the module beats with into the next row, and, `together`, gives it an alias, which comes
  * first: see alias.h. False if it does not fit any more.
  */
-static bool add_row(struct pw_batch *batch, const struct pywatt_beat *beat, bool together)
+static bool add_row(struct pw_batch *batch, size_t index, bool together)
 {
     if (batch->full_count == PW_BEAT_FRAME_MAX) {
         return false;
     }
-    struct pywatt_module *module = beat->module;
+    struct pywatt_module *module = batch->beats[index].module;
     struct pw_batched_beat *row = &batch->rows[batch->full_count];
     char *token = batch->tokens + batch->token_bytes;
     row->alias =
@@ -63,13 +51,13 @@ static bool add_row(struct pw_batch *batch, const struct pywatt_beat *beat, bool
         return false;
     }
     row->token = (struct pw_str){token, len};
-    row->health = beat->health;
+    row->health = batch->beats[index].health;
     batch->fresh |= row->alias != 0 || atomic_load_explicit(&module->success_epoch,
                                                             memory_order_relaxed) != batch->epoch;
     batch->token_bytes += len;
     batch->frame_bytes += bytes;
     batch->full_count++;
-    put(batch, beat, 0, row->alias);
+    put(batch, index, 0, row->alias);
     return true;
 }
 
@@ -97,43 +85,62 @@ static bool may_go(struct pw_batch *batch, size_t index)
 }
 
 /* Adds a beat that may go; false if it does not fit. */
-static bool add(struct pw_batch *batch, const struct pywatt_beat *beat, bool together)
+static bool add(struct pw_batch *batch, size_t index, bool together)
 {
-    if (batch->filled == PW_BATCH_MAX || (batch->filled > 0 && !together)) {
+    const struct pywatt_beat *beat = &batch->beats[index];
+    if (batch->filled == batch->most_beats) {
         return false;
     }
-    const uint32_t alias = together && beat->status == PW_BEAT_PENDING
-                               ? pw_alias_of(&beat->module->alias, batch->alias_epoch)
-                               : 0;
-    return alias != 0 ? add_short(batch, beat, alias) : add_row(batch, beat, together);
+    const bool may_be_short = together && beat->status == PW_BEAT_PENDING;
+    const uint32_t alias = may_be_short ? pw_alias_of(&beat->module->alias, batch->alias_epoch) : 0;
+    if (alias == 0) {
+        return add_row(batch, index, together);
+    }
+    if (!fits(batch, sizeof(pw_short_beat))) {
+        return false;
+    }
+    put(batch, index, alias, pw_alias_used(alias));
+    return true;
 }
 
-/* Inlined for sure: gcc takes a function that only does this for one that does nothing. */
+/*
+ * To ask for what is not there does no harm, but there is no address behind that. Inlined for sure: gcc
+ * takes a function that only does this for one that does nothing.
+ */
 __attribute__((always_inline)) static inline void ask_for_module(const struct pw_batch *batch,
                                                                  size_t index)
 {
-    const struct pywatt_module *module = index < batch->count ? batch->beats[index].module : NULL;
-    if (module != NULL) {
-        __builtin_prefetch(module);
+    if (index < batch->count) {
+        const uintptr_t module = (uintptr_t)batch->beats[index].module;
+        __builtin_prefetch((const void *)module);
         if (batch->full_count > 0) {
-            __builtin_prefetch((const uint8_t *)module + PW_CACHE_LINE);
+            __builtin_prefetch((const void *)(module + PW_CACHE_LINE));
         }
     }
 }
 
-size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together)
+static void begin(struct pw_batch *batch, bool together)
 {
+    const uint32_t max_frame_bytes = batch->client->settings.max_frame_bytes;
+    const uint32_t most = pw_beat_frame_most_beats(max_frame_bytes);
     batch->filled = 0;
     batch->full_count = 0;
     batch->fresh = false;
     batch->token_bytes = 0;
     batch->frame_bytes = 0;
+    batch->most_beats = !together ? 1 : most < PW_BATCH_MAX ? most : PW_BATCH_MAX;
+    batch->most_bytes = pw_beat_frame_most_bytes(max_frame_bytes);
+}
+
+size_t pw_batch_fill(struct pw_batch *batch, size_t first, bool together)
+{
+    begin(batch, together);
     for (size_t at = first; at < batch->count; at++) {
         ask_for_module(batch, at + AHEAD);
         if (!may_go(batch, at)) {
             return at + 1;
         }
-        if (!add(batch, &batch->beats[at], together)) {
+        if (!add(batch, at, together)) {
             if (batch->filled > 0) {
                 return at;
             }

@@ -23,7 +23,7 @@
 
 /* In place of a status: the beat has not been sent yet, or is to be sent again. */
 #define PW_BEAT_PENDING ((enum pywatt_status) - 1)
-/* The same, and it is to go in full. */
+/* The same, and it is to go in full. Both are negative, which no status is. */
 #define PW_BEAT_PENDING_IN_FULL ((enum pywatt_status) - 2)
 
 /* In place of a status, too: its module is to be registered again first. */
@@ -109,6 +109,8 @@ struct pw_batch {
     bool fresh;           /* some module has had no success on that connection yet */
     size_t token_bytes;
     size_t frame_bytes;
+    uint32_t most_beats; /* of the frame that is filled */
+    size_t most_bytes;
     struct pw_buffer scratch;
     struct pw_batched_beat rows[PW_BEAT_FRAME_MAX];
     pw_short_beat short_beats[PW_BATCH_MAX];
@@ -119,7 +121,7 @@ struct pw_batch {
 
 static inline bool pw_beat_is_pending(const struct pywatt_beat *beat)
 {
-    return beat->status == PW_BEAT_PENDING || beat->status == PW_BEAT_PENDING_IN_FULL;
+    return (int)beat->status < 0;
 }
 
 /* ---- batch.c: the caller ------------------------------------------------------------------- */

@@ -140,9 +140,10 @@ bool pw_beat_frame_add(struct pywatt_client *client, struct pywatt_heartbeat_loo
     const uint32_t alias = pw_alias_of(&loop->module->alias, frames->alias_epoch);
     const size_t bytes =
         sizeof(pw_short_beat) + (alias != 0 ? 0 : PW_BEAT_OVERHEAD + loop->request.token.len);
+    const uint32_t max_frame_bytes = client->settings.max_frame_bytes;
     if (frame->count == PW_BEAT_FRAME_MAX ||
-        !pw_beat_frame_fits(client->settings.max_frame_bytes, frame->count + 1,
-                            frame->bytes + bytes)) {
+        frame->count >= pw_beat_frame_most_beats(max_frame_bytes) ||
+        frame->bytes + bytes > pw_beat_frame_most_bytes(max_frame_bytes)) {
         return false;
     }
     frame->bytes += bytes;

@@ -32,12 +32,17 @@ struct pywatt_heartbeat_loop;
 /* What our own orchestrator says to one beat, at most. */
 #define PW_BEAT_REPLY_BYTES 176
 
-/* Whether a message with so many beats may be so long, and its reply as long as it may come to be. */
-static inline bool pw_beat_frame_fits(uint32_t max_frame_bytes, uint32_t count, size_t bytes)
+/* How long the beats of a message may be, in all. */
+static inline size_t pw_beat_frame_most_bytes(uint32_t max_frame_bytes)
 {
     const uint32_t most = max_frame_bytes < PW_BATCH_BYTES ? max_frame_bytes : PW_BATCH_BYTES;
-    const size_t reply_bytes = PW_BEAT_FRAME_OVERHEAD + (size_t)count * PW_BEAT_REPLY_BYTES;
-    return PW_BEAT_FRAME_OVERHEAD + bytes <= most && reply_bytes <= max_frame_bytes;
+    return most - PW_BEAT_FRAME_OVERHEAD;
+}
+
+/* How many there may be, so that the reply is not too long, either. */
+static inline uint32_t pw_beat_frame_most_beats(uint32_t max_frame_bytes)
+{
+    return (max_frame_bytes - PW_BEAT_FRAME_OVERHEAD) / PW_BEAT_REPLY_BYTES;
 }
 
 /* A client's frames; in its struct pw_heartbeat, and the heartbeat thread's but for `free`. */

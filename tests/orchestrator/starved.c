@@ -90,7 +90,7 @@ static void beats_that_have_arrived_count_before_anybody_is_lost(void **state)
     struct peer *peers = calloc(PEERS, sizeof(*peers));
     struct identity *who = calloc(PEERS, sizeof(*who));
     char lease_ms[16];
-    snprintf(lease_ms, sizeof(lease_ms), "%u", pw_test_slow_factor() > 1 ? 5000 : 400);
+    snprintf(lease_ms, sizeof(lease_ms), "%u", pw_test_slow_factor() > 1 ? 10000 : 400);
     assert_non_null(peers);
     assert_non_null(who);
     begin(&world);
@@ -143,7 +143,7 @@ static void beats_on_connections_that_wait_to_be_accepted_count(void **state)
     struct peer again[MODULES];
     struct identity who[MODULES];
     char lease_ms[16];
-    snprintf(lease_ms, sizeof(lease_ms), "%u", pw_test_slow_factor() > 1 ? 5000 : 400);
+    snprintf(lease_ms, sizeof(lease_ms), "%u", pw_test_slow_factor() > 1 ? 10000 : 400);
     begin(&world);
     assert_true(peer_open(&blocker, world.memory_url, "json"));
     assert_true(peer_open(&first, world.memory_url, "protobuf"));

@@ -37,7 +37,11 @@ void world_prepare(struct world *world)
     world->options.min_lease_ms = 1;
     world->options.on_event = on_event;
     world->options.event_user = world;
+    /* Nobody is too slow, unless a test says so. */
+    world->options.frame_timeout_ms = 600000;
     world->hooks = pw_config_default_hooks;
+    world->hooks.reply_timeout_ms = 600000;
+    world->hooks.write_timeout_ms = 600000;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
