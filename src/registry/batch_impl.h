@@ -23,7 +23,7 @@
 
 /* In place of a status: the beat has not been sent yet, or is to be sent again. */
 #define PW_BEAT_PENDING ((enum pywatt_status) - 1)
-/* The same, and it is to go in full. Both are negative, which no status is. */
+/* The same, and it is to go in full. */
 #define PW_BEAT_PENDING_IN_FULL ((enum pywatt_status) - 2)
 
 /* In place of a status, too: its module is to be registered again first. */
@@ -121,7 +121,7 @@ struct pw_batch {
 
 static inline bool pw_beat_is_pending(const struct pywatt_beat *beat)
 {
-    return (int)beat->status < 0;
+    return beat->status == PW_BEAT_PENDING || beat->status == PW_BEAT_PENDING_IN_FULL;
 }
 
 /* ---- batch.c: the caller ------------------------------------------------------------------- */
