@@ -251,7 +251,7 @@ static void a_loop_beats_again_afterwards(void **state)
         coalesced(&place, all_codecs[i]);
         pw_fake_defer(place.fake, PW_OP_HEARTBEAT, 3, 20);
         pw_fake_defer(place.fake, PW_OP_HEARTBEAT_BATCH, 3, 20);
-        start_loop(place.module, 1);
+        start_loop(place.module, ONE_UNDER_WAY_MS);
         assert_true(WAIT_STAT(place.client, deferred, 3));
         assert_true(WAIT_STAT(place.client, beats_answered, 10));
         close_place(&place);
