@@ -172,6 +172,12 @@ static inline uint32_t pw_request_full_count(const struct pw_request *request)
     return request->short_beats == NULL ? request->beat_count : request->full_count;
 }
 
+/* Whether one of its beats is in full; not if it is by an alias. */
+static inline bool pw_request_is_full(const struct pw_request *request, uint32_t index)
+{
+    return request->short_beats == NULL || pw_short_beat_alias(request->short_beats[index]) == 0;
+}
+
 void pw_request_init(struct pw_request *request);
 
 /* Makes a decoded message empty, and keeps its memory for the next one. */

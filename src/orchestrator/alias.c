@@ -5,7 +5,6 @@
 #include "orchestrator/alias.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define FIRST_ROOM 4u
 

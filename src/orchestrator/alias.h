@@ -42,7 +42,6 @@ struct pw_alias_name {
  * have few modules.
  */
 #define PW_ALIAS_PAGE 32u
-#define PW_ALIAS_PAGES ((PW_ALIAS_MAX + 1) / PW_ALIAS_PAGE)
 
 struct pw_alias_page {
     struct pw_alias_place places[PW_ALIAS_PAGE];

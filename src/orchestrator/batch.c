@@ -83,12 +83,6 @@ static uint32_t count_exceptions(const struct pw_beat_outcome *outcomes,
     return count;
 }
 
-/* Whether a beat is in full; not if it is by an alias. */
-static bool is_full(const struct pw_request *request, uint32_t index)
-{
-    return request->short_beats == NULL || pw_short_beat_alias(request->short_beats[index]) == 0;
-}
-
 /* NULL when memory is out. */
 static struct pw_beat_exception *list_exceptions(struct pw_session *session,
                                                  const struct pw_beat_outcome *outcomes,
@@ -99,7 +93,7 @@ static struct pw_beat_exception *list_exceptions(struct pw_session *session,
     const struct pw_batched_beat *next = request->beats;
     uint32_t filled = 0;
     for (uint32_t i = 0; exceptions != NULL && i < request->beat_count; i++) {
-        const struct pw_batched_beat *full = is_full(request, i) ? next++ : NULL;
+        const struct pw_batched_beat *full = pw_request_is_full(request, i) ? next++ : NULL;
         if (is_exception(&outcomes[i], reported(request, i))) {
             exceptions[filled].index = i;
             if (!fill_of_request(session, request, &outcomes[i], full, &exceptions[filled++])) {
@@ -160,7 +154,7 @@ static bool serve_both_kinds(struct pw_session *session, const struct pw_request
     }
     pw_presence_short_batch(table, request->short_beats, request->beat_count, origin, outcomes);
     for (uint32_t i = 0; next != NULL && i < request->beat_count; i++) {
-        if (is_full(request, i)) {
+        if (pw_request_is_full(request, i)) {
             outcomes[i] = *next++;
         }
     }

@@ -69,7 +69,7 @@ struct pw_held_beat *pw_held_beats_of(const struct pw_request *request,
     struct pw_held_beat *beats = pw_arena_calloc(arena, request->beat_count, sizeof(*beats));
     for (uint32_t i = 0; beats != NULL && i < request->beat_count; i++) {
         beats[i].index = i;
-        if (request->short_beats == NULL || pw_short_beat_alias(request->short_beats[i]) == 0) {
+        if (pw_request_is_full(request, i)) {
             take_full(&beats[i], full++, aliases->orders);
         } else {
             take_short(&beats[i], request->short_beats[i], aliases);

@@ -286,9 +286,6 @@ bool pw_pace_is_open(struct pw_pace *pace, uint64_t now_ns)
 
 uint32_t pw_pace_enter(struct pw_pace *pace, const struct pw_pace_comer *comer, uint64_t now_ns)
 {
-    if (pw_pace_is_open(pace, now_ns)) {
-        return 0;
-    }
     pw_mutex_lock(&pace->mutex);
     const uint64_t due_ns = due_locked(pace, comer, now_ns);
     pw_mutex_unlock(&pace->mutex);

@@ -60,6 +60,16 @@ void pw_alias_doubt(_Atomic uint64_t *word, uint64_t epoch, pw_alias_use use)
     atomic_compare_exchange_strong(word, &value, 0);
 }
 
+bool pw_alias_may_be_why(const pw_alias_use *uses, size_t count, enum pywatt_status status)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        any |= pw_alias_is_used(uses[i]);
+    }
+    return any && (status == PYWATT_SERIALIZATION || status == PYWATT_UNSUPPORTED ||
+                   status == PYWATT_INVALID_ARGUMENT);
+}
+
 void pw_alias_refuse(struct pw_alias_source *source, uint64_t epoch)
 {
     uint64_t last = atomic_load(&source->refused_epoch);

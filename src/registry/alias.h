@@ -22,6 +22,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The client's. */
@@ -76,12 +77,8 @@ void pw_alias_went_well(_Atomic uint64_t *word, uint64_t epoch, pw_alias_use use
 /* A beat was refused so: the next one names another number. */
 void pw_alias_doubt(_Atomic uint64_t *word, uint64_t epoch, pw_alias_use use);
 
-/* Whether a message with beats by aliases that is refused so as a whole may be refused for them. */
-static inline bool pw_alias_may_be_why(enum pywatt_status status)
-{
-    return status == PYWATT_SERIALIZATION || status == PYWATT_UNSUPPORTED ||
-           status == PYWATT_INVALID_ARGUMENT;
-}
+/* Whether a message of `count` beats that is refused so as a whole may be refused for their aliases. */
+bool pw_alias_may_be_why(const pw_alias_use *uses, size_t count, enum pywatt_status status);
 
 /* One was: no more aliases on that connection. */
 void pw_alias_refuse(struct pw_alias_source *source, uint64_t epoch);

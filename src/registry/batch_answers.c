@@ -6,14 +6,9 @@
 #include "registry/batch_impl.h"
 
 #include "base/error.h"
+#include "registry/module.h"
 
 #include <string.h>
-
-bool pw_batch_tries_again(enum pywatt_status status)
-{
-    return status == PYWATT_MODULE_NOT_FOUND || status == PYWATT_INVALID_TOKEN ||
-           status == PYWATT_STALE_GENERATION;
-}
 
 static void fail_locked(struct pw_batch *batch, size_t index, enum pywatt_status status,
                         const char *text, size_t len)
@@ -29,7 +24,7 @@ static void fail_locked(struct pw_batch *batch, size_t index, enum pywatt_status
 static void note_failure_locked(struct pw_batch *batch, size_t index, enum pywatt_status status,
                                 const char *text, size_t len)
 {
-    if (pw_batch_tries_again(status)) {
+    if (pw_handle_may_be_forgotten(status)) {
         /* What it comes to then are other words. */
         batch->beats[index].status = PW_BEAT_AGAIN(status);
         batch->again_at = index < batch->again_at ? index : batch->again_at;
@@ -72,17 +67,6 @@ static void send_in_full_locked(struct pw_batch *batch, size_t index)
 {
     batch->beats[index].status = PW_BEAT_PENDING_IN_FULL;
     batch->unsent = true;
-}
-
-/* Whether the message was refused as a whole since there are aliases in it: it may be. */
-static bool is_refused_for_aliases(const struct pw_batch *batch, const struct pw_batch_slot *slot,
-                                   enum pywatt_status status, const struct pw_answer *answer)
-{
-    bool any = false;
-    for (size_t i = slot->first; i < slot->first + slot->count; i++) {
-        any |= pw_alias_is_used(batch->uses[i]);
-    }
-    return any && answer->refused && pw_alias_may_be_why(status);
 }
 
 static void send_all_in_full_locked(struct pw_batch *batch, const struct pw_batch_slot *slot,
@@ -181,7 +165,7 @@ void pw_batch_settle_locked(struct pw_batch *batch, const struct pw_batch_slot *
         defer_locked(batch, answer.retry_after_ms, epoch);
         return;
     }
-    if (status != PYWATT_OK && is_refused_for_aliases(batch, slot, status, &answer)) {
+    if (answer.refused && pw_alias_may_be_why(batch->uses + slot->first, slot->count, status)) {
         send_all_in_full_locked(batch, slot, epoch);
         return;
     }
@@ -225,7 +209,7 @@ void pw_batch_refuse(struct pw_batch *batch, size_t index, enum pywatt_status st
 {
     pw_mutex_lock(&batch->lock);
     note_failure_locked(batch, index, status, text, strlen(text));
-    batch->unsendable += pw_batch_tries_again(status) ? 0 : 1;
+    batch->unsendable += pw_handle_may_be_forgotten(status) ? 0 : 1;
     pw_mutex_unlock(&batch->lock);
 }
 

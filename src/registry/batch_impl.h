@@ -154,12 +154,6 @@ struct pw_request pw_batch_request(const struct pw_batch *batch, bool together);
 
 /* ---- batch_answers.c ------------------------------------------------------------------------- */
 
-/*
- * Whether a beat that ended so is tried once more, alone: its module may have to be registered again,
- * or was registered meanwhile by somebody else.
- */
-bool pw_batch_tries_again(enum pywatt_status status);
-
 /* Whether the beat is to be tried again, and the status that it had, in *status. */
 static inline bool pw_batch_is_to_try(const struct pywatt_beat *beat, enum pywatt_status *status)
 {

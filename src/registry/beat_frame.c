@@ -169,17 +169,6 @@ static void end_all(struct pw_beat_frame *frame, enum pywatt_status status,
     }
 }
 
-/* Whether the frame was refused as a whole since there are aliases in it: it may be. */
-static bool is_refused_for_aliases(const struct pw_beat_frame *frame, enum pywatt_status status,
-                                   const struct pw_answer *answer)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < frame->count; i++) {
-        any |= pw_alias_is_used(frame->uses[i]);
-    }
-    return any && answer->refused && answer->retry_after_ms == 0 && pw_alias_may_be_why(status);
-}
-
 static void send_all_in_full(struct pw_beat_frame *frame)
 {
     pw_alias_refuse(&frame->client->aliases, frame->post.epoch);
@@ -251,7 +240,8 @@ static uint32_t end_each(struct pw_beat_frame *frame, const struct pw_response *
 static uint32_t end_together(struct pw_beat_frame *frame, enum pywatt_status status,
                              const struct pw_answer *answer, const struct pywatt_error *words)
 {
-    if (is_refused_for_aliases(frame, status, answer)) {
+    if (answer->refused && answer->retry_after_ms == 0 &&
+        pw_alias_may_be_why(frame->uses, frame->count, status)) {
         send_all_in_full(frame);
         return frame->count;
     }

@@ -141,7 +141,6 @@ enum pywatt_status pw_handle_use(struct pywatt_module *module, struct pywatt_reg
  * `token`, where there is room for `room` bytes. The token's length; 0 if it does not fit, or the
  * module is unregistered.
  */
-struct pw_batched_beat;
 size_t pw_handle_card(struct pywatt_module *module, struct pw_batched_beat *row, char *token,
                       size_t room);
 
@@ -192,6 +191,12 @@ void pw_recovery_end(struct pywatt_module *module, enum pywatt_status status, ui
                      const struct pw_deferral *deferral, const struct pywatt_error *error);
 
 /* ---- Registering again: reregister.c ----------------------------------------------------------- */
+
+/*
+ * Whether an operation that was refused so may go out again once its module is registered again, or
+ * was by somebody else.
+ */
+bool pw_handle_may_be_forgotten(enum pywatt_status status);
 
 /*
  * An operation that went out with `registration` was answered with `status`, over the connection

@@ -32,7 +32,7 @@ static bool note_forgotten_locked(struct pywatt_module *module, bool replaced,
     return false;
 }
 
-static bool may_mean_forgotten(enum pywatt_status status)
+bool pw_handle_may_be_forgotten(enum pywatt_status status)
 {
     return status == PYWATT_MODULE_NOT_FOUND || status == PYWATT_INVALID_TOKEN ||
            status == PYWATT_STALE_GENERATION;
@@ -42,7 +42,7 @@ bool pw_handle_forgotten(struct pywatt_module *module,
                          const struct pywatt_registration *registration, enum pywatt_status status,
                          uint64_t epoch)
 {
-    if (!may_mean_forgotten(status)) {
+    if (!pw_handle_may_be_forgotten(status)) {
         return false;
     }
     pw_mutex_lock(&module->lock);
@@ -55,7 +55,7 @@ bool pw_handle_forgotten(struct pywatt_module *module,
 bool pw_handle_forgotten_since(struct pywatt_module *module, uint64_t since_ns,
                                enum pywatt_status status, uint64_t epoch)
 {
-    if (!may_mean_forgotten(status)) {
+    if (!pw_handle_may_be_forgotten(status)) {
         return false;
     }
     pw_mutex_lock(&module->lock);

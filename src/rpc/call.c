@@ -18,8 +18,8 @@
 static void write_id(const struct pw_correlator *c, uint64_t number, struct pywatt_uuid *id)
 {
     memcpy(id->bytes, c->nonce, sizeof(c->nonce));
-    pw_store_be64(id->bytes + PW_REQUEST_NONCE_SIZE, (number & PW_REQUEST_NUMBER_MAX) | UINT64_C(2)
-                                                                                            << 62);
+    const uint64_t variant = UINT64_C(2) << 62;
+    pw_store_be64(id->bytes + PW_REQUEST_NONCE_SIZE, (number & PW_REQUEST_NUMBER_MAX) | variant);
 }
 
 static enum pywatt_status encode_frame(const struct pw_codec_ops *codec,

@@ -51,8 +51,8 @@ static enum pywatt_status make_correlator(struct pw_channel *channel, const char
         .clock = channel->clock,
         .max_frame_bytes = channel->max_frame_bytes,
         .max_in_flight = channel->max_in_flight,
-        .epoch = pw_channel_epoch(channel) +
-                 1, /* whoever connects, one thread at a time, counts it up */
+        /* Whoever connects, one thread at a time, counts it up. */
+        .epoch = 1 + pw_channel_epoch(channel),
         .tx_limit_bytes = TX_LIMIT_BYTES,
         .counters = &channel->counters,
         .bursts = &channel->bursts,
