@@ -53,7 +53,7 @@ struct client_script *client_script_new(const char *codec)
     pywatt_client_options_init(&options);
     options.endpoints = url;
     options.codec = codec;
-    options.timeout_ms = PATIENCE_MS * pw_test_slow_factor();
+    options.timeout_ms = pw_test_timeout_ms(PATIENCE_MS);
     assert_int_equal(pywatt_client_open(&options, &script->client, NULL), PYWATT_OK);
     return script;
 }

@@ -24,9 +24,7 @@ struct pywatt_client *open_client(struct pw_fake *fake, const char *codec, tune_
     options.reconnect_delay_ms = 1;
     options.reconnect_max_delay_ms = 20;
     options.reconnect_spread_ms = 0;
-    /* Less than the longest that an orchestrator can make a client wait, however slow it all is. */
-    const uint32_t timeout_ms = 10000 * pw_test_slow_factor();
-    options.timeout_ms = timeout_ms < 240000 ? timeout_ms : 240000;
+    options.timeout_ms = pw_test_timeout_ms(10000);
     if (tune != NULL) {
         tune(&options);
     }

@@ -155,8 +155,7 @@ static void everybody_hears_at_once_that_the_orchestrator_is_gone(void **state)
     gather(&crowd, "json", no_retries, 0, NULL);
     assert_true(pw_fake_wait(crowd.fake, PW_OP_HEARTBEAT, 500));
     pw_fake_hold(crowd.fake, PW_OP_HEARTBEAT);
-    const uint64_t seen = pw_fake_count(crowd.fake, PW_OP_HEARTBEAT);
-    assert_true(pw_fake_wait(crowd.fake, PW_OP_HEARTBEAT, seen + THREADS));
+    assert_true(pw_fake_wait_held(crowd.fake, PW_OP_HEARTBEAT, THREADS));
     pw_fake_go_away(crowd.fake);
     const int64_t gone_ns = pw_test_now_ns();
     join(&crowd);

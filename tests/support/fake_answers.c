@@ -240,6 +240,7 @@ static enum pw_fake_action decide(struct pw_fake *fake, const struct pw_request 
     }
     pw_mutex_lock(&fake->lock);
     fake->counts[request->operation]++;
+    fake->held[request->operation] += action == PW_FAKE_HOLD ? 1 : 0;
     pw_cond_broadcast(&fake->changed);
     pw_mutex_unlock(&fake->lock);
     return action;

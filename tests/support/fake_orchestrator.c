@@ -224,17 +224,27 @@ uint64_t pw_fake_count(struct pw_fake *fake, enum pw_operation operation)
     return count;
 }
 
-bool pw_fake_wait(struct pw_fake *fake, enum pw_operation operation, uint64_t count)
+static bool wait_for(struct pw_fake *fake, const uint64_t *seen, uint64_t count)
 {
     const uint64_t deadline_ns = (uint64_t)pw_test_deadline_ns(PATIENCE_MS);
     bool in_time = true;
     pw_mutex_lock(&fake->lock);
-    while (fake->counts[operation] < count && in_time) {
+    while (*seen < count && in_time) {
         in_time = pw_cond_wait_until(&fake->changed, &fake->lock, deadline_ns);
     }
-    const bool reached = fake->counts[operation] >= count;
+    const bool reached = *seen >= count;
     pw_mutex_unlock(&fake->lock);
     return reached;
+}
+
+bool pw_fake_wait(struct pw_fake *fake, enum pw_operation operation, uint64_t count)
+{
+    return wait_for(fake, &fake->counts[operation], count);
+}
+
+bool pw_fake_wait_held(struct pw_fake *fake, enum pw_operation operation, uint64_t count)
+{
+    return wait_for(fake, &fake->held[operation], count);
 }
 
 uint64_t pw_fake_connections(struct pw_fake *fake)

@@ -114,6 +114,9 @@ uint64_t pw_fake_count(struct pw_fake *fake, enum pw_operation operation);
 /* Waits until there were `count` of them. False if that takes longer than is sane. */
 bool pw_fake_wait(struct pw_fake *fake, enum pw_operation operation, uint64_t count);
 
+/* The same, of those whose replies were kept back. */
+bool pw_fake_wait_held(struct pw_fake *fake, enum pw_operation operation, uint64_t count);
+
 /* Connections since the start. */
 uint64_t pw_fake_connections(struct pw_fake *fake);
 

@@ -92,6 +92,7 @@ struct pw_fake {
     int verdict;
     uint64_t interval_ms;
     uint64_t counts[PW_FAKE_OPERATIONS];
+    uint64_t held[PW_FAKE_OPERATIONS]; /* of those, whose replies were kept back */
     uint64_t connected;
     uint64_t tokens; /* made so far */
     struct pw_list modules;

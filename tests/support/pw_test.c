@@ -133,6 +133,12 @@ int64_t pw_test_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+uint32_t pw_test_timeout_ms(uint32_t timeout_ms)
+{
+    const uint32_t scaled_ms = timeout_ms * pw_test_slow_factor();
+    return scaled_ms < 240000 ? scaled_ms : 240000;
+}
+
 int64_t pw_test_deadline_ns(unsigned timeout_ms)
 {
     return pw_test_now_ns() + (int64_t)timeout_ms * 1000000 * pw_test_slow_factor();

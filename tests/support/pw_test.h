@@ -47,6 +47,12 @@ int64_t pw_test_now_ns(void);
 int64_t pw_test_deadline_ns(unsigned timeout_ms);
 
 /*
+ * For operations of a client: timeout_ms times the slow factor, but always less than the longest that
+ * an orchestrator can make a client wait.
+ */
+uint32_t pw_test_timeout_ms(uint32_t timeout_ms);
+
+/*
  * Waits until predicate(user) holds; false if it still doesn't after timeout_ms times the slow
  * factor. The only place in the tests that polls.
  */
