@@ -210,10 +210,11 @@ static void begin_loops(struct scene *scene, struct box *box, uint32_t interval_
 static void end_loops(struct scene *scene, struct box *box)
 {
     assert_true(box_wait(box, BEATS));
+    /* A last beat may still leave behind the unregistration, and is refused then. */
+    assert_int_equal(STAT(scene->client, beats_failed), 0);
     for (int i = 0; i < BEATS; i++) {
         assert_int_equal(pywatt_unregister_module(scene->modules[i], NULL), PYWATT_OK);
     }
-    assert_int_equal(STAT(scene->client, beats_failed), 0);
     assert_int_equal(box_count(box), BEATS);
     for (int i = 0; i < BEATS; i++) {
         assert_int_equal(box->told[i].status, PYWATT_OK);
