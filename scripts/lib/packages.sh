@@ -7,7 +7,7 @@
 # To build and run the libraries and tools.
 PW_BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkgconf
-    libcjson-dev libprotobuf-c-dev protobuf-c-compiler uuid-dev libssl-dev
+    libcjson-dev libprotobuf-c-dev protobuf-c-compiler uuid-dev libssl-dev libsqlite3-dev
 )
 
 # To run every stage of scripts/test, in addition.

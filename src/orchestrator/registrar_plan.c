@@ -67,6 +67,15 @@ static void log_store(struct pw_registrar *registrar, enum pywatt_status status)
     }
 }
 
+static const char *why_not(enum pywatt_status status)
+{
+    switch (status) {
+    case PYWATT_LIMIT: return "The store of registrations cannot write: disk full";
+    case PYWATT_IO: return "The store of registrations cannot write: input or output failed";
+    default: return "The store of registrations does not take changes for now";
+    }
+}
+
 void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status)
 {
     if (status == PYWATT_NAME_TAKEN && task->kind == PW_TASK_REGISTER) {
@@ -74,8 +83,7 @@ void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status)
     } else if (status == PYWATT_NO_MEMORY) {
         refuse_no_memory(task);
     } else {
-        refuse(task, PYWATT_UNAVAILABLE,
-               "The store of registrations does not take changes for now, try again later");
+        refuse(task, PYWATT_UNAVAILABLE, "%s, try again later", why_not(status));
         log_store(task->registrar, status);
     }
 }

@@ -59,8 +59,9 @@ struct pw_store_change {
  * Told once how a submitted change ended. From any thread, with no lock of the store held; may also
  * come from inside submit. Must not block and must not call close.
  * PYWATT_OK: it is kept, as safely as the store can. PYWATT_STALE_GENERATION: a generation is not
- * the expected one. PYWATT_NAME_TAKEN: another record holds the name. PYWATT_NO_MEMORY,
- * PYWATT_LIMIT, PYWATT_IO, PYWATT_UNAVAILABLE: nothing was changed.
+ * the expected one. PYWATT_NAME_TAKEN: another record holds the name. Nothing was changed, and it may
+ * be tried again, with PYWATT_NO_MEMORY; PYWATT_LIMIT (there is no room where it is kept: disk full);
+ * PYWATT_IO (reading or writing failed there); PYWATT_UNAVAILABLE (it takes no changes for now).
  */
 typedef void (*pw_store_done)(void *user, enum pywatt_status status);
 
@@ -80,14 +81,25 @@ struct pw_store {
     const struct pw_store_ops *ops;
 };
 
+/* What a recovery did. */
+struct pw_store_salvage {
+    uint64_t kept;
+    uint64_t left_out; /* records that were seen, but cannot be relied upon */
+    char aside[256];   /* where the damaged file is now; a long path is shown by its end */
+};
+
 struct pw_store_ops {
-    const char *name;
+    const char *name;  /* "sqlite" */
+    const char *usage; /* how an application names it: "sqlite:PATH" */
 
     /*
-     * Opens. On success *out is the caller's until close. PYWATT_OK, PYWATT_IO (the text says what
-     * cannot be opened), PYWATT_NO_MEMORY.
+     * Opens. `place` is what stands behind "name:", NULL if only the name was given. On success *out
+     * is the caller's until close. PYWATT_OK; PYWATT_INVALID_ARGUMENT (a place where none can be, or
+     * none where one must be); PYWATT_IO (the text says what cannot be opened, and what to do);
+     * PYWATT_NO_MEMORY.
      */
-    enum pywatt_status (*open)(struct pw_store **out, struct pywatt_error *error);
+    enum pywatt_status (*open)(const char *place, struct pw_store **out,
+                               struct pywatt_error *error);
 
     /*
      * Hands a change in; never blocks for the medium. `change` is borrowed until `done` has been
@@ -100,7 +112,8 @@ struct pw_store_ops {
     /*
      * Shows every record, and sets *revision to the state that was shown: each change to a store
      * has a number one higher than the one before. May block. `visit` must not call the store.
-     * PYWATT_OK, PYWATT_IO, PYWATT_NO_MEMORY.
+     * PYWATT_OK; PYWATT_IO (also for a record that is not what was put: the text names it);
+     * PYWATT_NO_MEMORY.
      */
     enum pywatt_status (*list)(struct pw_store *store, pw_store_visit visit, void *user,
                                uint64_t *revision, struct pywatt_error *error);
@@ -121,11 +134,22 @@ struct pw_store_ops {
 
     /* Completes or fails what was submitted, then frees the store. */
     void (*close)(struct pw_store *store);
+
+    /*
+     * For a place that `open` finds damaged: sets it aside, and begins it anew with all records that
+     * are beyond doubt. Nobody may have it open. NULL where nothing can be damaged. Statuses of open.
+     */
+    enum pywatt_status (*recover)(const char *place, struct pw_store_salvage *out,
+                                  struct pywatt_error *error);
 };
 
-/* Opens the store with this name. Adds PYWATT_UNSUPPORTED: the text lists the names there are. */
-enum pywatt_status pw_store_open(const char *name, struct pw_store **out,
+/* Opens the store of this URL. Adds PYWATT_UNSUPPORTED: the text lists the forms there are. */
+enum pywatt_status pw_store_open(const char *url, struct pw_store **out,
                                  struct pywatt_error *error);
+
+/* The recovery of the store of this URL. Adds PYWATT_UNSUPPORTED: it has none. */
+enum pywatt_status pw_store_recover(const char *url, struct pw_store_salvage *out,
+                                    struct pywatt_error *error);
 
 /* All stores, NULL-terminated; static. */
 const struct pw_store_ops *const *pw_store_all(void);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "base/sync.h"
+#include "orchestrator/store_history.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,23 +23,13 @@ struct entry {
     uint64_t revision;             /* of the change that made it */
 };
 
-/* One of the last changes: enough to tell a watcher, together with the record as it is now. */
-struct past {
-    uint64_t revision;
-    struct pywatt_uuid id;
-    enum pw_store_change_kind kind;
-};
-
 struct memory_store {
     struct pw_store base;
     struct pw_mutex mutex;
     /* mutex */
     struct pw_map by_id;
     struct pw_map by_name;
-    uint64_t revision;
-    struct past history[PW_STORE_MEMORY_HISTORY]; /* revision r stands at r modulo the size */
-    pw_store_notify notify;                       /* NULL: nobody watches */
-    void *notify_user;
+    struct pw_store_history history;
 };
 
 static struct memory_store *from_base(struct pw_store *store)
@@ -86,31 +77,11 @@ static void free_entry(struct entry *entry)
 
 /* ---- Making a change ---- */
 
-static void tell_locked(struct memory_store *store, uint64_t revision,
-                        enum pw_store_change_kind kind, const struct pw_store_record *record)
-{
-    if (store->notify != NULL) {
-        const struct pw_store_notice notice = {
-            .revision = revision, .kind = kind, .record = record};
-        store->notify(store->notify_user, &notice);
-    }
-}
-
-static uint64_t remember_locked(struct memory_store *store, enum pw_store_change_kind kind,
-                                const struct pywatt_uuid *id)
-{
-    const uint64_t revision = ++store->revision;
-    store->history[revision % PW_STORE_MEMORY_HISTORY] =
-        (struct past){.revision = revision, .id = *id, .kind = kind};
-    return revision;
-}
-
 static void remove_locked(struct memory_store *store, struct entry *entry)
 {
     pw_map_remove(&store->by_id, &entry->by_id);
     pw_map_remove(&store->by_name, &entry->by_name);
-    const uint64_t revision = remember_locked(store, PW_STORE_REMOVE, &entry->record.id);
-    tell_locked(store, revision, PW_STORE_REMOVE, &entry->record);
+    pw_history_add(&store->history, PW_STORE_REMOVE, &entry->record);
     free_entry(entry);
 }
 
@@ -120,8 +91,7 @@ static void insert_locked(struct memory_store *store, struct entry *entry)
     const char *name = name_of(&entry->record);
     (void)pw_map_insert(&store->by_id, &entry->by_id, pw_hash_uuid(&entry->record.id));
     (void)pw_map_insert(&store->by_name, &entry->by_name, pw_hash_bytes(name, strlen(name)));
-    entry->revision = remember_locked(store, PW_STORE_PUT, &entry->record.id);
-    tell_locked(store, entry->revision, PW_STORE_PUT, &entry->record);
+    entry->revision = pw_history_add(&store->history, PW_STORE_PUT, &entry->record);
 }
 
 static bool generation_is(const struct entry *entry, uint64_t expected)
@@ -211,7 +181,7 @@ static enum pywatt_status memory_list(struct pw_store *base, pw_store_visit visi
     size_t bucket = 0;
     struct pw_map_node *node = NULL;
     pw_mutex_lock(&store->mutex);
-    *revision = store->revision;
+    *revision = store->history.revision;
     while ((node = pw_map_walk(&store->by_id, &bucket, node)) != NULL) {
         if (!visit(user, &PW_CONTAINER_OF(node, struct entry, by_id)->record)) {
             break;
@@ -221,32 +191,17 @@ static enum pywatt_status memory_list(struct pw_store *base, pw_store_visit visi
     return PYWATT_OK;
 }
 
-static void replay_locked(struct memory_store *store, uint64_t after)
+/* The record that a put has made, if that is still how it is. */
+static enum pywatt_status read_past_locked(void *user, const struct pw_store_past *past,
+                                           struct pw_store_record *out)
 {
-    for (uint64_t r = after + 1; r <= store->revision; r++) {
-        const struct past *past = &store->history[r % PW_STORE_MEMORY_HISTORY];
-        const struct entry *entry = find_locked(store, &past->id);
-        if (past->kind == PW_STORE_REMOVE) {
-            const struct pw_store_record gone = {.id = past->id};
-            tell_locked(store, r, PW_STORE_REMOVE, &gone);
-        } else if (entry != NULL && entry->revision == r) {
-            tell_locked(store, r, PW_STORE_PUT, &entry->record);
-        }
+    const struct entry *entry = find_locked(user, &past->id);
+    if (entry == NULL || entry->revision != past->revision) {
+        return PYWATT_MODULE_NOT_FOUND;
     }
-}
-
-static enum pywatt_status watch_locked(struct memory_store *store, uint64_t after,
-                                       pw_store_notify notify, void *user)
-{
-    if (store->notify != NULL || after > store->revision) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    if (store->revision - after > PW_STORE_MEMORY_HISTORY) {
-        return PYWATT_LIMIT;
-    }
-    store->notify = notify;
-    store->notify_user = user;
-    replay_locked(store, after);
+    *out = entry->record;
+    pw_shared_info_acquire(out->info);
+    pw_shared_capabilities_acquire(out->capabilities);
     return PYWATT_OK;
 }
 
@@ -255,7 +210,8 @@ static enum pywatt_status memory_watch(struct pw_store *base, uint64_t after,
 {
     struct memory_store *store = from_base(base);
     pw_mutex_lock(&store->mutex);
-    const enum pywatt_status status = watch_locked(store, after, notify, user);
+    const enum pywatt_status status =
+        pw_history_watch(&store->history, after, notify, user, read_past_locked, store);
     pw_mutex_unlock(&store->mutex);
     return status;
 }
@@ -264,7 +220,7 @@ static void memory_unwatch(struct pw_store *base)
 {
     struct memory_store *store = from_base(base);
     pw_mutex_lock(&store->mutex);
-    store->notify = NULL;
+    pw_history_unwatch(&store->history);
     pw_mutex_unlock(&store->mutex);
 }
 
@@ -286,8 +242,13 @@ static void memory_close(struct pw_store *base)
     free(store);
 }
 
-static enum pywatt_status memory_open(struct pw_store **out, struct pywatt_error *error)
+static enum pywatt_status memory_open(const char *place, struct pw_store **out,
+                                      struct pywatt_error *error)
 {
+    if (place != NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                            "the store \"memory\" has no place, but \"%.64s\" was given", place);
+    }
     struct memory_store *store = calloc(1, sizeof(*store));
     if (store == NULL) {
         return pw_error_no_memory(error);
@@ -297,6 +258,7 @@ static enum pywatt_status memory_open(struct pw_store **out, struct pywatt_error
         free(store);
         return pw_error_no_memory(error);
     }
+    pw_history_init(&store->history, 0);
     pw_map_init(&store->by_id);
     pw_map_init(&store->by_name);
     if (pw_map_reserve(&store->by_id, 1) != PYWATT_OK ||
@@ -310,6 +272,7 @@ static enum pywatt_status memory_open(struct pw_store **out, struct pywatt_error
 
 const struct pw_store_ops pw_store_memory = {
     .name = "memory",
+    .usage = "memory",
     .open = memory_open,
     .submit = memory_submit,
     .list = memory_list,

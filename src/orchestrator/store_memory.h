@@ -9,7 +9,4 @@
 
 extern const struct pw_store_ops pw_store_memory;
 
-/* How many of the last changes a watcher can still be told. */
-#define PW_STORE_MEMORY_HISTORY 1024
-
 #endif

@@ -92,7 +92,7 @@ struct pw_store *slow_store_open(bool slow)
     assert_non_null(store);
     store->base.ops = &slow_ops;
     store->slow = slow;
-    assert_int_equal(pw_store_memory.open(&store->inner, NULL), PYWATT_OK);
+    assert_int_equal(pw_store_memory.open(NULL, &store->inner, NULL), PYWATT_OK);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -287,8 +287,10 @@ static void slow_close(struct pw_store *base)
     free(store);
 }
 
-static enum pywatt_status slow_open(struct pw_store **out, struct pywatt_error *error)
+static enum pywatt_status slow_open(const char *place, struct pw_store **out,
+                                    struct pywatt_error *error)
 {
+    (void)place;
     (void)error;
     *out = slow_store_open(true);
     return PYWATT_OK;
@@ -296,6 +298,7 @@ static enum pywatt_status slow_open(struct pw_store **out, struct pywatt_error *
 
 static const struct pw_store_ops slow_ops = {
     .name = "slow",
+    .usage = "slow",
     .open = slow_open,
     .submit = slow_submit,
     .list = slow_list,

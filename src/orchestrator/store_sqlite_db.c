@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * store_sqlite_db.c - a connection to a database, its statements, and what its errors mean. One thread
+ * at a time: the connection is opened without SQLite's own mutexes, and the store's db_mutex guards
+ * it.
+ */
+#include "orchestrator/store_sqlite_private.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* How long another program, such as sqlite3(1), may hold a lock that we need. */
+#define BUSY_TIMEOUT_MS 2000
+
+#define COLUMNS "id, name, generation, lease_ms, token_hash, info, capabilities, checksum"
+
+static const char *const texts[PW_SQL_COUNT] = {
+    [PW_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [PW_SQL_COMMIT] = "COMMIT",
+    [PW_SQL_ROLLBACK] = "ROLLBACK",
+    [PW_SQL_SAVEPOINT] = "SAVEPOINT change",
+    [PW_SQL_ROLLBACK_TO] = "ROLLBACK TO change",
+    [PW_SQL_RELEASE] = "RELEASE change",
+    [PW_SQL_INSERT] =
+        "INSERT INTO modules (" COLUMNS ", number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [PW_SQL_UPDATE] = "UPDATE modules SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?) "
+                      "WHERE number = ?",
+    [PW_SQL_DELETE] = "DELETE FROM modules WHERE number = ?",
+    [PW_SQL_GET_STATE] = "SELECT revision, modules FROM state",
+    [PW_SQL_SET_STATE] = "UPDATE state SET revision = ?, modules = ?",
+    [PW_SQL_READ_ALL] = "SELECT " COLUMNS ", number FROM modules ORDER BY number",
+    [PW_SQL_READ_ONE] = "SELECT " COLUMNS ", number FROM modules WHERE number = ?",
+};
+
+/*
+ * A sort of constraint: what stands in the file is not trusted. Nothing is mapped, so that an error of
+ * the disk is a result and no signal. The log is moved into the database by the writer, between two
+ * transactions, and not by whoever commits.
+ */
+static const char *const settings[] = {
+    "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",      "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -16384",  "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 0",
+};
+
+int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path)
+{
+    *db = (struct pw_sqlite_db){.handle = NULL};
+    int result =
+        sqlite3_open_v2(path, &db->handle,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]) && result == SQLITE_OK; i++) {
+        result = pw_sqlite_db_run(db, settings[i]);
+    }
+    return result;
+}
+
+int pw_sqlite_db_prepare(struct pw_sqlite_db *db)
+{
+    int result = SQLITE_OK;
+    for (int i = 0; i < PW_SQL_COUNT && result == SQLITE_OK; i++) {
+        result = sqlite3_prepare_v3(db->handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                    &db->statements[i], NULL);
+    }
+    return result;
+}
+
+void pw_sqlite_db_close(struct pw_sqlite_db *db)
+{
+    for (int i = 0; i < PW_SQL_COUNT; i++) {
+        sqlite3_finalize(db->statements[i]);
+    }
+    sqlite3_close(db->handle);
+    *db = (struct pw_sqlite_db){.handle = NULL};
+}
+
+int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql)
+{
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+}
+
+int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+    }
+    if (result == SQLITE_ROW) {
+        *out = sqlite3_column_int64(statement, 0);
+        result = SQLITE_OK;
+    } else if (result == SQLITE_DONE) {
+        result = SQLITE_CORRUPT;
+    }
+    const int end = sqlite3_finalize(statement);
+    return result == SQLITE_OK ? end : result;
+}
+
+int pw_sqlite_db_step(struct pw_sqlite_db *db, enum pw_sqlite_statement which)
+{
+    const int result = sqlite3_step(db->statements[which]);
+    sqlite3_reset(db->statements[which]);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out)
+{
+    sqlite3_stmt *statement = db->statements[PW_SQL_GET_STATE];
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        out->revision = (uint64_t)sqlite3_column_int64(statement, 0);
+        out->modules = (uint64_t)sqlite3_column_int64(statement, 1);
+        result = SQLITE_OK;
+    } else if (result == SQLITE_DONE) {
+        result = SQLITE_CORRUPT;
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+int pw_sqlite_db_set_state(struct pw_sqlite_db *db, const struct pw_sqlite_state *state)
+{
+    sqlite3_stmt *statement = db->statements[PW_SQL_SET_STATE];
+    int result = sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->revision);
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(statement, 2, (sqlite3_int64)state->modules);
+    }
+    return result == SQLITE_OK ? pw_sqlite_db_step(db, PW_SQL_SET_STATE) : result;
+}
+
+/* ---- What errors mean ---- */
+
+/* SQLite tells a full disk in several ways. */
+static bool is_full(const struct pw_sqlite_db *db, int result)
+{
+    const int number = db->handle == NULL ? 0 : sqlite3_system_errno(db->handle);
+    return (result & 0xff) == SQLITE_FULL ||
+           ((result & 0xff) == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT));
+}
+
+enum pywatt_status pw_sqlite_status(const struct pw_sqlite_db *db, int result)
+{
+    if (is_full(db, result)) {
+        return PYWATT_LIMIT;
+    }
+    if (result == SQLITE_IOERR_NOMEM) {
+        return PYWATT_NO_MEMORY;
+    }
+    switch (result & 0xff) {
+    case SQLITE_OK: return PYWATT_OK;
+    case SQLITE_NOMEM: return PYWATT_NO_MEMORY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return PYWATT_UNAVAILABLE;
+    default: return PYWATT_IO;
+    }
+}
+
+enum pywatt_status pw_sqlite_refuse_damaged(const struct pw_sqlite_place *place, const char *what,
+                                            struct pywatt_error *error)
+{
+    return pw_error_set(
+        error, PYWATT_IO,
+        "%s is damaged (%.50s); nothing was changed. What is sound in it is kept by: "
+        "pywatt-orchestrator --recover, with the same --store",
+        place->shown, what);
+}
+
+enum pywatt_status pw_sqlite_refuse(const struct pw_sqlite_place *place,
+                                    const struct pw_sqlite_db *db, int result,
+                                    struct pywatt_error *error)
+{
+    const enum pywatt_status status = pw_sqlite_status(db, result);
+    switch (result & 0xff) {
+    case SQLITE_CORRUPT: return pw_sqlite_refuse_damaged(place, "its pages do not fit", error);
+    case SQLITE_NOTADB: return pw_sqlite_refuse_damaged(place, "it is no SQLite database", error);
+    /* A statement that does not suit the tables: they were made by us, so somebody changed them. */
+    case SQLITE_ERROR: return pw_sqlite_refuse_damaged(place, sqlite3_errmsg(db->handle), error);
+    default: break;
+    }
+    if (status == PYWATT_NO_MEMORY) {
+        return pw_error_no_memory(error);
+    }
+    if (status == PYWATT_LIMIT) {
+        return pw_error_set(error, PYWATT_IO, "%s cannot be written: disk full", place->shown);
+    }
+    if (status == PYWATT_UNAVAILABLE) {
+        return pw_error_set(error, PYWATT_IO,
+                            "%s is locked by another program, such as sqlite3: end that first",
+                            place->shown);
+    }
+    const int number = sqlite3_system_errno(db->handle);
+    return pw_error_set(error, PYWATT_IO, "%s cannot be used: %.60s%s%.60s", place->shown,
+                        sqlite3_errstr(result), number == 0 ? "" : ": ",
+                        number == 0 ? "" : strerror(number));
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * store_sqlite_file.c - the files around a database: their names, the lock, how a new one comes into
+ * being, and how a recovered one takes the place of a damaged one. Whoever calls has the lock, but for
+ * pw_sqlite_lock.
+ *
+ * PATH appears at once and whole: what is made is made as PATH-new and renamed. So an empty or a cut
+ * file at PATH is damage, and never a beginning.
+ */
+#include "orchestrator/store_sqlite_private.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    ASIDE_MAX = 1000
+};
+
+/* ---- Names ---- */
+
+static void show(char shown[PW_SQLITE_SHOWN_SIZE], const char *path)
+{
+    const size_t len = strlen(path);
+    const bool fits = len < PW_SQLITE_SHOWN_SIZE;
+    snprintf(shown, PW_SQLITE_SHOWN_SIZE, "%s%s", fits ? "" : "...",
+             fits ? path : path + len - (PW_SQLITE_SHOWN_SIZE - 4));
+}
+
+enum pywatt_status pw_sqlite_place_init(struct pw_sqlite_place *place, const char *path,
+                                        struct pywatt_error *error)
+{
+    if (path == NULL || *path == '\0') {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                            "the store \"sqlite\" needs a file: \"sqlite:PATH\"");
+    }
+    /* SQLite gives some names a meaning of their own, such as ":memory:"; not with a folder before. */
+    if (asprintf(&place->path, "%s%s", *path == '/' ? "" : "./", path) < 0) {
+        place->path = NULL;
+        return pw_error_no_memory(error);
+    }
+    show(place->shown, path);
+    return PYWATT_OK;
+}
+
+void pw_sqlite_place_destroy(struct pw_sqlite_place *place)
+{
+    free(place->path);
+    place->path = NULL;
+}
+
+char *pw_sqlite_path_with(const struct pw_sqlite_place *place, const char *suffix)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s%s", place->path, suffix) < 0 ? NULL : path;
+}
+
+static enum pywatt_status refuse(const struct pw_sqlite_place *place, const char *suffix,
+                                 const char *what, struct pywatt_error *error)
+{
+    const int number = errno;
+    return number == ENOMEM ? pw_error_no_memory(error)
+                            : pw_error_set(error, PYWATT_IO, "%s%s cannot be %s: %s", place->shown,
+                                           suffix, what, strerror(number));
+}
+
+/* ---- Steps that leave one errno behind ---- */
+
+/* For what need not be there. */
+static bool remove_file(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT;
+}
+
+/* With what SQLite leaves beside a database that was not closed. */
+static bool remove_database(const struct pw_sqlite_place *place, const char *suffix)
+{
+    static const char *const beside[] = {"", "-journal", "-wal", "-shm"};
+    bool gone = true;
+    for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]) && gone; i++) {
+        char both[32];
+        snprintf(both, sizeof(both), "%s%s", suffix, beside[i]);
+        char *path = pw_sqlite_path_with(place, both);
+        gone = path != NULL && remove_file(path);
+        free(path);
+    }
+    return gone;
+}
+
+/* What was renamed in the folder of the database stays so. */
+static bool sync_folder(const struct pw_sqlite_place *place)
+{
+    char *folder = strdup(place->path);
+    if (folder == NULL) {
+        return false;
+    }
+    /* There is a slash: see pw_sqlite_place_init. */
+    char *slash = strrchr(folder, '/');
+    slash[slash == folder] = '\0';
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    const bool synced = fd >= 0 && fsync(fd) == 0;
+    const int number = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = number;
+    return synced;
+}
+
+static bool rename_to(const struct pw_sqlite_place *place, const char *from, const char *to)
+{
+    char *old_path = pw_sqlite_path_with(place, from);
+    char *new_path = pw_sqlite_path_with(place, to);
+    const bool renamed = old_path != NULL && new_path != NULL && rename(old_path, new_path) == 0;
+    const int number = errno;
+    free(old_path);
+    free(new_path);
+    errno = number;
+    return renamed && sync_folder(place);
+}
+
+/* 1 or 0, or -1 with errno. */
+static int exists(const struct pw_sqlite_place *place, const char *suffix, off_t *size)
+{
+    struct stat found;
+    char *path = pw_sqlite_path_with(place, suffix);
+    if (path == NULL) {
+        return -1;
+    }
+    const int result = stat(path, &found);
+    const int number = errno;
+    free(path);
+    errno = number;
+    if (result != 0) {
+        return number == ENOENT ? 0 : -1;
+    }
+    *size = found.st_size;
+    return 1;
+}
+
+/* ---- The lock ---- */
+
+static enum pywatt_status refuse_locked(const struct pw_sqlite_place *place, int fd,
+                                        struct pywatt_error *error)
+{
+    char holder[24] = "";
+    const ssize_t len = pread(fd, holder, sizeof(holder) - 1, 0);
+    holder[len < 0 ? 0 : (size_t)len] = '\0';
+    const long pid = strtol(holder, NULL, 10);
+    if (pid <= 0) {
+        return pw_error_set(error, PYWATT_IO, "%s is in use by another orchestrator", place->shown);
+    }
+    return pw_error_set(error, PYWATT_IO,
+                        "%s is in use by another orchestrator (process %ld): end it, or choose "
+                        "another file",
+                        place->shown, pid);
+}
+
+/* Who has it is for texts alone, so nobody minds if it cannot be written. */
+static void write_holder(int fd)
+{
+    char holder[24];
+    const int len = snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) == 0 && len > 0) {
+        const ssize_t written = pwrite(fd, holder, (size_t)len, 0);
+        (void)written;
+    }
+}
+
+/*
+ * A file of its own, which is never removed: SQLite's locks on the database would be lost as soon as
+ * this process closed another descriptor of it, and do not keep a second store in this process out.
+ * Others may read the database meanwhile.
+ */
+enum pywatt_status pw_sqlite_lock(const struct pw_sqlite_place *place, int *fd,
+                                  struct pywatt_error *error)
+{
+    char *path = pw_sqlite_path_with(place, "-lock");
+    if (path == NULL) {
+        return pw_error_no_memory(error);
+    }
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd < 0) {
+        const enum pywatt_status status = refuse(place, "-lock", "opened", error);
+        free(path);
+        return status;
+    }
+    free(path);
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+        const enum pywatt_status status = errno == EWOULDBLOCK
+                                              ? refuse_locked(place, *fd, error)
+                                              : refuse(place, "-lock", "locked", error);
+        close(*fd);
+        *fd = -1;
+        return status;
+    }
+    write_holder(*fd);
+    return PYWATT_OK;
+}
+
+/* ---- A new database ---- */
+
+enum pywatt_status pw_sqlite_files_create(const struct pw_sqlite_place *place, const char *path,
+                                          struct pywatt_error *error)
+{
+    if (!remove_database(place, "-new")) {
+        return refuse(place, "-new", "removed", error);
+    }
+    /* SQLite gives its other files the mode of this one. Hashes of tokens are nobody's business. */
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return refuse(place, "", "made", error);
+    }
+    close(fd);
+    struct pw_sqlite_db db;
+    int result = pw_sqlite_db_open(&db, path);
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_schema_create(&db, &pw_sqlite_schema);
+    }
+    const enum pywatt_status status =
+        result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(place, &db, result, error);
+    pw_sqlite_db_close(&db);
+    return status;
+}
+
+static enum pywatt_status begin(const struct pw_sqlite_place *place, struct pywatt_error *error)
+{
+    char *path = pw_sqlite_path_with(place, "-new");
+    if (path == NULL) {
+        return pw_error_no_memory(error);
+    }
+    enum pywatt_status status = pw_sqlite_files_create(place, path, error);
+    free(path);
+    if (status == PYWATT_OK && !rename_to(place, "-new", "")) {
+        status = refuse(place, "", "made", error);
+    }
+    return status;
+}
+
+/* ---- A recovered database ---- */
+
+/*
+ * Until the log of the damaged database is gone the recovered one must not have its name: SQLite would
+ * take the log for its own. So whoever finds PATH-recovered goes on here.
+ */
+static enum pywatt_status end_recovery(const struct pw_sqlite_place *place,
+                                       struct pywatt_error *error)
+{
+    return remove_database(place, "") && rename_to(place, "-recovered", "")
+               ? PYWATT_OK
+               : refuse(place, "", "replaced by what was recovered", error);
+}
+
+enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place,
+                                             struct pywatt_error *error)
+{
+    return rename_to(place, "-new", "-recovered") ? end_recovery(place, error)
+                                                  : refuse(place, "-new", "renamed", error);
+}
+
+/* 1, or 0 if the name is in use already, or -1 with errno. A log need not be there. */
+static int link_aside(const struct pw_sqlite_place *place, const char *aside)
+{
+    char *log = pw_sqlite_path_with(place, "-wal");
+    char *log_aside = NULL;
+    int result = -1;
+    if (log != NULL && asprintf(&log_aside, "%s-wal", aside) >= 0) {
+        result = link(place->path, aside) == 0 ? 1 : errno == EEXIST ? 0 : -1;
+        if (result == 1 && link(log, log_aside) != 0 && errno != ENOENT) {
+            result = -1;
+        }
+    }
+    const int number = errno;
+    free(log);
+    free(log_aside);
+    errno = number;
+    return result;
+}
+
+enum pywatt_status pw_sqlite_files_set_aside(const struct pw_sqlite_place *place, char **aside,
+                                             struct pywatt_error *error)
+{
+    int linked = 0;
+    for (int i = 1; i < ASIDE_MAX && linked == 0; i++) {
+        if (asprintf(aside, "%s.damaged-%d", place->path, i) < 0) {
+            *aside = NULL;
+            return pw_error_no_memory(error);
+        }
+        linked = link_aside(place, *aside);
+        if (linked != 1) {
+            const int number = errno;
+            free(*aside);
+            *aside = NULL;
+            errno = number;
+        }
+    }
+    return linked == 1 && sync_folder(place) ? PYWATT_OK : refuse(place, "", "set aside", error);
+}
+
+/* ---- Before it is opened ---- */
+
+static enum pywatt_status check_file(const struct pw_sqlite_place *place,
+                                     struct pywatt_error *error)
+{
+    off_t size = 0;
+    off_t log_size = 0;
+    const int there = exists(place, "", &size);
+    const int log_there = there < 0 ? 0 : exists(place, "-wal", &log_size);
+    if (there < 0 || log_there < 0) {
+        return refuse(place, "", "opened", error);
+    }
+    if (there == 1) {
+        return size > 0 ? PYWATT_OK : pw_sqlite_refuse_damaged(place, "it is empty", error);
+    }
+    if (log_there == 1 && log_size > 0) {
+        return pw_error_set(
+            error, PYWATT_IO,
+            "%s is not there, but %s-wal is, which belongs to it: bring it back, or "
+            "move that away to begin anew",
+            place->shown, place->shown);
+    }
+    return begin(place, error);
+}
+
+enum pywatt_status pw_sqlite_files_end_recovery(const struct pw_sqlite_place *place,
+                                                struct pywatt_error *error)
+{
+    off_t size;
+    const int recovered = exists(place, "-recovered", &size);
+    if (recovered < 0) {
+        return refuse(place, "-recovered", "opened", error);
+    }
+    return recovered == 1 ? end_recovery(place, error) : PYWATT_OK;
+}
+
+enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place,
+                                           struct pywatt_error *error)
+{
+    const enum pywatt_status status = pw_sqlite_files_end_recovery(place, error);
+    return status == PYWATT_OK ? check_file(place, error) : status;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * store_sqlite_private.h - the parts of the sqlite store:
+ *
+ *   store_sqlite.c          the ops: what callers hand in, list, watch
+ *   store_sqlite_writer.c   the writer thread: changes into transactions, and back if one fails
+ *   store_sqlite_index.c    which id has which row and generation, in memory
+ *   store_sqlite_db.c       a connection with its statements, and what errors of it mean
+ *   store_sqlite_row.c      a record as a row
+ *   store_sqlite_schema.c   the tables, and their versions
+ *   store_sqlite_file.c     the files: the lock, a new database, the end of a recovery
+ *   store_sqlite_recover.c  what can be read of a damaged database
+ *
+ * Files, beside PATH itself and SQLite's own PATH-wal and PATH-shm: PATH-lock, held locked as long as
+ * the store is open; PATH-new, which becomes PATH; PATH-recovered, a recovery that is complete but for
+ * becoming PATH; PATH.damaged-N, what was set aside.
+ */
+#ifndef PW_ORCHESTRATOR_STORE_SQLITE_PRIVATE_H
+#define PW_ORCHESTRATOR_STORE_SQLITE_PRIVATE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/sync.h"
+#include "orchestrator/store_history.h"
+#include "orchestrator/store_sqlite.h"
+
+#include <sqlite3.h>
+
+/* ---- A place ---- */
+
+#define PW_SQLITE_SHOWN_SIZE 96
+
+struct pw_sqlite_place {
+    char *path;                       /* begins with '/' or "./" */
+    char shown[PW_SQLITE_SHOWN_SIZE]; /* for texts: the end of a long path */
+};
+
+/* PYWATT_OK, PYWATT_INVALID_ARGUMENT, PYWATT_NO_MEMORY. */
+enum pywatt_status pw_sqlite_place_init(struct pw_sqlite_place *place, const char *path,
+                                        struct pywatt_error *error);
+void pw_sqlite_place_destroy(struct pw_sqlite_place *place);
+
+/* The path with something behind it, to be freed; NULL when memory is out. */
+char *pw_sqlite_path_with(const struct pw_sqlite_place *place, const char *suffix);
+
+/* ---- A connection ---- */
+
+enum pw_sqlite_statement {
+    PW_SQL_BEGIN,
+    PW_SQL_COMMIT,
+    PW_SQL_ROLLBACK,
+    PW_SQL_SAVEPOINT,
+    PW_SQL_ROLLBACK_TO,
+    PW_SQL_RELEASE,
+    PW_SQL_INSERT,
+    PW_SQL_UPDATE,
+    PW_SQL_DELETE,
+    PW_SQL_GET_STATE,
+    PW_SQL_SET_STATE,
+    PW_SQL_READ_ALL,
+    PW_SQL_READ_ONE,
+    PW_SQL_COUNT
+};
+
+struct pw_sqlite_db {
+    sqlite3 *handle;
+    sqlite3_stmt *statements[PW_SQL_COUNT];
+};
+
+/* What the table `state` says. */
+struct pw_sqlite_state {
+    uint64_t revision;
+    uint64_t modules;
+};
+
+/*
+ * Opens an existing file; it has no statements yet. `db` is to be closed also on failure. SQLite's
+ * result codes, extended, here and below: SQLITE_OK, or what went wrong.
+ */
+int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path);
+int pw_sqlite_db_prepare(struct pw_sqlite_db *db);
+void pw_sqlite_db_close(struct pw_sqlite_db *db);
+
+int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql);
+
+/* The number that a statement such as "PRAGMA user_version" gives. */
+int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out);
+
+/* Steps a prepared statement that gives no rows, and resets it. */
+int pw_sqlite_db_step(struct pw_sqlite_db *db, enum pw_sqlite_statement which);
+int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out);
+int pw_sqlite_db_set_state(struct pw_sqlite_db *db, const struct pw_sqlite_state *state);
+
+/* What a result means for a change that was handed in. */
+enum pywatt_status pw_sqlite_status(const struct pw_sqlite_db *db, int result);
+
+/* What it means for whoever opens, with words that name the file and the way out. */
+enum pywatt_status pw_sqlite_refuse(const struct pw_sqlite_place *place,
+                                    const struct pw_sqlite_db *db, int result,
+                                    struct pywatt_error *error);
+enum pywatt_status pw_sqlite_refuse_damaged(const struct pw_sqlite_place *place, const char *what,
+                                            struct pywatt_error *error);
+
+/* ---- A row ---- */
+
+struct pw_sqlite_row {
+    int64_t number;
+    char id[PYWATT_UUID_TEXT_SIZE];
+    char token_hash[2 * PW_TOKEN_HASH_SIZE];
+    uint64_t generation;
+    uint64_t lease_ms;
+    struct pw_str name;
+    struct pw_str info;         /* JSON */
+    struct pw_str capabilities; /* JSON; no data: NULL */
+};
+
+/* Texts of the row point into the record, and into `text`. PYWATT_OK, PYWATT_NO_MEMORY. */
+enum pywatt_status pw_sqlite_row_from_record(struct pw_sqlite_row *row, struct pw_buffer *text,
+                                             const struct pw_store_record *record);
+
+/* Binds it to PW_SQL_INSERT or PW_SQL_UPDATE; borrowed until the statement was stepped. */
+int pw_sqlite_row_bind(const struct pw_sqlite_row *row, sqlite3_stmt *statement);
+
+/*
+ * The row that PW_SQL_READ_ALL or PW_SQL_READ_ONE stands on; borrowed until its next step. False if
+ * it is not as it was written.
+ */
+bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement);
+
+/*
+ * Makes a record of a row, whose objects the caller lets go of. PYWATT_OK, PYWATT_NO_MEMORY, or what
+ * is wrong with a row that should not have passed pw_sqlite_row_read.
+ */
+enum pywatt_status pw_sqlite_row_to_record(const struct pw_sqlite_row *row, struct pw_arena *arena,
+                                           struct pw_store_record *record,
+                                           struct pywatt_error *error);
+
+/* ---- The schema ---- */
+
+/* The step of a migration: from version i, its place in a list, to i + 1. */
+struct pw_sqlite_schema {
+    const char *const *steps;
+    int64_t version; /* how many there are */
+};
+extern const struct pw_sqlite_schema pw_sqlite_schema;
+
+/* Makes the tables of a new, empty database. */
+int pw_sqlite_schema_create(struct pw_sqlite_db *db, const struct pw_sqlite_schema *schema);
+
+/*
+ * Checks whose database it is, and brings one of an older version up to this one, in one transaction.
+ * PYWATT_OK, PYWATT_NO_MEMORY; PYWATT_IO with words: it is something else's, or newer, or damaged.
+ */
+enum pywatt_status pw_sqlite_schema_check(const struct pw_sqlite_place *place,
+                                          struct pw_sqlite_db *db,
+                                          const struct pw_sqlite_schema *schema,
+                                          struct pywatt_error *error);
+
+/* ---- The files ---- */
+
+/*
+ * Locks PATH-lock; *fd is to be closed in the end, which unlocks it. PYWATT_OK, PYWATT_NO_MEMORY;
+ * PYWATT_IO with words: another store has it, or it cannot be made.
+ */
+enum pywatt_status pw_sqlite_lock(const struct pw_sqlite_place *place, int *fd,
+                                  struct pywatt_error *error);
+
+/* Ends a recovery that was broken off at its last step, if there was one. */
+enum pywatt_status pw_sqlite_files_end_recovery(const struct pw_sqlite_place *place,
+                                                struct pywatt_error *error);
+
+/* The same, and makes the database if there is none. */
+enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place,
+                                           struct pywatt_error *error);
+
+/* A new empty database at the path, in whose place nothing of an earlier attempt is left. */
+enum pywatt_status pw_sqlite_files_create(const struct pw_sqlite_place *place, const char *path,
+                                          struct pywatt_error *error);
+
+/* PATH and its log get a second name, PATH.damaged-N; *aside, to be freed, gets it. */
+enum pywatt_status pw_sqlite_files_set_aside(const struct pw_sqlite_place *place, char **aside,
+                                             struct pywatt_error *error);
+
+/* PATH-new is a complete recovery: it takes the place of PATH. Whole, whenever the power goes. */
+enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place,
+                                             struct pywatt_error *error);
+
+/* ---- The index ---- */
+
+struct pw_sqlite_entry {
+    struct pw_map_node node;
+    struct pywatt_uuid id;
+    int64_t number; /* of its row */
+    uint64_t generation;
+    uint64_t revision; /* of the change that made it, if the store made it since it was opened */
+};
+
+struct pw_sqlite_index {
+    struct pw_map by_id;
+    int64_t last_number; /* the highest that was given to a row */
+};
+
+/* PYWATT_OK or PYWATT_NO_MEMORY. */
+enum pywatt_status pw_sqlite_index_init(struct pw_sqlite_index *index);
+void pw_sqlite_index_destroy(struct pw_sqlite_index *index);
+
+/* Makes the index anew from all rows, each of which is checked. Words as pw_sqlite_refuse. */
+enum pywatt_status pw_sqlite_index_load(struct pw_sqlite_index *index,
+                                        const struct pw_sqlite_place *place,
+                                        struct pw_sqlite_db *db, struct pywatt_error *error);
+struct pw_sqlite_entry *pw_sqlite_index_find(const struct pw_sqlite_index *index,
+                                             const struct pywatt_uuid *id);
+void pw_sqlite_index_insert(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry);
+void pw_sqlite_index_remove(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry);
+
+/* ---- The store ---- */
+
+/* Frames of the write-ahead log, of 4 KiB, from which on it is moved into the database. */
+#define PW_SQLITE_LOG_FRAMES 8000
+
+/* A change that was handed in. */
+struct pw_sqlite_job {
+    struct pw_list link;
+    const struct pw_store_change *change;
+    pw_store_done done;
+    void *user;
+    struct pw_buffer text; /* what `row` points to */
+    struct pw_sqlite_row row;
+    struct pw_sqlite_entry *fresh; /* of a put: an entry in case the id is new */
+
+    /* The writer's: how it went, and what undoes it in the index. */
+    enum pywatt_status status;
+    struct pw_sqlite_entry *entry;    /* inserted, changed or removed */
+    struct pw_sqlite_entry *replaced; /* removed */
+    uint64_t old_generation;          /* 0: inserted */
+};
+
+struct pw_sqlite_store {
+    struct pw_store base;
+    struct pw_sqlite_place place;
+    int lock_fd;
+    pthread_t writer;
+
+    struct pw_mutex queue_mutex;
+    struct pw_cond wake;
+    /* queue_mutex */
+    struct pw_list queue;
+    bool closing;
+
+    struct pw_mutex db_mutex;
+    /* db_mutex */
+    struct pw_sqlite_db db;
+    struct pw_sqlite_index index;
+    struct pw_store_history history;
+    int log_frames;  /* in the write-ahead log after the last commit */
+    int log_limit;   /* when it is moved into the database */
+    bool lost_track; /* nobody knows whether the last transaction was made */
+    bool failing;    /* the last transaction failed */
+};
+
+/* The writer thread, until the store is closed and nothing is in the queue. */
+void *pw_sqlite_writer_main(void *store);
+
+void pw_sqlite_job_free(struct pw_sqlite_job *job);
+
+/* As the op of struct pw_store_ops. */
+enum pywatt_status pw_sqlite_recover(const char *path, struct pw_store_salvage *out,
+                                     struct pywatt_error *error);
+
+#endif

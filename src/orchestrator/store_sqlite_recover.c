@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * store_sqlite_recover.c - what is sound in a damaged database goes into a new one, and the damaged one
+ * is set aside as it was. In the thread of the caller, who has no store open.
+ *
+ * Rows are read in their order until something does not fit, and from there on one by one, each by its
+ * number: what lies on sound pages is found, whatever happened to those between. A row counts only if
+ * its checksum does.
+ */
+#include "orchestrator/store_sqlite_private.h"
+
+#include "base/error.h"
+#include "base/uuid.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How far rows are looked for behind the last one that was found, if nothing tells which is the last. */
+#define BLIND_STEPS 1000000
+
+struct recovery {
+    const struct pw_sqlite_place *place;
+    struct pw_sqlite_db from;
+    struct pw_sqlite_db to;
+    struct pw_sqlite_index kept; /* what `to` has */
+    struct pw_store_salvage *salvage;
+};
+
+/* ---- Rows ---- */
+
+/* A row that stands twice is kept as it was found first. */
+static int keep(struct recovery *r, struct pw_sqlite_row *row)
+{
+    struct pywatt_uuid id;
+    if (!pw_uuid_parse_str((struct pw_str){row->id, PW_UUID_TEXT_LEN}, &id) ||
+        pw_sqlite_index_find(&r->kept, &id) != NULL) {
+        r->salvage->left_out++;
+        return SQLITE_OK;
+    }
+    sqlite3_stmt *statement = r->to.statements[PW_SQL_INSERT];
+    int result = pw_sqlite_row_bind(row, statement);
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_db_step(&r->to, PW_SQL_INSERT);
+    }
+    if (result == SQLITE_CONSTRAINT_UNIQUE) {
+        r->salvage->left_out++;
+        return SQLITE_OK;
+    }
+    struct pw_sqlite_entry *entry = result == SQLITE_OK ? malloc(sizeof(*entry)) : NULL;
+    if (entry == NULL) {
+        return result == SQLITE_OK ? SQLITE_NOMEM : result;
+    }
+    *entry = (struct pw_sqlite_entry){.id = id, .number = row->number};
+    pw_sqlite_index_insert(&r->kept, entry);
+    r->salvage->kept++;
+    return SQLITE_OK;
+}
+
+/* The row that a statement of `from` stands on. */
+static int look_at(struct recovery *r, sqlite3_stmt *statement, int64_t *number)
+{
+    struct pw_sqlite_row row;
+    const bool sound = pw_sqlite_row_read(&row, statement);
+    *number = row.number;
+    if (!sound) {
+        r->salvage->left_out++;
+        return SQLITE_OK;
+    }
+    return keep(r, &row);
+}
+
+static bool is_damage(int result)
+{
+    return (result & 0xff) == SQLITE_CORRUPT || (result & 0xff) == SQLITE_NOTADB ||
+           (result & 0xff) == SQLITE_IOERR;
+}
+
+/* From `number` on, each by itself. */
+static int read_one_by_one(struct recovery *r, int64_t number)
+{
+    sqlite3_stmt *statement = r->from.statements[PW_SQL_READ_ONE];
+    int64_t last = 0;
+    int64_t ignored;
+    if (pw_sqlite_db_number(&r->from, "SELECT max(number) FROM modules", &last) != SQLITE_OK) {
+        last = number > INT64_MAX - BLIND_STEPS ? INT64_MAX - 1 : number + BLIND_STEPS;
+    }
+    int result = SQLITE_OK;
+    for (; number <= last && result == SQLITE_OK; number++) {
+        result = sqlite3_bind_int64(statement, 1, number);
+        const int step = result == SQLITE_OK ? sqlite3_step(statement) : SQLITE_DONE;
+        if (step == SQLITE_ROW) {
+            result = look_at(r, statement, &ignored);
+        } else if (step != SQLITE_DONE && !is_damage(step)) {
+            result = step;
+        }
+        sqlite3_reset(statement);
+    }
+    return result;
+}
+
+static int read_all(struct recovery *r)
+{
+    sqlite3_stmt *statement = r->from.statements[PW_SQL_READ_ALL];
+    int64_t number = 0;
+    int result = SQLITE_OK;
+    int step = SQLITE_ROW;
+    while (result == SQLITE_OK && (step = sqlite3_step(statement)) == SQLITE_ROW) {
+        result = look_at(r, statement, &number);
+    }
+    sqlite3_reset(statement);
+    if (result == SQLITE_OK && step != SQLITE_DONE) {
+        result = is_damage(step) ? read_one_by_one(r, number + 1) : step;
+    }
+    return result;
+}
+
+/* ---- Databases ---- */
+
+/* False if nothing can be read of it. */
+static bool open_from(struct recovery *r)
+{
+    int result = pw_sqlite_db_open(&r->from, r->place->path);
+    if (r->from.handle != NULL) {
+        /* It is left as it is. */
+        sqlite3_db_config(r->from.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_db_prepare(&r->from);
+    }
+    return result == SQLITE_OK;
+}
+
+static int fill(struct recovery *r, bool readable)
+{
+    struct pw_sqlite_state state = {.revision = 0};
+    int result = pw_sqlite_db_step(&r->to, PW_SQL_BEGIN);
+    if (result == SQLITE_OK && readable) {
+        result = read_all(r);
+    }
+    if (readable && pw_sqlite_db_get_state(&r->from, &state) == SQLITE_OK &&
+        state.modules > r->salvage->kept + r->salvage->left_out) {
+        r->salvage->left_out = state.modules - r->salvage->kept;
+    }
+    state.modules = r->salvage->kept;
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_db_set_state(&r->to, &state);
+    }
+    return result == SQLITE_OK ? pw_sqlite_db_step(&r->to, PW_SQL_COMMIT) : result;
+}
+
+/* Makes PATH-new of PATH. */
+static enum pywatt_status read_into_new(struct recovery *r, const char *path,
+                                        struct pywatt_error *error)
+{
+    enum pywatt_status status = pw_sqlite_files_create(r->place, path, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    const bool readable = open_from(r);
+    if (readable) {
+        status = pw_sqlite_schema_check(r->place, &r->from, &pw_sqlite_schema, error);
+    }
+    if (status == PYWATT_OK) {
+        int result = pw_sqlite_db_open(&r->to, path);
+        if (result == SQLITE_OK) {
+            result = pw_sqlite_db_prepare(&r->to);
+        }
+        if (result == SQLITE_OK) {
+            result = fill(r, readable);
+        }
+        if (result != SQLITE_OK) {
+            status = pw_sqlite_refuse(r->place, &r->to, result, error);
+        }
+    }
+    pw_sqlite_db_close(&r->from);
+    pw_sqlite_db_close(&r->to);
+    return status;
+}
+
+static enum pywatt_status replace(const struct pw_sqlite_place *place,
+                                  struct pw_store_salvage *salvage, struct pywatt_error *error)
+{
+    char *aside = NULL;
+    enum pywatt_status status = pw_sqlite_files_set_aside(place, &aside, error);
+    if (status == PYWATT_OK) {
+        const size_t len = strlen(aside);
+        const size_t room = sizeof(salvage->aside) - 1;
+        snprintf(salvage->aside, sizeof(salvage->aside), "%s",
+                 aside + (len > room ? len - room : 0));
+        status = pw_sqlite_files_recovered(place, error);
+    }
+    free(aside);
+    return status;
+}
+
+static enum pywatt_status recover_locked(const struct pw_sqlite_place *place,
+                                         struct pw_store_salvage *salvage,
+                                         struct pywatt_error *error)
+{
+    struct recovery r = {.place = place, .salvage = salvage};
+    char *path = pw_sqlite_path_with(place, "-new");
+    enum pywatt_status status = PYWATT_OK;
+    if (path == NULL || pw_sqlite_index_init(&r.kept) != PYWATT_OK) {
+        free(path);
+        return pw_error_no_memory(error);
+    }
+    status = read_into_new(&r, path, error);
+    if (status == PYWATT_OK) {
+        status = replace(place, salvage, error);
+    }
+    pw_sqlite_index_destroy(&r.kept);
+    free(path);
+    return status;
+}
+
+enum pywatt_status pw_sqlite_recover(const char *path, struct pw_store_salvage *out,
+                                     struct pywatt_error *error)
+{
+    struct pw_sqlite_place place;
+    int lock_fd = -1;
+    *out = (struct pw_store_salvage){.kept = 0};
+    enum pywatt_status status = pw_sqlite_place_init(&place, path, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    if (access(place.path, F_OK) != 0) {
+        status = pw_error_set(error, PYWATT_IO, "%s cannot be recovered: %s", place.shown,
+                              strerror(errno));
+    } else {
+        status = pw_sqlite_lock(&place, &lock_fd, error);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_sqlite_files_end_recovery(&place, error);
+        if (status == PYWATT_OK) {
+            status = recover_locked(&place, out, error);
+        }
+        close(lock_fd);
+    }
+    pw_sqlite_place_destroy(&place);
+    return status;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* See store_place.h. */
+#include "store_place.h"
+
+#include "pw_test.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PATIENCE_MS = 20000
+};
+
+void store_place_begin(struct store_place *place, const struct pw_store_ops *ops)
+{
+    *place = (struct store_place){.folder = NULL};
+    snprintf(place->url, sizeof(place->url), "%s", ops->name);
+    if (strcmp(ops->name, "memory") != 0) {
+        place->folder = pw_test_temp_dir();
+        snprintf(place->url, sizeof(place->url), "%s:%s/store.db", ops->name, place->folder);
+    }
+}
+
+void store_place_end(struct store_place *place)
+{
+    free(place->folder);
+    place->folder = NULL;
+}
+
+const char *store_place_path(const struct store_place *place)
+{
+    return strchr(place->url, ':') + 1;
+}
+
+struct pw_store *store_place_open(const struct store_place *place)
+{
+    struct pw_store *store = NULL;
+    struct pywatt_error error = {.status = PYWATT_OK};
+    if (pw_store_open(place->url, &store, &error) != PYWATT_OK) {
+        fail_msg("%s: %s", place->url, error.text);
+    }
+    return store;
+}
+
+/* ---- Changes ---- */
+
+struct outcome {
+    atomic_int calls;
+    enum pywatt_status status;
+};
+
+static void keep(void *user, enum pywatt_status status)
+{
+    struct outcome *outcome = user;
+    outcome->status = status;
+    atomic_fetch_add(&outcome->calls, 1);
+}
+
+static bool is_done(void *user)
+{
+    return atomic_load(&((struct outcome *)user)->calls) > 0;
+}
+
+enum pywatt_status store_submit(struct pw_store *store, const struct pw_store_change *change)
+{
+    struct outcome outcome = {.calls = 0};
+    pw_store_submit(store, change, keep, &outcome);
+    assert_true(pw_test_wait_until(is_done, &outcome, PATIENCE_MS));
+    assert_int_equal(atomic_load(&outcome.calls), 1);
+    return outcome.status;
+}
+
+struct pywatt_uuid store_id(unsigned n)
+{
+    struct pywatt_uuid id = {.bytes = {0x11, (uint8_t)(n >> 8), (uint8_t)n}};
+    return id;
+}
+
+struct pw_store_record store_record(unsigned n, const char *name, uint64_t generation)
+{
+    struct pywatt_module_info *info = NULL;
+    assert_int_equal(pywatt_module_info_new(name, "1", "d", &info), PYWATT_OK);
+    struct pw_store_record record = {.id = store_id(n),
+                                     .info = pw_shared_info_new(info),
+                                     .generation = generation,
+                                     .lease_ms = 1000 + n};
+    memset(record.token_hash, (int)(n & 0xff) + 1, sizeof(record.token_hash));
+    return record;
+}
+
+void store_record_release(struct pw_store_record *record)
+{
+    pw_shared_info_release(record->info);
+    pw_shared_capabilities_release(record->capabilities);
+    record->info = NULL;
+    record->capabilities = NULL;
+}
+
+enum pywatt_status store_put(struct pw_store *store, unsigned n, const char *name,
+                             uint64_t expected)
+{
+    struct pw_store_change change = {.kind = PW_STORE_PUT,
+                                     .record = store_record(n, name, expected + 1),
+                                     .expected_generation = expected};
+    const enum pywatt_status status = store_submit(store, &change);
+    store_record_release(&change.record);
+    return status;
+}
+
+enum pywatt_status store_take_out(struct pw_store *store, unsigned n, uint64_t expected)
+{
+    const struct pw_store_change change = {
+        .kind = PW_STORE_REMOVE, .record = {.id = store_id(n)}, .expected_generation = expected};
+    return store_submit(store, &change);
+}
+
+/* ---- Listing ---- */
+
+static bool show(void *user, const struct pw_store_record *record)
+{
+    struct store_listed *listed = user;
+    const unsigned n = record->id.bytes[1] * 256u + record->id.bytes[2];
+    char line[512];
+    snprintf(line, sizeof(line), "%s:%llu ", pywatt_module_info_name(record->info->info),
+             (unsigned long long)record->generation);
+    assert_int_equal(record->token_hash[0], (uint8_t)(n + 1));
+    assert_int_equal(record->token_hash[PW_TOKEN_HASH_SIZE - 1], (uint8_t)(n + 1));
+    assert_int_equal(record->lease_ms, 1000 + n);
+    if (strlen(listed->names) + strlen(line) < sizeof(listed->names)) {
+        strcat(listed->names, line);
+    }
+    return ++listed->count < listed->limit;
+}
+
+struct store_listed store_list(struct pw_store *store, uint64_t *revision)
+{
+    struct store_listed listed = {.limit = UINT32_MAX};
+    uint64_t ignored;
+    assert_int_equal(
+        pw_store_list(store, show, &listed, revision == NULL ? &ignored : revision, NULL),
+        PYWATT_OK);
+    return listed;
+}
