@@ -102,7 +102,12 @@ struct pywatt_orchestrator_options {
     /* How long a lost module is kept. Default 86400000 (a day). */
     uint64_t retain_ms;
     enum pywatt_takeover takeover;
-    /* Where registrations are kept: "memory" (default). Copied. */
+    /*
+     * Where registrations are kept: "memory" (default), which ends with the orchestrator, or
+     * "sqlite:PATH": the file PATH, on a local disk, which is made if it is not there, with others
+     * beside it. There a registration is on the disk before it is answered, a token as its SHA-256. One
+     * orchestrator at a time has the file; sqlite3(1) may read it meanwhile. Copied.
+     */
     const char *store;
     /*
      * What modules are told as the orchestrator's address: an IP literal and a port. Default NULL
@@ -157,11 +162,36 @@ PYWATT_API void pywatt_orchestrator_options_init(struct pywatt_orchestrator_opti
  * borrowed for the call, its strings are copied. On success *out is the caller's, to be ended with
  * pywatt_orchestrator_free.
  * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_UNSUPPORTED (no such
- * store), PYWATT_IO (the store cannot be opened), PYWATT_NO_MEMORY.
+ * store), PYWATT_IO (the store cannot be opened: the text names the file and says what to do, which for
+ * one that is damaged is pywatt_store_recover), PYWATT_NO_MEMORY.
  */
 PYWATT_API enum pywatt_status
 pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
                         struct pywatt_orchestrator **out, struct pywatt_error *error);
+
+/* What pywatt_store_recover did. */
+struct pywatt_store_recovery {
+    /* sizeof(struct pywatt_store_recovery), set by the caller before the call. */
+    size_t size;
+    /* Modules that the store has now. */
+    uint64_t kept;
+    /* Modules that were there and cannot be relied upon: they have to register anew. */
+    uint64_t left_out;
+    /* Where the damaged file is now; of a long path the end. */
+    char aside[256];
+};
+
+/*
+ * For a store, named as in the options, that pywatt_orchestrator_new finds damaged: the file is set
+ * aside as it is, as PATH.damaged-N, and a new one takes its place that has all modules of it that are
+ * beyond doubt. If it fails, or is broken off at any moment, nothing is lost. Nobody may have the store
+ * open. Blocks. On success *out, which may be NULL, gets as many fields as its `size` covers.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT, PYWATT_UNSUPPORTED (no such store, or one that keeps nothing),
+ * PYWATT_IO (the text says why), PYWATT_NO_MEMORY.
+ */
+PYWATT_API enum pywatt_status pywatt_store_recover(const char *store,
+                                                   struct pywatt_store_recovery *out,
+                                                   struct pywatt_error *error);
 
 /*
  * Opens a listener at `url` ("tcp://host:port", "unix:/path", "memory:name"; port 0 takes a free

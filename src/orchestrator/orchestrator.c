@@ -151,6 +151,24 @@ enum pywatt_status pywatt_orchestrator_new(const struct pywatt_orchestrator_opti
     return pw_orchestrator_new(options, NULL, NULL, out, error);
 }
 
+enum pywatt_status pywatt_store_recover(const char *store, struct pywatt_store_recovery *out,
+                                        struct pywatt_error *error)
+{
+    if (store == NULL || (out != NULL && out->size < sizeof(out->size))) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s",
+                            store == NULL ? "store is NULL" : "out has no size");
+    }
+    struct pw_store_salvage salvage;
+    const enum pywatt_status status = pw_store_recover(store, &salvage, error);
+    if (status == PYWATT_OK && out != NULL) {
+        struct pywatt_store_recovery all = {
+            .size = out->size, .kept = salvage.kept, .left_out = salvage.left_out};
+        memcpy(all.aside, salvage.aside, sizeof(all.aside));
+        memcpy(out, &all, out->size < sizeof(all) ? out->size : sizeof(all));
+    }
+    return status;
+}
+
 enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orchestrator,
                                               const char *url, char *bound_url, size_t bound_size,
                                               struct pywatt_error *error)

@@ -58,9 +58,11 @@ void daemon_start(struct daemon *daemon, const char *const *options)
     char program[] = PW_TEST_DAEMON;
     char listen_option[] = "--listen";
     char level_option[] = "--log-level=error";
-    char *arguments[OPTIONS_MAX + 8] = {program, level_option, listen_option, daemon->url};
+    char store_option[] = "--store=memory"; /* unless the options name another */
+    char *arguments[OPTIONS_MAX + 8] = {program, level_option, store_option, listen_option,
+                                        daemon->url};
     for (size_t i = 0; options != NULL && options[i] != NULL && i < OPTIONS_MAX; i++) {
-        arguments[4 + i] = (char *)(uintptr_t)options[i];
+        arguments[5 + i] = (char *)(uintptr_t)options[i];
     }
     int ends[2];
     const pid_t parent = getpid();

@@ -36,6 +36,9 @@ VALGRIND = {
 
 OPTIONS = argparse.Namespace(build=None)
 
+# What a daemon keeps goes to a folder of the test, never to that of whoever runs it.
+os.environ.pop("XDG_STATE_HOME", None)
+
 
 def program(folder, name):
     return str(pathlib.Path(OPTIONS.build) / folder / name)
@@ -153,6 +156,7 @@ class Case(unittest.TestCase):
         arguments = [str(a) for a in arguments]
         if pathlib.Path(arguments[0]).is_relative_to(OPTIONS.build):
             arguments = self.valgrind + arguments
+        more["env"] = {"XDG_STATE_HOME": self.path("state-home"), **more.get("env", os.environ)}
         process = Process(arguments, **more)
         self.addCleanup(process.end)
         return process
@@ -169,13 +173,16 @@ class Case(unittest.TestCase):
 
     # ---- The orchestrator ----
 
-    def start_orchestrator(self, *options, listen="tcp://127.0.0.1:0"):
-        """A daemon that is ready; its URLs are in `urls`, one for each `listen`."""
+    def start_orchestrator(self, *options, listen="tcp://127.0.0.1:0", store="memory", **more):
+        """A daemon that is ready; its URLs are in `urls`, one for each `listen`. It forgets all, unless a
+        store is named; None takes its own default."""
         listen = [listen] if isinstance(listen, str) else listen
         arguments = [program("tools", "pywatt-orchestrator"), "--log-events"]
+        if store is not None:
+            arguments += ["--store", store]
         for url in listen:
             arguments += ["--listen", url]
-        daemon = self.start(*arguments, *options)
+        daemon = self.start(*arguments, *options, **more)
         daemon.urls = [daemon.wait_line(r"^listening (\S+)$").group(1) for _ in listen]
         daemon.url = daemon.urls[0]
         return daemon

@@ -12,6 +12,7 @@
 
 #include <pywatt/pywatt.h>
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -105,6 +106,10 @@ static int run(struct settings *settings)
     if (settings->log_events) {
         settings->options.on_event = log_event;
     }
+    int failed = settings_prepare_store(settings);
+    if (failed != 0) {
+        return failed;
+    }
     enum pywatt_status status = pywatt_orchestrator_new(&settings->options, &orchestrator, &error);
     if (status != PYWATT_OK) {
         return tool_fail(exit_code_of(status, false), status, "%s", error.text);
@@ -112,6 +117,21 @@ static int run(struct settings *settings)
     int code = serve(orchestrator, settings, &ending);
     pywatt_orchestrator_free(orchestrator);
     return code;
+}
+
+static int recover(const struct settings *settings)
+{
+    struct pywatt_store_recovery recovery = {.size = sizeof(recovery)};
+    struct pywatt_error error = {PYWATT_OK, ""};
+    enum pywatt_status status = pywatt_store_recover(settings->options.store, &recovery, &error);
+
+    if (status != PYWATT_OK) {
+        return tool_fail(exit_code_of(status, false), status, "%s", error.text);
+    }
+    printf("recovered %s: %" PRIu64 " modules kept, %" PRIu64
+           " left out; the damaged file is now %s\n",
+           settings->options.store, recovery.kept, recovery.left_out, recovery.aside);
+    return tool_flush_stdout();
 }
 
 int main(int argc, char **argv)
@@ -125,6 +145,8 @@ int main(int argc, char **argv)
     } else if (code == 0 && settings.version) {
         printf("pywatt-orchestrator %s (libpywatt %s)\n", PYWATT_PROGRAM_VERSION, pywatt_version());
         code = tool_flush_stdout();
+    } else if (code == 0 && settings.recover) {
+        code = recover(&settings);
     } else if (code == 0) {
         code = run(&settings);
     }

@@ -4,6 +4,7 @@
 
 #include "common/options.h"
 #include "common/parse.h"
+#include "orchestrator/state_folder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ enum key {
     KEY_WORKERS,
     KEY_ADVERTISE,
     KEY_STORE,
+    KEY_RECOVER,
     KEY_LEASE,
     KEY_MIN_LEASE,
     KEY_MAX_LEASE,
@@ -37,7 +39,12 @@ static const struct tool_option serving[] = {
     {"workers", KEY_WORKERS, "N", "threads that serve connections (default 0: one per processor)"},
     {"advertise", KEY_ADVERTISE, "HOST:PORT",
      "address that modules are told, an IP literal and a port\n(default: where they came in)"},
-    {"store", KEY_STORE, "NAME", "where registrations are kept (default memory)"},
+    {"store", KEY_STORE, "URL",
+     "where registrations are kept: sqlite:PATH, or memory,\nwhich ends with the program (default: "
+     "sqlite in the state\nfolder, $XDG_STATE_HOME/pywatt or /var/lib/pywatt)"},
+    {"recover", KEY_RECOVER, NULL,
+     "do not serve: set a damaged store aside, and begin it anew\nwith all modules that are sound in "
+     "it"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -107,6 +114,7 @@ static int set_serving(struct settings *settings, int key, const char *value)
         settings->advertise_host = NULL;
         return tool_parse_host_port("advertise", value, &settings->advertise_host,
                                     &options->advertise_port);
+    case KEY_RECOVER: settings->recover = true; return 0;
     default: options->store = value; return 0;
     }
 }
@@ -181,7 +189,7 @@ static int set(void *user, int key, const char *value)
 {
     struct settings *settings = user;
 
-    if (key >= KEY_LISTEN && key <= KEY_STORE) {
+    if (key >= KEY_LISTEN && key <= KEY_RECOVER) {
         return set_serving(settings, key, value);
     }
     if (key >= KEY_LEASE && key <= KEY_TAKEOVER) {
@@ -197,6 +205,7 @@ int settings_read(struct settings *settings, int argc, char **argv)
 {
     memset(settings, 0, sizeof(*settings));
     pywatt_orchestrator_options_init(&settings->options);
+    settings->options.store = NULL;
     settings->log_level = PYWATT_LOG_INFO;
 
     int bad = tool_options_parse(&syntax, argc, argv, set, settings);
@@ -207,7 +216,17 @@ int settings_read(struct settings *settings, int argc, char **argv)
         settings->urls[settings->url_count++] = DEFAULT_LISTEN;
     }
     settings->options.advertise_host = settings->advertise_host;
+    if (settings->options.store == NULL) {
+        settings->default_store = state_store();
+        settings->options.store = settings->default_store;
+        return settings->default_store != NULL ? 0 : TOOL_EXIT_OTHER;
+    }
     return 0;
+}
+
+int settings_prepare_store(const struct settings *settings)
+{
+    return settings->default_store == NULL ? 0 : state_make_folder(settings->default_store);
 }
 
 int settings_print_help(void)
@@ -219,4 +238,6 @@ void settings_clear(struct settings *settings)
 {
     free(settings->advertise_host);
     settings->advertise_host = NULL;
+    free(settings->default_store);
+    settings->default_store = NULL;
 }

@@ -23,8 +23,10 @@ struct settings {
     size_t url_count;
     struct pywatt_orchestrator_options options;
     char *advertise_host; /* owned; options.advertise_host points to it */
+    char *default_store;  /* owned; options.store points to it, if none was named */
     enum pywatt_log_level log_level;
     bool log_events;
+    bool recover; /* the store, and end */
     /* Print this and end, instead of running. */
     bool help;
     bool version;
@@ -32,6 +34,9 @@ struct settings {
 
 /* Fills *settings. Returns 0, or an exit code after it has said what is wrong. */
 int settings_read(struct settings *settings, int argc, char **argv);
+
+/* Makes the folder of the store if none was named. Returns 0, or an exit code. */
+int settings_prepare_store(const struct settings *settings);
 
 /* Writes the help to stdout; returns an exit code. */
 int settings_print_help(void);
