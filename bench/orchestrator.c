@@ -4,7 +4,7 @@
  * (support/far.h starts it). Says its URL, answers each line on its input with its counts, and ends
  * when its input does.
  *
- * Usage: bench_orchestrator SCHEME WORKERS LEASE_MS MODULES, where 0 takes the default
+ * Usage: bench_orchestrator SCHEME WORKERS LEASE_MS MODULES STORE, where 0 and "" take the default
  */
 #include "support/check.h"
 #include "support/sides.h"
@@ -20,13 +20,14 @@ int main(int argc, char **argv)
     char url[BENCH_URL_SIZE];
     char line[64];
 
-    if (argc != 5) {
-        fprintf(stderr, "Usage: bench_orchestrator SCHEME WORKERS LEASE_MS MODULES\n");
+    if (argc != 6) {
+        fprintf(stderr, "Usage: bench_orchestrator SCHEME WORKERS LEASE_MS MODULES STORE\n");
         return 2;
     }
     options.workers = number(argv[2]);
     options.lease_ms = number(argv[3]);
     options.max_modules = number(argv[4]);
+    options.store = argv[5][0] != '\0' ? argv[5] : NULL;
     struct pywatt_orchestrator *orchestrator =
         bench_start_orchestrator_with(argv[1], &options, url);
     printf("url %s\n", url);

@@ -44,7 +44,9 @@ struct bench_far *bench_far_start(const struct bench_far_options *options)
     snprintf(numbers[2], sizeof(numbers[2]), "%u", options->modules);
     char scheme[16];
     snprintf(scheme, sizeof(scheme), "%s", options->scheme);
-    char *argv[] = {path, scheme, numbers[0], numbers[1], numbers[2], NULL};
+    char store[1024];
+    snprintf(store, sizeof(store), "%s", options->store != NULL ? options->store : "");
+    char *argv[] = {path, scheme, numbers[0], numbers[1], numbers[2], store, NULL};
     bench_process_start(&far->process, argv, NULL);
     read_line(far, line, sizeof(line));
     bench_check(strncmp(line, "url ", 4) == 0, "%s", line);

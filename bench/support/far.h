@@ -15,6 +15,7 @@ struct bench_far_options {
     uint32_t workers;   /* 0: one for each processor */
     uint32_t lease_ms;  /* 0: the default */
     uint32_t modules;   /* at most; 0: the default */
+    const char *store;  /* NULL: the default */
 };
 
 struct bench_far *bench_far_start(const struct bench_far_options *options);

@@ -46,8 +46,12 @@ static void remove_scratch(void)
 
 void bench_folder_scratch(char *out, size_t size)
 {
+    bench_folder_scratch_below(getenv("TMPDIR"), out, size);
+}
+
+void bench_folder_scratch_below(const char *base, char *out, size_t size)
+{
     static bool registered;
-    const char *base = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
     unsigned at = 0;
 
     bench_check(registered || atexit(remove_scratch) == 0, "out of memory");
@@ -56,7 +60,7 @@ void bench_folder_scratch(char *out, size_t size)
         at++;
     }
     bench_check(at < SCRATCH_MAX, "too many scratch folders");
-    int len = snprintf(out, size, "%s/pywatt-bench-XXXXXX", base);
+    int len = snprintf(out, size, "%s/pywatt-bench-XXXXXX", base != NULL ? base : "/tmp");
     bench_check(len > 0 && (size_t)len < size && mkdtemp(out) != NULL, "%s: %s", out,
                 strerror(errno));
     snprintf(scratch[at], sizeof(scratch[at]), "%s", out);

@@ -36,6 +36,7 @@ bench_start_orchestrator_with(const char *scheme, const struct bench_orchestrato
     options.workers = with->workers;
     options.lease_ms = with->lease_ms != 0 ? with->lease_ms : options.lease_ms;
     options.max_modules = with->max_modules != 0 ? with->max_modules : options.max_modules;
+    options.store = with->store != NULL ? with->store : options.store;
     options.registrations_per_s = 0; /* it is to show what it can do */
     options.on_event = with->on_event;
     options.event_user = with->event_user;

@@ -28,6 +28,7 @@ struct bench_orchestrator_options {
     uint32_t workers;
     uint32_t lease_ms;
     uint32_t max_modules;
+    const char *store;
     pywatt_event_fn on_event;
     void *event_user;
 };

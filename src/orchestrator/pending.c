@@ -110,7 +110,8 @@ static bool touch_the_same(struct pw_module_table *table, const struct pw_pendin
     const char *name_a = pw_pending_name(a);
     const char *name_b = pw_pending_name(b);
     return (a->has_id && b->has_id && pywatt_uuid_equal(&a->id, &b->id)) ||
-           (name_a != NULL && name_b != NULL && strcmp(name_a, name_b) == 0) ||
+           (name_a != NULL && name_b != NULL && a->name_hash == b->name_hash &&
+            strcmp(name_a, name_b) == 0) ||
            has_name(table, a, name_b) || has_name(table, b, name_a);
 }
 
@@ -334,10 +335,13 @@ static bool fill_task(struct pw_pending *pending, struct pw_request *request)
     task->has_id = pending->has_id;
     own_address(pending->session, &task->address);
     task->info = pw_shared_info_new(request->info);
-    if (task->info != NULL) {
-        request->info = NULL;
+    if (task->info == NULL) {
+        return false;
     }
-    return task->info != NULL;
+    request->info = NULL;
+    const char *name = pw_pending_name(pending);
+    pending->name_hash = pw_hash_bytes(name, strlen(name));
+    return true;
 }
 
 void pw_pending_refuse(struct pw_session *session, const struct pw_codec_ops *codec,

@@ -28,6 +28,7 @@ struct pw_pending {
     bool has_id; /* a module is named by its id */
     bool begun;  /* it waits for no other */
     struct pywatt_uuid id;
+    uint64_t name_hash;     /* of a registration */
     struct pw_list waiters; /* requests that wait for this one */
     struct pw_list turn;    /* among another one's waiters */
     atomic_int handoff;

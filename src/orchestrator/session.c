@@ -92,6 +92,7 @@ void pw_session_close(struct pw_session *session)
     pw_token_wipe_buffer(&session->output);
     pw_buffer_clear(&worker->out);
     pw_list_remove(&session->link);
+    pw_list_remove(&session->unsettled);
     worker->session_count--;
     atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
     if (session->tasks == 0) {
@@ -350,7 +351,18 @@ void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot
     }
     pw_replies_arrived(&session->replies, slot);
     release_slots(session);
-    settle(session);
+    if (!pw_list_linked(&session->unsettled)) {
+        pw_list_append(&session->worker->unsettled, &session->unsettled);
+    }
+}
+
+/* A store answers many at once: one send for all of them, and one look at what was held back. */
+void pw_session_settle_all(struct pw_worker *worker)
+{
+    struct pw_list *link;
+    while ((link = pw_list_pop(&worker->unsettled)) != NULL) {
+        settle(PW_CONTAINER_OF(link, struct pw_session, unsettled));
+    }
 }
 
 void pw_session_task_left(struct pw_session *session)
@@ -397,6 +409,7 @@ struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn
     session->write_deadline_ns = PW_DEADLINE_NEVER;
     pw_list_init(&session->arrival.link);
     pw_list_init(&session->link);
+    pw_list_init(&session->unsettled);
     pw_binding_init(&session->binding);
     pw_timer_init(&session->timer);
     pw_buffer_init(&session->input, PW_SESSION_BUFFER_LIMIT);

@@ -22,9 +22,10 @@ struct pw_session {
     struct pw_source source;
     struct pw_mail arrival; /* how it comes to its worker */
     struct pw_worker *worker;
-    struct pw_conn *conn; /* NULL once closed */
-    struct pw_peer *peer; /* where it comes from; NULL if that is not counted */
-    struct pw_list link;  /* among the worker's sessions, or its closed ones */
+    struct pw_conn *conn;     /* NULL once closed */
+    struct pw_peer *peer;     /* where it comes from; NULL if that is not counted */
+    struct pw_list link;      /* among the worker's sessions, or its closed ones */
+    struct pw_list unsettled; /* among those whose slots were filled by mail */
     struct pw_binding binding;
     struct pw_aliases aliases;
     struct pw_timer timer;
@@ -56,6 +57,9 @@ void pw_session_on_timer(struct pw_session *session);
 
 /* Serves what has come until now, reads no more, and closes when all is answered. */
 void pw_session_wind_up(struct pw_session *session);
+
+/* All mail is delivered: sends what it has brought, and goes on with what waited for it. */
+void pw_session_settle_all(struct pw_worker *worker);
 
 /* Closes at once. The memory is given back by pw_session_free_closed, when no task is left. */
 void pw_session_close(struct pw_session *session);

@@ -61,7 +61,9 @@ static void sqlite_submit(struct pw_store *base, const struct pw_store_change *c
     job->user = user;
     pw_mutex_lock(&store->queue_mutex);
     pw_list_append(&store->queue, &job->link);
-    pw_cond_signal(&store->wake);
+    if (store->queued++ == 0) {
+        pw_cond_signal(&store->wake);
+    }
     pw_mutex_unlock(&store->queue_mutex);
 }
 

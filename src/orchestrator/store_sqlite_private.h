@@ -248,6 +248,7 @@ struct pw_sqlite_store {
     struct pw_cond wake;
     /* queue_mutex */
     struct pw_list queue;
+    size_t queued;
     bool closing;
 
     struct pw_mutex db_mutex;

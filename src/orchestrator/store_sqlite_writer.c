@@ -13,9 +13,15 @@
 #include "orchestrator/store_sqlite_private.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* More than that wait for the next transaction, so that the first ones need not wait for all. */
 #define BATCH_MAX 4096
+
+/* From how many on changes are a crowd, and how long others are waited for. */
+#define CROWD 8
+#define LET_COME_STEP_NS 100000
+#define LET_COME_STEPS 20
 
 void pw_sqlite_job_free(struct pw_sqlite_job *job)
 {
@@ -312,15 +318,36 @@ static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
 
 /* ---- The thread ---- */
 
+/*
+ * Where many come each commit would take the few that came during the one before, and the disk would
+ * be busy with commits. So as long as more of them come they are let come, for a short while. Whoever
+ * comes alone, or with a few, never waits for others.
+ */
+static void let_come_locked(struct pw_sqlite_store *store)
+{
+    const struct timespec step = {.tv_nsec = LET_COME_STEP_NS};
+    size_t before = 0;
+    for (unsigned i = 0; i < LET_COME_STEPS && !store->closing && store->queued >= CROWD &&
+                         store->queued < BATCH_MAX && store->queued > before;
+         i++) {
+        before = store->queued;
+        pw_mutex_unlock(&store->queue_mutex);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
+        pw_mutex_lock(&store->queue_mutex);
+    }
+}
+
 /* False when there is nothing more to come. */
 static bool take_batch(struct pw_sqlite_store *store, struct pw_list *batch)
 {
     pw_mutex_lock(&store->queue_mutex);
-    while (pw_list_empty(&store->queue) && !store->closing) {
+    while (store->queued == 0 && !store->closing) {
         pw_cond_wait(&store->wake, &store->queue_mutex);
     }
-    for (unsigned i = 0; i < BATCH_MAX && !pw_list_empty(&store->queue); i++) {
+    let_come_locked(store);
+    for (unsigned i = 0; i < BATCH_MAX && store->queued > 0; i++) {
         pw_list_append(batch, pw_list_pop(&store->queue));
+        store->queued--;
     }
     pw_mutex_unlock(&store->queue_mutex);
     return !pw_list_empty(batch);

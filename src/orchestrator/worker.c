@@ -69,6 +69,7 @@ static void deliver_all(struct pw_worker *worker)
         look_at_clock(worker);
         mail->deliver(worker, mail);
     }
+    pw_session_settle_all(worker);
 }
 
 void pw_worker_drain(struct pw_worker *worker)
@@ -294,6 +295,7 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
     pw_list_init(&worker->mail);
     pw_list_init(&worker->sessions);
     pw_list_init(&worker->closed);
+    pw_list_init(&worker->unsettled);
     pw_list_init(&worker->pass_mail.link);
     pw_list_init(&worker->stop_mail.link);
     pw_timer_init(&worker->accept_timer);

@@ -70,9 +70,10 @@ struct pw_worker {
     struct pw_wheel wheel;
     struct pw_list sessions;
     size_t session_count;
-    struct pw_list closed; /* sessions to be freed when the batch is over */
-    uint8_t *scratch;      /* PW_WORKER_HEADROOM + PW_WORKER_RECEIVE bytes */
-    struct pw_buffer out;  /* replies of the session that is served at the moment */
+    struct pw_list closed;    /* sessions to be freed when the batch is over */
+    struct pw_list unsettled; /* sessions with replies that mail has brought */
+    uint8_t *scratch;         /* PW_WORKER_HEADROOM + PW_WORKER_RECEIVE bytes */
+    struct pw_buffer out;     /* replies of the session that is served at the moment */
     struct pw_arena arena;
     struct pw_request request;
     struct pw_beat_run *run;      /* beats that are to be served together; empty between events */

@@ -20,7 +20,7 @@ from support import OPTIONS, PATIENCE_S, ROOT, Case, main, program  # noqa: E402
 
 KEYS = {"subject", "metric", "value", "unit", "peer", "peer_value", "ratio", "bar", "bar_met", "runs"}
 SUBJECTS = ["codec", "round-trip", "pipelined", "coalesced", "threads", "loop", "fleet", "scale",
-            "connections", "registration", "expiry"]
+            "connections", "registration", "store", "expiry"]
 # Bars on what --quick has too little of.
 NOT_IN_QUICK = {"cost of a beat, 1000000 modules"}
 

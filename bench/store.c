@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * store: registrations that are on the disk before they are answered, many under way at once and one at
+ * a time, with an orchestrator in a process of its own; and how long that takes from its start until
+ * it listens, with all of them in its store. After each start the modules are counted.
+ *
+ * One at a time is set beside what the disk itself can do: the same bytes are written into a file that
+ * has its blocks already, each time followed by fdatasync(2).
+ */
+#include "support/check.h"
+#include "support/clock.h"
+#include "support/driver.h"
+#include "support/far.h"
+#include "support/folder.h"
+#include "support/progress.h"
+#include "support/results.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a registration adds to the log: three pages, each with a header. */
+#define COMMIT_BYTES (3 * (4096 + 24))
+#define RAW_FILE_BYTES (16 << 20)
+
+#define CONNECTIONS 4
+
+struct world {
+    const struct bench_settings *settings;
+    struct bench_results *results;
+    char folder[512];
+    char store[600];
+};
+
+static struct bench_far *start(const struct world *world, size_t modules)
+{
+    struct bench_far *far =
+        bench_far_start(&(struct bench_far_options){.scheme = "tcp", .store = world->store});
+    const uint64_t found = bench_far_stats(far).modules;
+
+    bench_check(found == modules, "%llu of %zu modules are there", (unsigned long long)found,
+                modules);
+    return far;
+}
+
+/* One connection, with up to 256 registrations under way. */
+struct arrival {
+    const char *url;
+    const char *codec;
+    size_t first;
+    size_t count;
+    pthread_t thread;
+};
+
+static void *arrive(void *user)
+{
+    const struct arrival *arrival = user;
+    struct bench_driver *driver =
+        bench_driver_open(arrival->url, arrival->codec, arrival->count, arrival->first);
+
+    bench_driver_register(driver, arrival->count);
+    bench_driver_close(driver);
+    return NULL;
+}
+
+/* Registrations a second over several connections. */
+static double many_at_once(struct bench_far *far, const char *codec, size_t count)
+{
+    struct arrival arrivals[CONNECTIONS];
+    const size_t share = count / CONNECTIONS;
+
+    uint64_t began = bench_now_ns();
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        arrivals[i] = (struct arrival){
+            .url = bench_far_url(far), .codec = codec, .first = i * share, .count = share};
+        bench_check(pthread_create(&arrivals[i].thread, NULL, arrive, &arrivals[i]) == 0,
+                    "no thread is left");
+    }
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        pthread_join(arrivals[i].thread, NULL);
+    }
+    return (double)count * (double)BENCH_NS_PER_S / (double)(bench_now_ns() - began);
+}
+
+/* Registrations a second of one caller that waits for each. */
+static double one_at_a_time(const char *url, size_t count)
+{
+    struct pywatt_client *client = bench_open_client(url, "protobuf");
+    struct pywatt_module **modules = calloc(count, sizeof(struct pywatt_module *));
+
+    bench_check(modules != NULL, "out of memory");
+    uint64_t began = bench_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        modules[i] = bench_register(client, "single", i);
+    }
+    uint64_t took = bench_now_ns() - began;
+    for (size_t i = 0; i < count; i++) {
+        pywatt_module_free(modules[i]);
+    }
+    pywatt_client_free(client);
+    free(modules);
+    return (double)count * (double)BENCH_NS_PER_S / (double)took;
+}
+
+/* The same number of writes, by nobody who registers anything. */
+static double raw(const struct world *world, size_t count)
+{
+    static char bytes[COMMIT_BYTES];
+    char path[600];
+
+    snprintf(path, sizeof(path), "%s/raw", world->folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bench_check(fd >= 0, "%s: %s", path, strerror(errno));
+    for (off_t at = 0; at < RAW_FILE_BYTES; at += COMMIT_BYTES) {
+        bench_check(pwrite(fd, bytes, sizeof(bytes), at) == COMMIT_BYTES, "%s", strerror(errno));
+    }
+    bench_check(fsync(fd) == 0, "%s", strerror(errno));
+    uint64_t began = bench_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        off_t at = (off_t)(i * COMMIT_BYTES % (RAW_FILE_BYTES - COMMIT_BYTES));
+        bench_check(pwrite(fd, bytes, sizeof(bytes), at) == COMMIT_BYTES && fdatasync(fd) == 0,
+                    "%s", strerror(errno));
+    }
+    uint64_t took = bench_now_ns() - began;
+    close(fd);
+    unlink(path);
+    return (double)count * (double)BENCH_NS_PER_S / (double)took;
+}
+
+static void run(const struct world *world, const char *codec)
+{
+    const size_t many = bench_amount(world->settings, 100000, 400);
+    const size_t few = bench_amount(world->settings, 5000, 30);
+    char metric[64];
+
+    struct bench_far *far = start(world, 0);
+    double rate = many_at_once(far, codec, many);
+    snprintf(metric, sizeof(metric), "registrations, many at once%s",
+             strcmp(codec, "json") == 0 ? ", json" : "");
+    bench_results_add(world->results, metric, "/s", rate);
+    bench_far_stop(far);
+    if (strcmp(codec, "json") != 0) {
+        uint64_t began = bench_now_ns();
+        far = start(world, many);
+        double ready_ms = (double)(bench_now_ns() - began) / 1e6;
+        bench_results_add(world->results, "ready with all modules", "ms", ready_ms);
+        rate = one_at_a_time(bench_far_url(far), few);
+        bench_results_add(world->results, "registrations, one at a time", "/s", rate);
+        bench_results_against(world->results, "registrations beside the disk", "/s", rate,
+                              "writes and fdatasync", raw(world, few));
+        bench_far_stop(far);
+        bench_far_stop(start(world, many + few));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_settings settings;
+    struct world world = {.settings = &settings};
+
+    bench_settings_parse(&settings, "store", "Registrations a second, kept on the disk.", argc,
+                         argv);
+    world.results = bench_results_new(&settings);
+    for (unsigned i = 0; i < settings.runs; i++) {
+        bench_progress(&settings, i, settings.runs, "registering");
+        for (unsigned k = 0; k < 2; k++) {
+            bench_folder_scratch_below(settings.out, world.folder, sizeof(world.folder));
+            snprintf(world.store, sizeof(world.store), "sqlite:%s/registrations.db", world.folder);
+            run(&world, k == 0 ? "protobuf" : "json");
+            bench_folder_remove(world.folder);
+        }
+    }
+    return bench_results_finish(world.results);
+}
