@@ -159,6 +159,10 @@ enum pywatt_status pw_sqlite_schema_check(const struct pw_sqlite_place *place,
                                           const struct pw_sqlite_schema *schema,
                                           struct pywatt_error *error);
 
+/* PYWATT_OK also for one that cannot be read; PYWATT_IO if it is something else's, or newer. */
+enum pywatt_status pw_sqlite_schema_whose(const struct pw_sqlite_place *place,
+                                          struct pw_sqlite_db *db, struct pywatt_error *error);
+
 /* ---- The files ---- */
 
 /*

@@ -120,18 +120,21 @@ static int read_all(struct recovery *r)
 
 /* ---- Databases ---- */
 
-/* False if nothing can be read of it. */
-static bool open_from(struct recovery *r)
+/* *readable gets false if nothing can be read of it. PYWATT_IO: it must not be touched. */
+static enum pywatt_status open_from(struct recovery *r, bool *readable, struct pywatt_error *error)
 {
     int result = pw_sqlite_db_open(&r->from, r->place->path);
     if (r->from.handle != NULL) {
         /* It is left as it is. */
         sqlite3_db_config(r->from.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
+    const enum pywatt_status status =
+        result == SQLITE_OK ? pw_sqlite_schema_whose(r->place, &r->from, error) : PYWATT_OK;
     if (result == SQLITE_OK) {
         result = pw_sqlite_db_prepare(&r->from);
     }
-    return result == SQLITE_OK;
+    *readable = result == SQLITE_OK;
+    return status;
 }
 
 static int fill(struct recovery *r, bool readable)
@@ -160,10 +163,8 @@ static enum pywatt_status read_into_new(struct recovery *r, const char *path,
     if (status != PYWATT_OK) {
         return status;
     }
-    const bool readable = open_from(r);
-    if (readable) {
-        status = pw_sqlite_schema_check(r->place, &r->from, &pw_sqlite_schema, error);
-    }
+    bool readable = false;
+    status = open_from(r, &readable, error);
     if (status == PYWATT_OK) {
         int result = pw_sqlite_db_open(&r->to, path);
         if (result == SQLITE_OK) {

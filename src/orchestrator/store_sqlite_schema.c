@@ -83,35 +83,61 @@ int pw_sqlite_schema_create(struct pw_sqlite_db *db, const struct pw_sqlite_sche
     return take_steps(db, schema, 0);
 }
 
-enum pywatt_status pw_sqlite_schema_check(const struct pw_sqlite_place *place,
-                                          struct pw_sqlite_db *db,
-                                          const struct pw_sqlite_schema *schema,
-                                          struct pywatt_error *error)
+struct identity {
+    int64_t application;
+    int64_t version;
+};
+
+static int read_identity(struct pw_sqlite_db *db, struct identity *out)
 {
-    int64_t application = 0;
-    int64_t version = 0;
-    int result = pw_sqlite_db_number(db, "PRAGMA application_id", &application);
-    if (result == SQLITE_OK) {
-        result = pw_sqlite_db_number(db, "PRAGMA user_version", &version);
-    }
-    if (result != SQLITE_OK) {
-        return pw_sqlite_refuse(place, db, result, error);
-    }
-    if (application != APPLICATION_ID || version < 1) {
+    const int result = pw_sqlite_db_number(db, "PRAGMA application_id", &out->application);
+    return result == SQLITE_OK ? pw_sqlite_db_number(db, "PRAGMA user_version", &out->version)
+                               : result;
+}
+
+static enum pywatt_status check_identity(const struct pw_sqlite_place *place,
+                                         const struct identity *identity,
+                                         const struct pw_sqlite_schema *schema,
+                                         struct pywatt_error *error)
+{
+    if (identity->application != APPLICATION_ID || identity->version < 1) {
         return pw_error_set(
             error, PYWATT_IO,
             "%s is a database, but none of an orchestrator: choose another file, or "
             "move it away. Nothing was changed",
             place->shown);
     }
-    if (version > schema->version) {
+    if (identity->version > schema->version) {
         return pw_error_set(error, PYWATT_IO,
                             "%s was written by a newer pywatt-orchestrator (schema %" PRId64
                             ", this one knows %" PRId64 "): use that one. Nothing was changed",
-                            place->shown, version, schema->version);
+                            place->shown, identity->version, schema->version);
     }
-    if (version < schema->version) {
-        result = take_steps(db, schema, version);
+    return PYWATT_OK;
+}
+
+enum pywatt_status pw_sqlite_schema_whose(const struct pw_sqlite_place *place,
+                                          struct pw_sqlite_db *db, struct pywatt_error *error)
+{
+    struct identity identity;
+    return read_identity(db, &identity) == SQLITE_OK
+               ? check_identity(place, &identity, &pw_sqlite_schema, error)
+               : PYWATT_OK;
+}
+
+enum pywatt_status pw_sqlite_schema_check(const struct pw_sqlite_place *place,
+                                          struct pw_sqlite_db *db,
+                                          const struct pw_sqlite_schema *schema,
+                                          struct pywatt_error *error)
+{
+    struct identity identity;
+    int result = read_identity(db, &identity);
+    if (result == SQLITE_OK) {
+        const enum pywatt_status status = check_identity(place, &identity, schema, error);
+        if (status != PYWATT_OK || identity.version == schema->version) {
+            return status;
+        }
+        result = take_steps(db, schema, identity.version);
     }
     return result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(place, db, result, error);
 }

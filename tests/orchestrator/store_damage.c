@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Files of the sqlite store with changed bytes, or cut short: what is opened nevertheless shows what
+ * was put, or, where the end of the write-ahead log is lost, what had been put at some moment before;
+ * and a recovery keeps nothing that was not put.
+ *
+ * PYWATT_TEST_SEEDS says how many of each kind are tried. A seed that fails is named.
+ */
+#include "orchestrator/store_sqlite.h"
+
+#include "pw_test.h"
+#include "store_place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    MODULES = 48,
+    SEEDS = 25,
+    SEEDS_SLOW = 3
+};
+
+struct image {
+    uint8_t *bytes;
+    size_t len;
+};
+
+static struct store_place at;
+static struct image database; /* closed */
+static struct image open_database;
+static struct image open_log; /* as a kill leaves them */
+
+/* ---- Images ---- */
+
+static struct image read_image(const char *suffix)
+{
+    char path[600];
+    struct image image = {NULL, 0};
+    snprintf(path, sizeof(path), "%s%s", store_place_path(&at), suffix);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    image.len = (size_t)ftell(file);
+    rewind(file);
+    image.bytes = malloc(image.len);
+    assert_non_null(image.bytes);
+    assert_int_equal(fread(image.bytes, 1, image.len, file), image.len);
+    fclose(file);
+    return image;
+}
+
+static void remove_files(void)
+{
+    static const char *const suffixes[] = {"",           "-wal",       "-shm",          "-new",
+                                           "-recovered", ".damaged-1", ".damaged-1-wal"};
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char path[600];
+        snprintf(path, sizeof(path), "%s%s", store_place_path(&at), suffixes[i]);
+        unlink(path);
+    }
+}
+
+static void write_image(const char *suffix, const struct image *image)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s%s", store_place_path(&at), suffix);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(image->bytes, 1, image->len, file), image->len);
+    fclose(file);
+}
+
+/* Module n is called "n" and its number, and some have capabilities. */
+static int make_images(void **state)
+{
+    (void)state;
+    store_place_begin(&at, &pw_store_sqlite);
+    struct pw_store *store = store_place_open(&at);
+    for (unsigned n = 0; n < MODULES; n++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%u", n);
+        struct pw_store_change change = {.kind = PW_STORE_PUT, .record = store_record(n, name, 1)};
+        if (n % 3 == 0) {
+            struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+            pywatt_capabilities_add_message_type(capabilities, name);
+            change.record.capabilities = pw_shared_capabilities_new(capabilities);
+        }
+        assert_int_equal(store_submit(store, &change), PYWATT_OK);
+        store_record_release(&change.record);
+    }
+    open_database = read_image("");
+    open_log = read_image("-wal");
+    pw_store_close(store);
+    database = read_image("");
+    return 0;
+}
+
+static int free_images(void **state)
+{
+    (void)state;
+    free(database.bytes);
+    free(open_database.bytes);
+    free(open_log.bytes);
+    store_place_end(&at);
+    return 0;
+}
+
+/* ---- Damage ---- */
+
+static uint64_t next(uint64_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+static struct image damaged(const struct image *from, unsigned seed)
+{
+    uint64_t random = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    struct image image = {malloc(from->len), from->len};
+    assert_non_null(image.bytes);
+    memcpy(image.bytes, from->bytes, from->len);
+    const unsigned kind = (unsigned)(next(&random) % 4);
+    if (kind == 0) { /* cut */
+        image.len = next(&random) % from->len;
+    } else if (kind == 1) { /* a piece that was never written */
+        const size_t start = next(&random) % from->len;
+        const size_t len = next(&random) % 4096 + 1;
+        memset(image.bytes + start, 0, len < from->len - start ? len : from->len - start);
+    } else {
+        for (uint64_t n = next(&random) % 6 + 1; n > 0; n--) {
+            image.bytes[next(&random) % from->len] ^= (uint8_t)(1u << next(&random) % 8);
+        }
+    }
+    return image;
+}
+
+/* ---- What is shown ---- */
+
+struct shown {
+    unsigned seen[MODULES];
+    unsigned count;
+    bool wrong;
+    bool in_order; /* 0, 1, 2, ... */
+};
+
+static bool look(void *user, const struct pw_store_record *record)
+{
+    struct shown *shown = user;
+    const unsigned n = record->id.bytes[1] * 256u + record->id.bytes[2];
+    char name[16];
+    snprintf(name, sizeof(name), "n%u", n);
+    struct pw_store_record expected = store_record(n < MODULES ? n : 0, name, 1);
+    shown->wrong =
+        shown->wrong || n >= MODULES || shown->seen[n % MODULES]++ > 0 ||
+        !pywatt_uuid_equal(&record->id, &expected.id) ||
+        !pywatt_module_info_equal(record->info->info, expected.info->info) ||
+        memcmp(record->token_hash, expected.token_hash, sizeof(expected.token_hash)) != 0 ||
+        record->generation != 1 || record->lease_ms != expected.lease_ms ||
+        (record->capabilities != NULL) != (n % 3 == 0) ||
+        (record->capabilities != NULL &&
+         strcmp(pywatt_capabilities_message_type(record->capabilities->capabilities, 0), name) !=
+             0);
+    shown->in_order = shown->in_order && n == shown->count;
+    shown->count++;
+    store_record_release(&expected);
+    return true;
+}
+
+/* False if it is refused, which must be with words. */
+static bool open_and_look(unsigned seed, struct shown *shown)
+{
+    struct pw_store *store = NULL;
+    struct pywatt_error error = {.text = ""};
+    uint64_t revision;
+    *shown = (struct shown){.in_order = true};
+    enum pywatt_status status = pw_store_open(at.url, &store, &error);
+    if (status == PYWATT_OK) {
+        status = pw_store_list(store, look, shown, &revision, &error);
+        pw_store_close(store);
+    }
+    if (status != PYWATT_OK && (status != PYWATT_IO || strstr(error.text, "store.db") == NULL)) {
+        fail_msg("seed %u: %s: '%s'", seed, pywatt_status_name(status), error.text);
+    }
+    if (shown->wrong) {
+        fail_msg("seed %u: a record is shown that nobody put", seed);
+    }
+    return status == PYWATT_OK;
+}
+
+static void recover_and_look(unsigned seed)
+{
+    struct pw_store_salvage salvage;
+    struct pywatt_error error;
+    struct shown shown;
+    const enum pywatt_status status = pw_store_recover(at.url, &salvage, &error);
+    if (status != PYWATT_OK) {
+        /* Its first page may say that it is something else's, or newer. */
+        if (status != PYWATT_IO || (strstr(error.text, "none of an orchestrator") == NULL &&
+                                    strstr(error.text, "newer") == NULL)) {
+            fail_msg("seed %u: not recovered: %s", seed, error.text);
+        }
+    } else if (!open_and_look(seed, &shown) || shown.count != salvage.kept) {
+        fail_msg("seed %u: %u of %u modules that were kept are shown", seed, shown.count,
+                 (unsigned)salvage.kept);
+    }
+}
+
+static unsigned seeds(void)
+{
+    const char *text = getenv("PYWATT_TEST_SEEDS");
+    return text != NULL                ? (unsigned)strtoul(text, NULL, 10)
+           : pw_test_slow_factor() > 1 ? SEEDS_SLOW
+                                       : SEEDS;
+}
+
+/* ---- Cases ---- */
+
+static void a_damaged_database_shows_what_was_put_or_nothing(void **state)
+{
+    (void)state;
+    unsigned refused = 0;
+    for (unsigned seed = 0; seed < seeds(); seed++) {
+        struct image image = damaged(&database, seed);
+        struct shown shown;
+        remove_files();
+        write_image("", &image);
+        free(image.bytes);
+        if (!open_and_look(seed, &shown)) {
+            refused++;
+            recover_and_look(seed);
+        } else if (shown.count != MODULES) {
+            fail_msg("seed %u: %u of %u modules are shown", seed, shown.count, MODULES);
+        }
+    }
+    print_message("%u of %u refused\n", refused, seeds());
+    assert_true(refused > 0);
+}
+
+static void a_damaged_log_shows_what_was_put_until_some_moment(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < seeds(); seed++) {
+        struct image image = damaged(&open_log, seed);
+        struct shown shown;
+        remove_files();
+        write_image("", &open_database);
+        write_image("-wal", &image);
+        free(image.bytes);
+        if (!open_and_look(seed, &shown)) {
+            recover_and_look(seed);
+        } else if (!shown.in_order) {
+            fail_msg("seed %u: %u modules, with gaps", seed, shown.count);
+        }
+    }
+}
+
+static void an_undamaged_log_shows_everything(void **state)
+{
+    (void)state;
+    struct shown shown;
+    remove_files();
+    write_image("", &open_database);
+    write_image("-wal", &open_log);
+    assert_true(open_and_look(0, &shown));
+    assert_int_equal(shown.count, MODULES);
+}
+
+static void a_page_in_the_middle_costs_only_its_own_records(void **state)
+{
+    (void)state;
+    struct shown shown;
+    struct pw_store_salvage salvage;
+    /* The page that the first row lies on: wherever the text of it is found. */
+    const char needle[] = "\"name\":\"n0\"";
+    const uint8_t *found = memmem(database.bytes, database.len, needle, sizeof(needle) - 1);
+    assert_non_null(found);
+    const size_t page = (size_t)(found - database.bytes) / 4096;
+    struct image image = {malloc(database.len), database.len};
+    assert_non_null(image.bytes);
+    memcpy(image.bytes, database.bytes, database.len);
+    memset(image.bytes + page * 4096, 0xff, 4096);
+    remove_files();
+    write_image("", &image);
+    free(image.bytes);
+    assert_false(open_and_look(0, &shown));
+    assert_int_equal(pw_store_recover(at.url, &salvage, NULL), PYWATT_OK);
+    assert_true(salvage.kept > 0);
+    assert_int_equal(salvage.kept + salvage.left_out, MODULES);
+    assert_true(open_and_look(0, &shown));
+    assert_int_equal(shown.count, salvage.kept);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_damaged_database_shows_what_was_put_or_nothing),
+        cmocka_unit_test(a_damaged_log_shows_what_was_put_until_some_moment),
+        cmocka_unit_test(an_undamaged_log_shows_everything),
+        cmocka_unit_test(a_page_in_the_middle_costs_only_its_own_records),
+    };
+    return PW_TEST_RUN_WITH(cases, make_images, free_images);
+}
