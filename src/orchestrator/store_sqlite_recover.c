@@ -73,10 +73,11 @@ static int look_at(struct recovery *r, sqlite3_stmt *statement, int64_t *number)
     return keep(r, &row);
 }
 
+/* Pages that cannot be read are damage, too; that memory is out is not. */
 static bool is_damage(int result)
 {
     return (result & 0xff) == SQLITE_CORRUPT || (result & 0xff) == SQLITE_NOTADB ||
-           (result & 0xff) == SQLITE_IOERR;
+           ((result & 0xff) == SQLITE_IOERR && result != SQLITE_IOERR_NOMEM);
 }
 
 /* From `number` on, each by itself. */
@@ -134,7 +135,21 @@ static enum pywatt_status open_from(struct recovery *r, bool *readable, struct p
         result = pw_sqlite_db_prepare(&r->from);
     }
     *readable = result == SQLITE_OK;
+    /* Tables that no statement of ours suits are damaged as well. */
+    if (status == PYWATT_OK && !*readable && !is_damage(result) && result != SQLITE_ERROR) {
+        return pw_sqlite_refuse(r->place, &r->from, result, error);
+    }
     return status;
+}
+
+/* The revision goes on; rows that are not even seen are known by their number. */
+static int read_state(struct recovery *r, struct pw_sqlite_state *state)
+{
+    const int result = pw_sqlite_db_get_state(&r->from, state);
+    if (result == SQLITE_OK && state->modules > r->salvage->kept + r->salvage->left_out) {
+        r->salvage->left_out = state->modules - r->salvage->kept;
+    }
+    return is_damage(result) ? SQLITE_OK : result;
 }
 
 static int fill(struct recovery *r, bool readable)
@@ -144,9 +159,8 @@ static int fill(struct recovery *r, bool readable)
     if (result == SQLITE_OK && readable) {
         result = read_all(r);
     }
-    if (readable && pw_sqlite_db_get_state(&r->from, &state) == SQLITE_OK &&
-        state.modules > r->salvage->kept + r->salvage->left_out) {
-        r->salvage->left_out = state.modules - r->salvage->kept;
+    if (result == SQLITE_OK && readable) {
+        result = read_state(r, &state);
     }
     state.modules = r->salvage->kept;
     if (result == SQLITE_OK) {

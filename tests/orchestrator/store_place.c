@@ -6,27 +6,34 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     PATIENCE_MS = 20000
 };
 
+/* One folder for all places of the program. */
 void store_place_begin(struct store_place *place, const struct pw_store_ops *ops)
 {
-    *place = (struct store_place){.folder = NULL};
+    static char *folder;
+    static unsigned count;
+    *place = (struct store_place){.url = ""};
     snprintf(place->url, sizeof(place->url), "%s", ops->name);
     if (strcmp(ops->name, "memory") != 0) {
-        place->folder = pw_test_temp_dir();
-        snprintf(place->url, sizeof(place->url), "%s:%s/store.db", ops->name, place->folder);
+        folder = folder == NULL ? pw_test_temp_dir() : folder;
+        snprintf(place->url, sizeof(place->url), "%s:%s/%u-store.db", ops->name, folder, count++);
     }
 }
 
 void store_place_end(struct store_place *place)
 {
-    free(place->folder);
-    place->folder = NULL;
+    static const char *const suffixes[] = {"", "-lock"};
+    for (size_t i = 0; i < 2 && strchr(place->url, ':') != NULL; i++) {
+        char path[600];
+        snprintf(path, sizeof(path), "%s%s", store_place_path(place), suffixes[i]);
+        unlink(path);
+    }
 }
 
 const char *store_place_path(const struct store_place *place)

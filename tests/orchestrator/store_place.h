@@ -9,7 +9,6 @@
 
 struct store_place {
     char url[512];
-    char *folder; /* NULL: it needs none */
 };
 
 /* A place where nothing is yet. */

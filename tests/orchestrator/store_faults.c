@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The sqlite store on a disk that is full, or fails: what is answered is what is there, then and after
+ * a restart, and it goes on by itself when the disk does.
+ */
+#include "orchestrator/store_sqlite.h"
+
+#include "faulty_vfs.h"
+#include "pw_test.h"
+#include "store_place.h"
+#include "world.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int set_up(void **state)
+{
+    (void)state;
+    faulty_vfs_register();
+    return 0;
+}
+
+static void expect_over_a_restart(const struct store_place *place, struct pw_store *store,
+                                  const char *names)
+{
+    assert_string_equal(store_list(store, NULL).names, names);
+    pw_store_close(store);
+    store = store_place_open(place);
+    assert_string_equal(store_list(store, NULL).names, names);
+    pw_store_close(store);
+}
+
+static void refuses_and_goes_on(int result, enum pywatt_status status)
+{
+    struct store_place place;
+    store_place_begin(&place, &pw_store_sqlite);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
+    faulty_vfs_fail(1, 0, result);
+    assert_int_equal(store_put(store, 2, "b", 0), status);
+    assert_int_equal(store_put(store, 1, "a", 1), status);
+    assert_int_equal(store_take_out(store, 1, 1), status);
+    assert_string_equal(store_list(store, NULL).names, "a:1 ");
+    assert_true(faulty_vfs_heal());
+    assert_int_equal(store_put(store, 1, "a", 1), PYWATT_OK);
+    assert_int_equal(store_put(store, 2, "b", 0), PYWATT_OK);
+    expect_over_a_restart(&place, store, "a:2 b:1 ");
+    store_place_end(&place);
+}
+
+static void a_full_disk_refuses_changes_until_there_is_room(void **state)
+{
+    (void)state;
+    refuses_and_goes_on(SQLITE_FULL, PYWATT_LIMIT);
+}
+
+static void a_disk_that_fails_refuses_changes_until_it_works(void **state)
+{
+    (void)state;
+    refuses_and_goes_on(SQLITE_IOERR_WRITE, PYWATT_IO);
+}
+
+/* ---- Each operation fails once ---- */
+
+struct model {
+    uint64_t generation[4]; /* 0: not there */
+};
+
+static void change(struct pw_store *store, struct model *model, unsigned n, const char *name)
+{
+    const uint64_t expected = model->generation[n];
+    const enum pywatt_status status =
+        name != NULL ? store_put(store, n, name, expected) : store_take_out(store, n, expected);
+    if (status == PYWATT_OK) {
+        model->generation[n] = name != NULL ? expected + 1 : 0;
+    } else {
+        assert_true(status == PYWATT_IO || status == PYWATT_LIMIT);
+    }
+}
+
+static void replace(struct pw_store *store, struct model *model, unsigned n, const char *name,
+                    unsigned replaced)
+{
+    struct pw_store_change change = {.kind = PW_STORE_PUT,
+                                     .record = store_record(n, name, 1),
+                                     .replaces = true,
+                                     .replaced_id = store_id(replaced),
+                                     .replaced_generation = model->generation[replaced]};
+    if (store_submit(store, &change) == PYWATT_OK) {
+        model->generation[n] = 1;
+        model->generation[replaced] = 0;
+    }
+    store_record_release(&change.record);
+}
+
+static void expect_model(struct pw_store *store, const struct model *model)
+{
+    static const char *const names[] = {"", "a", "b", "b"};
+    char expected[128] = "";
+    for (unsigned n = 1; n < 4; n++) {
+        if (model->generation[n] > 0) {
+            snprintf(expected + strlen(expected), 32, "%s:%u ", names[n],
+                     (unsigned)model->generation[n]);
+        }
+    }
+    assert_string_equal(store_list(store, NULL).names, expected);
+}
+
+static void each_operation_may_fail(int result, unsigned count)
+{
+    unsigned n = 1;
+    for (bool failed = true; failed; n += pw_test_slow_factor() > 1 ? 5 : 1) {
+        struct store_place place;
+        struct model model = {.generation = {0}};
+        store_place_begin(&place, &pw_store_sqlite);
+        struct pw_store *store = store_place_open(&place);
+        faulty_vfs_fail(n, count, result);
+        change(store, &model, 1, "a");
+        change(store, &model, 2, "b");
+        change(store, &model, 1, "a");
+        if (model.generation[2] > 0) {
+            replace(store, &model, 3, "b", 2);
+        }
+        expect_model(store, &model);
+        failed = faulty_vfs_heal();
+        change(store, &model, 1, "a");
+        expect_model(store, &model);
+        assert_true(model.generation[1] > 0);
+        pw_store_close(store);
+        store = store_place_open(&place);
+        expect_model(store, &model);
+        pw_store_close(store);
+        store_place_end(&place);
+        assert_true(n < 1000);
+    }
+}
+
+static void what_was_answered_is_there_whichever_operation_fails(void **state)
+{
+    (void)state;
+    each_operation_may_fail(SQLITE_IOERR_WRITE, 1);
+    each_operation_may_fail(SQLITE_FULL, 2);
+}
+
+/* Opened or refused, and sound afterwards. */
+static void opening_survives_whichever_operation_fails(void **state)
+{
+    (void)state;
+    unsigned n = 1;
+    for (bool failed = true; failed; n++) {
+        struct store_place place;
+        struct pw_store *store = NULL;
+        struct pywatt_error error;
+        store_place_begin(&place, &pw_store_sqlite);
+        faulty_vfs_fail(n, 1, SQLITE_FULL);
+        const enum pywatt_status status = pw_store_open(place.url, &store, &error);
+        failed = faulty_vfs_heal();
+        if (status == PYWATT_OK) {
+            pw_store_close(store);
+        } else {
+            assert_int_equal(status, PYWATT_IO);
+        }
+        store = store_place_open(&place);
+        assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
+        expect_over_a_restart(&place, store, "a:1 ");
+        store_place_end(&place);
+        assert_true(n < 1000);
+    }
+}
+
+/* ---- Through the orchestrator ---- */
+
+static void known_modules_live_on_while_the_disk_is_full(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct world world;
+    struct peer peer;
+    struct identity known;
+    struct identity other;
+    store_place_begin(&place, &pw_store_sqlite);
+    world_prepare(&world);
+    world.store = store_place_open(&place);
+    world_start(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "known", &known), PYWATT_OK);
+    faulty_vfs_fail(1, 0, SQLITE_FULL);
+    assert_int_equal(peer_register(&peer, "other", &other), PYWATT_UNAVAILABLE);
+    assert_non_null(strstr(peer.error, "cannot write: disk full"));
+    assert_int_equal(peer_beat(&peer, &known, PYWATT_HEALTHY), PYWATT_OK);
+    assert_true(faulty_vfs_heal());
+    assert_int_equal(peer_beat(&peer, &known, PYWATT_HEALTHY), PYWATT_OK);
+    assert_int_equal(peer_register(&peer, "other", &other), PYWATT_OK);
+    assert_int_equal(peer_beat(&peer, &other, PYWATT_HEALTHY), PYWATT_OK);
+    peer_close(&peer);
+    world_stop(&world);
+    store_place_end(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_full_disk_refuses_changes_until_there_is_room),
+        cmocka_unit_test(a_disk_that_fails_refuses_changes_until_it_works),
+        cmocka_unit_test(what_was_answered_is_there_whichever_operation_fails),
+        cmocka_unit_test(opening_survives_whichever_operation_fails),
+        cmocka_unit_test(known_modules_live_on_while_the_disk_is_full),
+    };
+    return PW_TEST_RUN_WITH(cases, set_up, NULL);
+}
