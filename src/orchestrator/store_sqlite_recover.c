@@ -41,6 +41,8 @@ static int keep(struct recovery *r, struct pw_sqlite_row *row)
         r->salvage->left_out++;
         return SQLITE_OK;
     }
+    /* Its own number may stand twice in a damaged tree. */
+    row->number = (int64_t)r->salvage->kept + 1;
     sqlite3_stmt *statement = r->to.statements[PW_SQL_INSERT];
     int result = pw_sqlite_row_bind(row, statement);
     if (result == SQLITE_OK) {

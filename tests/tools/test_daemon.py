@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """pywatt-orchestrator: what it prints, how it ends, and what it says about bad input."""
 
+import contextlib
+import json
 import os
 import signal
 import socket
+import sqlite3
 
 from support import PATIENCE_S, Case, main, program, under_valgrind
 
@@ -151,13 +154,94 @@ class Daemon(Case):
     def test_a_store_that_is_none_ends_it_with_4_and_is_named(self):
         self.assertIn("papyrus", self.refused("--store", "papyrus", code=4))
 
+    # ---- What outlives it ----
+
+    def stop(self, daemon, number=signal.SIGTERM):
+        daemon.signal(number)
+        self.assertEqual(daemon.wait_end(), 0 if number == signal.SIGTERM else -number)
+
+    @under_valgrind
+    def test_modules_are_known_after_it_was_killed(self):
+        store = f"sqlite:{self.path('r.db')}"
+        state = self.path("state")
+        daemon = self.start_orchestrator(store=store)
+        module = self.ctl_json("register", "--name", "a", "--endpoint", daemon.url, "--state", state)
+        self.ctl("advertise", "--state", state, "--message-type", "t")
+        self.stop(daemon, signal.SIGKILL)
+        daemon = self.start_orchestrator(store=store, listen=daemon.url)
+        self.ctl("heartbeat", "--state", state)
+        again = self.ctl_json("register", "--name", "b", "--endpoint", daemon.url)
+        self.assertEqual((again["generation"], module["generation"]), (1, 1))
+        for name in os.listdir(self.folder):
+            if name.startswith("r.db"):
+                with open(self.path(name), "rb") as file:
+                    content = file.read()
+                for secret in (json.load(open(state))["token"], again.get("token", "\0none")):
+                    self.assertNotIn(secret.encode(), content)
+        self.stop(daemon)
+
+    def test_registrations_are_kept_in_the_state_folder_by_default(self):
+        home = self.path("home")
+        os.mkdir(home)
+        daemon = self.start_orchestrator(store=None)
+        self.ctl("register", "--name", "a", "--endpoint", daemon.url)
+        folder = self.path("state-home/pywatt")
+        self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+        self.assertTrue(os.path.exists(f"{folder}/registrations.db"))
+        self.stop(daemon)
+        if os.geteuid() != 0:
+            env = {k: v for k, v in os.environ.items() if k != "XDG_STATE_HOME"}
+            daemon = self.start_orchestrator(store=None, env={**env, "HOME": home, "XDG_STATE_HOME": ""})
+            self.assertTrue(os.path.exists(f"{home}/.local/state/pywatt/registrations.db"))
+            self.stop(daemon)
+
+    def test_a_folder_that_cannot_be_made_ends_it_with_4_and_is_named(self):
+        with open(self.path("file"), "w", encoding="ascii"):
+            pass
+        process = self.run_to_end(program("tools", "pywatt-orchestrator"),
+                                  env={**os.environ, "XDG_STATE_HOME": self.path("file")})
+        self.assert_ends(process, 4)
+        self.assertIn(self.path("file"), process.text("stderr"))
+        self.assertIn("--store", process.text("stderr"))
+
+    def test_a_second_one_with_the_same_store_is_refused_and_told_who_has_it(self):
+        store = f"sqlite:{self.path('r.db')}"
+        daemon = self.start_orchestrator(store=store)
+        message = self.refused("--store", store, "--listen", "tcp://127.0.0.1:0", code=4)
+        self.assertIn(self.path("r.db"), message)
+        self.assertIn(f"process {daemon.child.pid}", message)
+        self.stop(daemon, signal.SIGKILL)
+        self.stop(self.start_orchestrator(store=store))
+
+    def test_a_damaged_store_is_refused_and_recovered_as_it_says(self):
+        store = f"sqlite:{self.path('r.db')}"
+        daemon = self.start_orchestrator(store=store)
+        for name in "abc":
+            self.ctl("register", "--name", name, "--endpoint", daemon.url)
+        self.stop(daemon)
+        with contextlib.closing(sqlite3.connect(self.path("r.db"))) as database, database:
+            database.execute("UPDATE modules SET token_hash = 'x' WHERE name = 'b'")
+        message = self.refused("--store", store, code=4)
+        self.assertIn(self.path("r.db"), message)
+        self.assertIn("pywatt-orchestrator --recover", message)
+        process = self.run_to_end(program("tools", "pywatt-orchestrator"), "--store", store, "--recover")
+        self.assert_ends(process, 0)
+        self.assertEqual(process.text(), f"recovered {store}: 2 modules kept, 1 left out; the damaged "
+                                         f"file is now {self.path('r.db')}.damaged-1")
+        daemon = self.start_orchestrator(store=store)
+        self.stop(daemon)
+        with contextlib.closing(sqlite3.connect(self.path("r.db"))) as database:
+            self.assertEqual(database.execute("SELECT name FROM modules").fetchall(),
+                             [("a",), ("c",)])
+        self.assertIn("keeps nothing", self.refused("--store", "memory", "--recover", code=4))
+
     # ---- What it was told ----
 
     def test_help_names_every_option_and_version_the_version(self):
         shown = self.run_to_end(program("tools", "pywatt-orchestrator"), "--help")
         self.assert_ends(shown, 0)
         for option in ("listen", "workers", "lease", "min-lease", "max-lease", "retain", "takeover",
-                       "store", "advertise", "max-frame", "max-connections", "max-modules",
+                       "store", "recover", "advertise", "max-frame", "max-connections", "max-modules",
                        "registrations", "frame-timeout", "idle-timeout", "log-level", "log-events", "version",
                        "help"):
             self.assertRegex(shown.text(), rf"--{option}\b")
