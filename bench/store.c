@@ -65,12 +65,17 @@ static void *arrive(void *user)
     return NULL;
 }
 
-/* Registrations a second over several connections. */
-static double many_at_once(struct bench_far *far, const char *codec, size_t count)
+struct many {
+    double rate;   /* registrations a second */
+    double cpu_us; /* the orchestrator's processor time of one */
+};
+
+static struct many many_at_once(struct bench_far *far, const char *codec, size_t count)
 {
     struct arrival arrivals[CONNECTIONS];
     const size_t share = count / CONNECTIONS;
 
+    uint64_t cpu_began = bench_far_cpu_ns(far);
     uint64_t began = bench_now_ns();
     for (size_t i = 0; i < CONNECTIONS; i++) {
         arrivals[i] = (struct arrival){
@@ -81,7 +86,21 @@ static double many_at_once(struct bench_far *far, const char *codec, size_t coun
     for (size_t i = 0; i < CONNECTIONS; i++) {
         pthread_join(arrivals[i].thread, NULL);
     }
-    return (double)count * (double)BENCH_NS_PER_S / (double)(bench_now_ns() - began);
+    uint64_t took = bench_now_ns() - began;
+    return (struct many){
+        .rate = (double)count * (double)BENCH_NS_PER_S / (double)took,
+        .cpu_us = (double)(bench_far_cpu_ns(far) - cpu_began) / 1e3 / (double)count,
+    };
+}
+
+/* The same kept in memory: what all but the store takes. */
+static struct many many_in_memory(const char *codec, size_t count)
+{
+    struct bench_far *far = bench_far_start(&(struct bench_far_options){.scheme = "tcp"});
+    const struct many many = many_at_once(far, codec, count);
+
+    bench_far_stop(far);
+    return many;
 }
 
 /* Registrations a second of one caller that waits for each. */
@@ -129,30 +148,46 @@ static double raw(const struct world *world, size_t count)
     return (double)count * (double)BENCH_NS_PER_S / (double)took;
 }
 
-static void run(const struct world *world, const char *codec)
+/* Leaves `count` modules in the store. */
+static void measure_many(const struct world *world, const char *codec, size_t count)
 {
-    const size_t many = bench_amount(world->settings, 100000, 400);
-    const size_t few = bench_amount(world->settings, 5000, 30);
     char metric[64];
 
     struct bench_far *far = start(world, 0);
-    double rate = many_at_once(far, codec, many);
-    snprintf(metric, sizeof(metric), "registrations, many at once%s",
-             strcmp(codec, "json") == 0 ? ", json" : "");
-    bench_results_add(world->results, metric, "/s", rate);
+    const struct many kept = many_at_once(far, codec, count);
     bench_far_stop(far);
-    if (strcmp(codec, "json") != 0) {
-        uint64_t began = bench_now_ns();
-        far = start(world, many);
-        double ready_ms = (double)(bench_now_ns() - began) / 1e6;
-        bench_results_add(world->results, "ready with all modules", "ms", ready_ms);
-        rate = one_at_a_time(bench_far_url(far), few);
-        bench_results_add(world->results, "registrations, one at a time", "/s", rate);
-        bench_results_against(world->results, "registrations beside the disk", "/s", rate,
-                              "writes and fdatasync", raw(world, few));
-        bench_far_stop(far);
-        bench_far_stop(start(world, many + few));
-    }
+    const struct many in_memory = many_in_memory(codec, count);
+    snprintf(metric, sizeof(metric), "registrations %s, many at once", codec);
+    bench_results_add(world->results, metric, "/s", kept.rate);
+    snprintf(metric, sizeof(metric), "processor time %s", codec);
+    bench_results_against(world->results, metric, "us", kept.cpu_us, "in memory", in_memory.cpu_us);
+}
+
+static void measure_one_by_one(const struct world *world, size_t present, size_t count)
+{
+    uint64_t began = bench_now_ns();
+    struct bench_far *far = start(world, present);
+    double ready_ms = (double)(bench_now_ns() - began) / 1e6;
+    double rate = one_at_a_time(bench_far_url(far), count);
+
+    bench_results_add(world->results, "ready with all modules", "ms", ready_ms);
+    bench_results_add(world->results, "registrations, one at a time", "/s", rate);
+    bench_results_against(world->results, "registrations beside the disk", "/s", rate,
+                          "writes and fdatasync", raw(world, count));
+    bench_far_stop(far);
+    bench_far_stop(start(world, present + count));
+}
+
+static void run(struct world *world, const char *codec)
+{
+    const size_t many = bench_amount(world->settings, 100000, 400);
+    const size_t few = bench_amount(world->settings, 5000, 30);
+
+    bench_folder_scratch_below(world->settings->out, world->folder, sizeof(world->folder));
+    snprintf(world->store, sizeof(world->store), "sqlite:%s/registrations.db", world->folder);
+    measure_many(world, codec, many);
+    measure_one_by_one(world, many, few);
+    bench_folder_remove(world->folder);
 }
 
 int main(int argc, char **argv)
@@ -165,12 +200,8 @@ int main(int argc, char **argv)
     world.results = bench_results_new(&settings);
     for (unsigned i = 0; i < settings.runs; i++) {
         bench_progress(&settings, i, settings.runs, "registering");
-        for (unsigned k = 0; k < 2; k++) {
-            bench_folder_scratch_below(settings.out, world.folder, sizeof(world.folder));
-            snprintf(world.store, sizeof(world.store), "sqlite:%s/registrations.db", world.folder);
-            run(&world, k == 0 ? "protobuf" : "json");
-            bench_folder_remove(world.folder);
-        }
+        run(&world, "protobuf");
+        run(&world, "json");
     }
     return bench_results_finish(world.results);
 }

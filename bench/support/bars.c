@@ -37,7 +37,7 @@ static const struct bench_bar bars[] = {
 
     /* On the disk before it is answered: one at a time, many at once, and back after a restart. */
     {"store", "registrations, one at a time", NULL, BENCH_VALUE_AT_LEAST, 2000},
-    {"store", "registrations, many at once", NULL, BENCH_VALUE_AT_LEAST, 50000},
+    {"store", "registrations protobuf, many at once", NULL, BENCH_VALUE_AT_LEAST, 50000},
     {"store", "ready with all modules", NULL, BENCH_VALUE_AT_MOST, 1000},
 
     /* 100,000 modules fall silent at once. */

@@ -20,7 +20,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A few hundred KiB. */
+#define SPARES_MAX 256
+
 /* ---- Making one ---- */
+
+/*
+ * While a store is at work there are hundreds of them, each too large for what the allocator has at
+ * hand: a worker keeps a few that it does not need.
+ */
+static struct pw_pending *take_spare(struct pw_worker *worker)
+{
+    struct pw_list *link = pw_list_pop(&worker->spare_pendings);
+    if (link == NULL) {
+        return calloc(1, sizeof(struct pw_pending));
+    }
+    worker->spare_count--;
+    struct pw_pending *pending = PW_CONTAINER_OF(link, struct pw_pending, turn);
+    memset(pending, 0, sizeof(*pending));
+    return pending;
+}
+
+static void keep_spare(struct pw_pending *pending)
+{
+    struct pw_worker *worker = pending->session->worker;
+    if (worker->ended || worker->spare_count >= SPARES_MAX) {
+        free(pending);
+        return;
+    }
+    worker->spare_count++;
+    pw_list_append(&worker->spare_pendings, &pending->turn);
+}
+
+void pw_pending_free_spares(struct pw_worker *worker)
+{
+    struct pw_list *link;
+    while ((link = pw_list_pop(&worker->spare_pendings)) != NULL) {
+        free(PW_CONTAINER_OF(link, struct pw_pending, turn));
+    }
+    worker->spare_count = 0;
+}
 
 void pw_pending_free(struct pw_pending *pending)
 {
@@ -30,7 +69,7 @@ void pw_pending_free(struct pw_pending *pending)
     pw_task_clear(&pending->task);
     pywatt_string_map_free(pending->details);
     pw_held_batch_free(pending->held);
-    free(pending);
+    keep_spare(pending);
 }
 
 /* The module that a request names by its id; NULL if it names none, or many. */
@@ -46,7 +85,7 @@ static const struct pywatt_uuid *id_in(const struct pw_request *request)
 struct pw_pending *pw_pending_new(struct pw_session *session, const struct pw_codec_ops *codec,
                                   const struct pw_request *request, size_t size)
 {
-    struct pw_pending *pending = calloc(1, sizeof(*pending));
+    struct pw_pending *pending = take_spare(session->worker);
     if (pending == NULL) {
         return NULL;
     }
@@ -84,20 +123,23 @@ bool pw_pending_drop_slot(struct pw_reply_slot *slot)
 
 /* ---- Which one has to wait for which ---- */
 
+/* Whether the module that `pending` names by its id has the name of the other one. */
 static bool has_name(struct pw_module_table *table, const struct pw_pending *pending,
-                     const char *name)
+                     const struct pw_pending *named)
 {
     struct pw_shard *shard;
-    struct pw_module *module =
-        pending->has_id && name != NULL ? pw_table_lock_module(table, &pending->id, &shard) : NULL;
+    struct pw_module *module = pending->has_id && named->name_hash != 0
+                                   ? pw_table_lock_module(table, &pending->id, &shard)
+                                   : NULL;
     bool has = false;
     if (module != NULL) {
-        has = strcmp(pw_module_name(module), name) == 0;
+        has = strcmp(pw_module_name(module), pw_pending_name(named)) == 0;
         pw_mutex_unlock(&shard->mutex);
     }
     return has;
 }
 
+/* Hashes first: there may be many, and their names lie elsewhere. */
 static bool touch_the_same(struct pw_module_table *table, const struct pw_pending *a,
                            const struct pw_pending *b)
 {
@@ -107,12 +149,10 @@ static bool touch_the_same(struct pw_module_table *table, const struct pw_pendin
     if (b->held != NULL) {
         return pw_pending_waits_in(table, b->held, a);
     }
-    const char *name_a = pw_pending_name(a);
-    const char *name_b = pw_pending_name(b);
     return (a->has_id && b->has_id && pywatt_uuid_equal(&a->id, &b->id)) ||
-           (name_a != NULL && name_b != NULL && a->name_hash == b->name_hash &&
-            strcmp(name_a, name_b) == 0) ||
-           has_name(table, a, name_b) || has_name(table, b, name_a);
+           (a->name_hash != 0 && a->name_hash == b->name_hash &&
+            strcmp(pw_pending_name(a), pw_pending_name(b)) == 0) ||
+           has_name(table, a, b) || has_name(table, b, a);
 }
 
 /* The last request before `link` in the session's order that is not done and touches the same. */
@@ -340,7 +380,7 @@ static bool fill_task(struct pw_pending *pending, struct pw_request *request)
     }
     request->info = NULL;
     const char *name = pw_pending_name(pending);
-    pending->name_hash = pw_hash_bytes(name, strlen(name));
+    pending->name_hash = pw_hash_bytes(name, strlen(name)) | 1;
     return true;
 }
 

@@ -36,6 +36,9 @@ bool pw_pending_beat(struct pw_session *session, const struct pw_codec_ops *code
 bool pw_pending_batch(struct pw_session *session, const struct pw_codec_ops *codec,
                       const struct pw_request *request, size_t size);
 
+/* What is kept for requests to come. */
+void pw_pending_free_spares(struct pw_worker *worker);
+
 /* ---- For the session ---- */
 
 /* The reply of a slot was sent, or never will be; its task is done. Frees what belongs to it. */

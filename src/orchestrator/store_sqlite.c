@@ -20,6 +20,10 @@
 /* SQLite takes no longer row. */
 #define TEXT_MAX ((size_t)900 << 20)
 
+/* What is kept of jobs that are done: about a mebibyte. */
+#define SPARE_JOBS 1024
+#define SPARE_TEXT 2048
+
 static struct pw_sqlite_store *from_base(struct pw_store *store)
 {
     return PW_CONTAINER_OF(store, struct pw_sqlite_store, base);
@@ -27,21 +31,77 @@ static struct pw_sqlite_store *from_base(struct pw_store *store)
 
 /* ---- Handing in ---- */
 
-static struct pw_sqlite_job *job_for(const struct pw_store_change *change)
+void pw_sqlite_job_free(struct pw_sqlite_job *job)
 {
+    pw_buffer_destroy(&job->text);
+    free(job->fresh);
+    free(job);
+}
+
+/* Memory that one thread takes and another gives back is dear where there are many such. */
+static struct pw_sqlite_job *take_job(struct pw_sqlite_store *store)
+{
+    pw_mutex_lock(&store->queue_mutex);
+    struct pw_list *link = pw_list_pop(&store->spare_jobs);
+    store->spare_count -= link != NULL;
+    pw_mutex_unlock(&store->queue_mutex);
+    if (link != NULL) {
+        return PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+    }
     struct pw_sqlite_job *job = calloc(1, sizeof(*job));
-    if (job == NULL) {
-        return NULL;
+    if (job != NULL) {
+        pw_list_init(&job->link);
+        pw_buffer_init(&job->text, TEXT_MAX);
     }
+    return job;
+}
+
+/* What the next change finds as if it were new. */
+static void clear_job(struct pw_sqlite_job *job)
+{
+    pw_token_wipe(job->row.token_hash, sizeof(job->row.token_hash));
+    pw_buffer_clear(&job->text);
+    pw_buffer_trim(&job->text, SPARE_TEXT);
+    job->entry = NULL;
+    job->replaced = NULL;
+    job->old_generation = 0;
+}
+
+void pw_sqlite_jobs_done(struct pw_sqlite_store *store, struct pw_list *jobs)
+{
+    struct pw_list *link;
+    for (link = jobs->next; link != jobs; link = link->next) {
+        clear_job(PW_CONTAINER_OF(link, struct pw_sqlite_job, link));
+    }
+    pw_mutex_lock(&store->queue_mutex);
+    while (store->spare_count < SPARE_JOBS && (link = pw_list_pop(jobs)) != NULL) {
+        pw_list_append(&store->spare_jobs, link);
+        store->spare_count++;
+    }
+    pw_mutex_unlock(&store->queue_mutex);
+    while ((link = pw_list_pop(jobs)) != NULL) {
+        pw_sqlite_job_free(PW_CONTAINER_OF(link, struct pw_sqlite_job, link));
+    }
+}
+
+static bool fill_job(struct pw_sqlite_job *job, const struct pw_store_change *change)
+{
     job->change = change;
-    pw_list_init(&job->link);
-    pw_buffer_init(&job->text, TEXT_MAX);
     if (change->kind == PW_STORE_REMOVE) {
-        return job;
+        return true;
     }
-    job->fresh = calloc(1, sizeof(*job->fresh));
-    if (job->fresh == NULL ||
-        pw_sqlite_row_from_record(&job->row, &job->text, &change->record) != PYWATT_OK) {
+    if (job->fresh == NULL) {
+        job->fresh = calloc(1, sizeof(*job->fresh));
+    }
+    return job->fresh != NULL &&
+           pw_sqlite_row_from_record(&job->row, &job->text, &change->record) == PYWATT_OK;
+}
+
+static struct pw_sqlite_job *job_for(struct pw_sqlite_store *store,
+                                     const struct pw_store_change *change)
+{
+    struct pw_sqlite_job *job = take_job(store);
+    if (job != NULL && !fill_job(job, change)) {
         pw_sqlite_job_free(job);
         return NULL;
     }
@@ -52,7 +112,7 @@ static void sqlite_submit(struct pw_store *base, const struct pw_store_change *c
                           pw_store_done done, void *user)
 {
     struct pw_sqlite_store *store = from_base(base);
-    struct pw_sqlite_job *job = job_for(change);
+    struct pw_sqlite_job *job = job_for(store, change);
     if (job == NULL) {
         done(user, PYWATT_NO_MEMORY);
         return;
@@ -346,6 +406,7 @@ static enum pywatt_status sqlite_open(const char *place, struct pw_store **out,
     store->base.ops = &pw_store_sqlite;
     store->log_limit = PW_SQLITE_LOG_FRAMES;
     pw_list_init(&store->queue);
+    pw_list_init(&store->spare_jobs);
     enum pywatt_status status = pw_sqlite_place_init(&store->place, place, error);
     if (status == PYWATT_OK) {
         status = open_parts(store, error);
@@ -370,6 +431,10 @@ static void sqlite_close(struct pw_store *base)
     close_files(store);
     destroy_locks(store);
     pw_sqlite_place_destroy(&store->place);
+    struct pw_list *link;
+    while ((link = pw_list_pop(&store->spare_jobs)) != NULL) {
+        pw_sqlite_job_free(PW_CONTAINER_OF(link, struct pw_sqlite_job, link));
+    }
     free(store);
 }
 

@@ -253,6 +253,8 @@ struct pw_sqlite_store {
     /* queue_mutex */
     struct pw_list queue;
     size_t queued;
+    struct pw_list spare_jobs;
+    size_t spare_count;
     bool closing;
 
     struct pw_mutex db_mutex;
@@ -269,6 +271,8 @@ struct pw_sqlite_store {
 /* The writer thread, until the store is closed and nothing is in the queue. */
 void *pw_sqlite_writer_main(void *store);
 
+/* Jobs that are done, or came to nothing: some are kept for the next ones. Locks the queue. */
+void pw_sqlite_jobs_done(struct pw_sqlite_store *store, struct pw_list *jobs);
 void pw_sqlite_job_free(struct pw_sqlite_job *job);
 
 /* As the op of struct pw_store_ops. */

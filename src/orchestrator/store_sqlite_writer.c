@@ -23,14 +23,6 @@
 #define LET_COME_STEP_NS 100000
 #define LET_COME_STEPS 20
 
-void pw_sqlite_job_free(struct pw_sqlite_job *job)
-{
-    pw_token_wipe(job->row.token_hash, sizeof(job->row.token_hash));
-    pw_buffer_destroy(&job->text);
-    free(job->fresh);
-    free(job);
-}
-
 /* ---- One change ---- */
 
 static uint64_t generation_of(const struct pw_sqlite_entry *entry)
@@ -285,15 +277,14 @@ static enum pywatt_status make_batch_locked(struct pw_sqlite_store *store, struc
     return status;
 }
 
-static void answer(struct pw_list *batch, enum pywatt_status status)
+static void answer(struct pw_sqlite_store *store, struct pw_list *batch, enum pywatt_status status)
 {
-    struct pw_list *link;
-    while ((link = pw_list_pop(batch)) != NULL) {
+    for (struct pw_list *link = batch->next; link != batch; link = link->next) {
         struct pw_sqlite_job *job = job_of(link);
         /* What was refused in a transaction that failed was refused for what is not true. */
         job->done(job->user, status == PYWATT_OK ? job->status : status);
-        pw_sqlite_job_free(job);
     }
+    pw_sqlite_jobs_done(store, batch);
 }
 
 static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
@@ -306,7 +297,7 @@ static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
         }
     }
     pw_mutex_unlock(&store->db_mutex);
-    answer(batch, status);
+    answer(store, batch, status);
     pw_mutex_lock(&store->db_mutex);
     if (store->log_frames >= store->log_limit) {
         /* One that cannot be moved is tried again when it has grown by as much. */

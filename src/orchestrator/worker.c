@@ -9,6 +9,7 @@
 #include "codec/codec.h"
 #include "orchestrator/admission.h"
 #include "orchestrator/beat_run.h"
+#include "orchestrator/pending.h"
 #include "orchestrator/server.h"
 #include "orchestrator/session.h"
 
@@ -296,6 +297,7 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
     pw_list_init(&worker->sessions);
     pw_list_init(&worker->closed);
     pw_list_init(&worker->unsettled);
+    pw_list_init(&worker->spare_pendings);
     pw_list_init(&worker->pass_mail.link);
     pw_list_init(&worker->stop_mail.link);
     pw_timer_init(&worker->accept_timer);
@@ -332,6 +334,7 @@ void pw_worker_destroy(struct pw_worker *worker)
     explicit_bzero(worker->scratch, PW_WORKER_HEADROOM + PW_WORKER_RECEIVE);
     free(worker->scratch);
     free(worker->run);
+    pw_pending_free_spares(worker);
     pw_buffer_destroy(&worker->out);
     pw_arena_destroy(&worker->arena);
     pw_request_clear(&worker->request);

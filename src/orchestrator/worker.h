@@ -76,7 +76,9 @@ struct pw_worker {
     struct pw_buffer out;     /* replies of the session that is served at the moment */
     struct pw_arena arena;
     struct pw_request request;
-    struct pw_beat_run *run;      /* beats that are to be served together; empty between events */
+    struct pw_beat_run *run;       /* beats that are to be served together; empty between events */
+    struct pw_list spare_pendings; /* of pending.c */
+    size_t spare_count;
     struct pw_timer accept_timer; /* set while listeners are left alone for a moment */
     struct pw_timer pace_timer;   /* set while places of the pace may have to be given up */
     struct pw_mail pass_mail;
