@@ -104,6 +104,23 @@ static void check_replacing(struct pw_store *store)
     assert_int_equal(store_take_out(store, 2, 1), PYWATT_OK);
 }
 
+static void check_replacing_in_vain(struct pw_store *store)
+{
+    assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
+    assert_int_equal(store_put(store, 2, "b", 0), PYWATT_OK);
+    assert_int_equal(replace(store, 3, "b", 1, 1), PYWATT_NAME_TAKEN);
+    assert_int_equal(store_list(store, NULL).count, 2);
+    assert_int_equal(store_put(store, 1, "a", 1), PYWATT_OK);
+    assert_int_equal(replace(store, 1, "c", 2, 1), PYWATT_STALE_GENERATION);
+    assert_int_equal(store_list(store, NULL).count, 2);
+}
+
+static void a_put_whose_name_is_a_third_ones_takes_nothing_away(void **state)
+{
+    (void)state;
+    over_all(check_replacing_in_vain);
+}
+
 static void a_put_may_take_another_record_away_in_the_same_step(void **state)
 {
     (void)state;
@@ -319,6 +336,7 @@ int main(void)
         cmocka_unit_test(puts_only_on_the_expected_generation),
         cmocka_unit_test(names_are_unique),
         cmocka_unit_test(removes_only_the_expected_generation),
+        cmocka_unit_test(a_put_whose_name_is_a_third_ones_takes_nothing_away),
         cmocka_unit_test(a_put_may_take_another_record_away_in_the_same_step),
         cmocka_unit_test(keeps_info_and_capabilities_by_itself),
         cmocka_unit_test(a_list_ends_when_it_is_told_to),
