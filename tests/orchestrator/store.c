@@ -9,8 +9,6 @@
 #include "store_place.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -265,18 +263,6 @@ static void an_unknown_store_is_named_with_those_there_are(void **state)
 
 /* ---- Threads ---- */
 
-struct outcome {
-    atomic_int calls;
-    enum pywatt_status status;
-};
-
-static void keep(void *user, enum pywatt_status status)
-{
-    struct outcome *outcome = user;
-    outcome->status = status;
-    atomic_fetch_add(&outcome->calls, 1);
-}
-
 struct racer {
     struct pw_store *store;
     unsigned n;
@@ -287,7 +273,6 @@ static void *race(void *user)
 {
     struct racer *racer = user;
     for (unsigned i = 0; i < 200; i++) {
-        struct outcome outcome = {.calls = 0};
         char name[16];
         snprintf(name, sizeof(name), "name %u", i);
         struct pywatt_module_info *info = NULL;
@@ -298,11 +283,7 @@ static void *race(void *user)
                                          .record = {.id = store_id(racer->n * 256 + i % 256),
                                                     .info = pw_shared_info_new(info),
                                                     .generation = 1}};
-        pw_store_submit(racer->store, &change, keep, &outcome);
-        while (atomic_load(&outcome.calls) == 0) {
-            sched_yield();
-        }
-        racer->won += outcome.status == PYWATT_OK;
+        racer->won += store_submit(racer->store, &change) == PYWATT_OK;
         pw_shared_info_release(change.record.info);
     }
     return NULL;

@@ -22,6 +22,7 @@ const char *store_place_path(const struct store_place *place);
 
 /* ---- One change, waited for ---- */
 
+/* Any thread; the watchdog ends who waits in vain. */
 enum pywatt_status store_submit(struct pw_store *store, const struct pw_store_change *change);
 
 /* The id and the record number n; its objects are the caller's. The lease is 1000 + n. */
