@@ -196,24 +196,6 @@ static void finish_batch_locked(struct pw_correlator *c, const struct arrival *b
     }
 }
 
-/* How an alert of TLS begins, taken for the length of a frame: of any version, up to 255 bytes. */
-static bool is_tls_alert(size_t payload_len)
-{
-    return payload_len >> 16 == 0x1503 && (payload_len & 0xff) == 0;
-}
-
-static void refuse_long_locked(struct pw_correlator *c, size_t payload_len)
-{
-    if (is_tls_alert(payload_len)) {
-        pw_correlator_lost_locked(c, PYWATT_SERIALIZATION,
-                                  "the peer speaks TLS: tls: is needed in front of its address");
-    } else {
-        pw_correlator_lost_locked(c, PYWATT_LIMIT,
-                                  "the peer sent a frame of %zu bytes, and max_frame_bytes is %zu",
-                                  payload_len, c->stream.max_payload);
-    }
-}
-
 /* Deals with all whole frames that have come. Called without the lock, returns with it. */
 static void deliver_and_lock(struct pw_correlator *c)
 {
@@ -234,7 +216,9 @@ static void deliver_and_lock(struct pw_correlator *c)
             settle_locked(c, &batch[i]);
         }
         if (too_long != 0) {
-            refuse_long_locked(c, too_long - PW_FRAME_HEADER_SIZE);
+            pw_correlator_lost_locked(
+                c, PYWATT_LIMIT, "the peer sent a frame of %zu bytes, and max_frame_bytes is %zu",
+                too_long - PW_FRAME_HEADER_SIZE, c->stream.max_payload);
         }
         if (has_more_work(batch, count)) {
             finish_batch_locked(c, batch, count);

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void must(int good, const char *what)
 {
@@ -97,5 +98,20 @@ void pw_test_certificate_make(const struct pw_test_ca *ca, const char *folder, c
     write_certificate(certificate, out->cert_file);
     write_key(key, out->key_file);
     X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+void pw_test_lock_key(const char *key_file, const char *locked_file, const char *passphrase)
+{
+    FILE *const in = fopen(key_file, "re");
+    must(in != NULL, key_file);
+    EVP_PKEY *const key = PEM_read_PrivateKey(in, NULL, NULL, NULL);
+    fclose(in);
+    FILE *const out = fopen(locked_file, "we");
+    must(key != NULL && out != NULL &&
+             PEM_write_PKCS8PrivateKey(out, key, EVP_aes_128_cbc(), passphrase,
+                                       (int)strlen(passphrase), NULL, NULL) == 1 &&
+             fclose(out) == 0,
+         locked_file);
     EVP_PKEY_free(key);
 }

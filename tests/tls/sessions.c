@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Who comes again takes up the session that it had, until certificates are read anew. */
+#include "tls/sessions.h"
+
+#include "scene.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct host host;
+static struct pywatt_tls *client_tls;
+
+static void begin(bool asks, bool tls12)
+{
+    struct pywatt_tls_options options;
+    scene_server_options(&options);
+    options.allow_tls12 = tls12;
+    if (asks) {
+        scene_ask(&options);
+    }
+    scene_host(&host, &options);
+    scene_client_options(&options);
+    options.allow_tls12 = tls12;
+    scene_show(&options, &scene.module);
+    client_tls = scene_client(&options);
+}
+
+static void end(void)
+{
+    host_destroy(&host);
+    pywatt_tls_free(host.options.tls);
+    pywatt_tls_free(client_tls);
+}
+
+/* One connection, with a request on it, so that what the server sends behind the handshake is read. */
+static void come(const char *codec)
+{
+    struct pywatt_client *const client = scene_open(&host, client_tls, codec);
+    struct pywatt_module *const module = client_register(client, "camera");
+    assert_int_equal(pywatt_unregister_module(module, NULL), PYWATT_OK);
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+}
+
+static void expect_counts(uint64_t handshakes, uint64_t resumed)
+{
+    const struct pywatt_tls_stats ours = scene_stats(client_tls);
+    const struct pywatt_tls_stats theirs = scene_stats(host.options.tls);
+    assert_int_equal(ours.handshakes, handshakes);
+    assert_int_equal(ours.resumed, resumed);
+    assert_int_equal(theirs.handshakes, handshakes);
+    assert_int_equal(theirs.resumed, resumed);
+    assert_int_equal(ours.failed + theirs.failed, 0);
+}
+
+static void the_second_connection_resumes_the_session_of_the_first(void **state)
+{
+    (void)state;
+    begin(false, false);
+    come("json");
+    expect_counts(1, 0);
+    come("protobuf");
+    expect_counts(2, 1);
+    come("json");
+    expect_counts(3, 2);
+    end();
+}
+
+static void so_it_is_where_clients_show_certificates_and_they_still_count(void **state)
+{
+    (void)state;
+    begin(true, false);
+    come("json");
+    come("json");
+    come("json");
+    expect_counts(3, 2);
+    /* The certificate came with the first connection only. */
+    struct pywatt_client *const client = scene_open(&host, client_tls, "json");
+    struct pywatt_module_info *info = NULL;
+    struct pywatt_module *module = NULL;
+    struct pywatt_error error;
+    assert_int_equal(pywatt_module_info_new("other", "1", "not in it", &info), PYWATT_OK);
+    assert_int_equal(pywatt_register_module(client, info, &module, &error), PYWATT_REJECTED);
+    expect_counts(4, 3);
+    pywatt_module_info_free(info);
+    pywatt_client_free(client);
+    end();
+}
+
+static void the_sessions_of_another_orchestrator_are_no_use_and_no_harm(void **state)
+{
+    (void)state;
+    begin(true, false);
+    come("json");
+    struct pywatt_tls *const old = host.options.tls;
+    struct pywatt_tls_options options;
+    scene_server_options(&options);
+    scene_ask(&options);
+    /* At the same address, with other keys for its tickets. */
+    host_stop(&host);
+    host.options.tls = scene_server(&options);
+    host_start(&host);
+    come("json");
+    assert_int_equal(scene_stats(host.options.tls).handshakes, 1);
+    assert_int_equal(scene_stats(host.options.tls).resumed, 0);
+    come("json");
+    assert_int_equal(scene_stats(host.options.tls).resumed, 1);
+    pywatt_tls_free(old);
+    end();
+}
+
+static void reading_the_certificates_again_ends_them_on_either_side(void **state)
+{
+    (void)state;
+    begin(true, false);
+    come("json");
+    come("json");
+    expect_counts(2, 1);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, NULL), PYWATT_OK);
+    come("json");
+    expect_counts(3, 1);
+    come("json");
+    expect_counts(4, 2);
+    assert_int_equal(pywatt_tls_reload(client_tls, NULL), PYWATT_OK);
+    come("json");
+    expect_counts(5, 2);
+    come("json");
+    expect_counts(6, 3);
+    end();
+}
+
+static void the_older_version_has_them_too(void **state)
+{
+    (void)state;
+    begin(true, true);
+    come("json");
+    come("json");
+    expect_counts(2, 1);
+    end();
+}
+
+/* More orchestrators than sessions are kept. */
+static void keeps_those_of_the_last_ones_only(void **state)
+{
+    (void)state;
+    static struct pw_tls_sessions sessions;
+    SSL_CTX *const ctx = SSL_CTX_new(TLS_client_method());
+    char peer[32];
+    assert_non_null(ctx);
+    for (int i = 0; i < 3 * PW_TLS_SESSIONS_MAX; i++) {
+        snprintf(peer, sizeof(peer), "h:%d", i);
+        SSL_SESSION *const session = SSL_SESSION_new();
+        assert_non_null(session);
+        pw_tls_sessions_put(&sessions, peer, session);
+        SSL_SESSION *const found = pw_tls_sessions_get(&sessions, peer);
+        assert_ptr_equal(found, session);
+        SSL_SESSION_free(found);
+        /* And again, in its place. */
+        SSL_SESSION *const newer = SSL_SESSION_new();
+        pw_tls_sessions_put(&sessions, peer, newer);
+        SSL_SESSION *const last = pw_tls_sessions_get(&sessions, peer);
+        assert_ptr_equal(last, newer);
+        SSL_SESSION_free(last);
+    }
+    snprintf(peer, sizeof(peer), "h:%d", 2 * PW_TLS_SESSIONS_MAX - 1);
+    assert_null(pw_tls_sessions_get(&sessions, peer));
+    snprintf(peer, sizeof(peer), "h:%d", 2 * PW_TLS_SESSIONS_MAX);
+    SSL_SESSION *const first = pw_tls_sessions_get(&sessions, peer);
+    assert_non_null(first);
+    SSL_SESSION_free(first);
+    pw_tls_sessions_clear(&sessions);
+    assert_null(pw_tls_sessions_get(&sessions, peer));
+    SSL_CTX_free(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(the_second_connection_resumes_the_session_of_the_first),
+        cmocka_unit_test(so_it_is_where_clients_show_certificates_and_they_still_count),
+        cmocka_unit_test(the_sessions_of_another_orchestrator_are_no_use_and_no_harm),
+        cmocka_unit_test(reading_the_certificates_again_ends_them_on_either_side),
+        cmocka_unit_test(the_older_version_has_them_too),
+        cmocka_unit_test(keeps_those_of_the_last_ones_only),
+    };
+    return pw_test_run("sessions", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
+}
