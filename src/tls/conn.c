@@ -71,13 +71,7 @@ enum pywatt_status pw_tls_conn_new(struct pw_tls *tls, int fd, const char *site,
 
 void pw_tls_conn_destroy(struct pw_tls_conn *c)
 {
-    if (c->ssl != NULL) {
-        if (c->failed == PYWATT_OK) {
-            /* Else the session could not be resumed. */
-            SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        }
-        SSL_free(c->ssl);
-    }
+    SSL_free(c->ssl);
     close(c->fd);
     pw_grant_release(c->grant);
     pw_mutex_destroy(&c->lock);

@@ -253,7 +253,10 @@ static struct pw_grant *tls_grant(struct pw_conn *conn)
 
 /* ---- The rest ------------------------------------------------------------------------------ */
 
-/* Tells the peer that this is the end, as far as that goes at once. */
+/*
+ * Tells the peer that this is the end, as far as that goes at once. OpenSSL resumes no session whose
+ * connection ended without.
+ */
 static void say_farewell_locked(struct pw_tls_conn *c)
 {
     struct pw_tls_call call;
