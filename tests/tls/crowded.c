@@ -8,10 +8,15 @@
 
 #include "scene.h"
 
+#include <arpa/inet.h>
+#include <openssl/ssl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     REQUESTS = 4000,
@@ -183,8 +188,15 @@ static void what_is_buffered_can_be_polled_for(void **state)
     assert_int_equal(send_what_fits(conn, one, size), size);
     while (counter.frames == 0) {
         assert_true(wait_for(conn, POLLIN));
-        const enum pw_io result = receive(conn, &counter, 1);
-        assert_true(result == PW_IO_OK || result == PW_IO_AGAIN);
+        const bool buffered = pw_conn_buffered(conn);
+        size_t got = 0;
+        /* Who is patient does not wait for what is here. */
+        const enum pw_io result =
+            buffered ? pw_conn_receive_patiently(conn, counter.bytes + counter.len, 1, &got, NULL)
+                     : pw_conn_receive(conn, counter.bytes + counter.len, 1, &got, NULL);
+        assert_true(result == PW_IO_OK || (result == PW_IO_AGAIN && !buffered));
+        counter.len += got;
+        count_frames(&counter);
         if (pw_conn_buffered(conn)) {
             /* The kernel has nothing any more; yet whoever polls goes on. */
             assert_int_equal(pw_conn_poll_events(conn, POLLIN), POLLIN | POLLOUT);
@@ -196,34 +208,159 @@ static void what_is_buffered_can_be_polled_for(void **state)
     end();
 }
 
-/* A last word that came with the end: both are told, one after the other. */
-static void an_end_behind_bytes_is_told_without_a_descriptor(void **state)
+/* ---- Against OpenSSL itself ---------------------------------------------------------------- */
+
+/* A server of one connection, which says a word, and then that it ends, but keeps the socket. */
+struct last_word {
+    int listener;
+    int fd;
+    char url[64];
+    SSL_CTX *ctx;
+    SSL *ssl;
+    atomic_bool said;
+};
+
+static void *say_last_word(void *user)
+{
+    struct last_word *const last = user;
+    last->fd = accept(last->listener, NULL, NULL);
+    last->ssl = SSL_new(last->ctx);
+    if (last->fd >= 0 && last->ssl != NULL && SSL_set_fd(last->ssl, last->fd) == 1 &&
+        SSL_accept(last->ssl) == 1 && SSL_write(last->ssl, "x", 1) == 1) {
+        (void)SSL_shutdown(last->ssl);
+        atomic_store(&last->said, true);
+    }
+    return NULL;
+}
+
+static void listen_for_last_word(struct last_word *last)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    last->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(last->listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(last->listener, 1), 0);
+    assert_int_equal(getsockname(last->listener, (struct sockaddr *)&address, &len), 0);
+    snprintf(last->url, sizeof(last->url), "tls://127.0.0.1:%u", ntohs(address.sin_port));
+    last->ctx = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate_file(last->ctx, scene.hub.cert_file, SSL_FILETYPE_PEM),
+                     1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(last->ctx, scene.hub.key_file, SSL_FILETYPE_PEM),
+                     1);
+}
+
+static void an_end_behind_bytes_is_told_though_the_socket_stays_open(void **state)
 {
     (void)state;
-    begin(1 << 20);
+    struct last_word last = {.fd = -1};
+    struct pywatt_tls_options options;
+    pthread_t thread;
+    char bytes[16];
+    size_t got = 0;
+    scene_client_options(&options);
+    client_tls = scene_client(&options);
+    listen_for_last_word(&last);
+    snprintf(host.url, sizeof(host.url), "%s", last.url);
+    assert_int_equal(pthread_create(&thread, NULL, say_last_word, &last), 0);
     struct pw_conn *const conn = connect_to_host();
-    uint8_t one[512];
-    static struct counter counter;
-    const size_t size = pack_request(one, sizeof(one));
-    counter.len = 0;
-    counter.frames = 0;
-    assert_int_equal(send_what_fits(conn, one, size), size);
-    while (host_stats(&host).requests == 0) {
-        assert_true(wait_for(conn, POLLIN));
-    }
-    host_stop(&host); /* its reply, and its end, are in the socket */
-    enum pw_io result = PW_IO_AGAIN;
-    while (result == PW_IO_AGAIN) {
-        result = receive(conn, &counter, sizeof(one));
-    }
-    assert_int_equal(result, PW_IO_OK);
-    assert_int_equal(counter.frames, 1);
+    pthread_join(thread, NULL);
+    assert_true(atomic_load(&last.said));
+    enum pw_io result;
     do {
         assert_true(wait_for(conn, POLLIN));
-        result = receive(conn, &counter, sizeof(one));
+        result = pw_conn_receive(conn, bytes, sizeof(bytes), &got, NULL);
     } while (result == PW_IO_AGAIN);
-    assert_int_equal(result, PW_IO_EOF);
+    assert_int_equal(result, PW_IO_OK);
+    assert_int_equal(got, 1);
+    /* There is nothing in the socket that poll(2) could tell of. */
+    assert_true(pw_conn_buffered(conn));
+    assert_true(wait_for(conn, POLLIN));
+    assert_int_equal(pw_conn_receive(conn, bytes, sizeof(bytes), &got, NULL), PW_IO_EOF);
+    assert_false(pw_conn_buffered(conn));
     pw_conn_destroy(conn);
+    SSL_free(last.ssl);
+    SSL_CTX_free(last.ctx);
+    close(last.fd);
+    close(last.listener);
+    pywatt_tls_free(client_tls);
+}
+
+/* A client whose records can be held, so that many of them come at once. */
+struct held_client {
+    SSL_CTX *ctx;
+    SSL *ssl;
+    int fd;
+};
+
+static void send_held(struct held_client *client)
+{
+    char *data;
+    BIO *const out = SSL_get_wbio(client->ssl);
+    const long len = BIO_get_mem_data(out, &data);
+    assert_int_equal(send(client->fd, data, (size_t)len, MSG_NOSIGNAL), len);
+    (void)BIO_reset(out);
+}
+
+/* What has come goes to OpenSSL; false at the end. */
+static bool feed(struct held_client *client)
+{
+    static char bytes[1 << 16];
+    struct pollfd item = {.fd = client->fd, .events = POLLIN};
+    if (poll(&item, 1, PATIENCE_MS * (int)pw_test_slow_factor()) <= 0) {
+        return false;
+    }
+    const ssize_t got = recv(client->fd, bytes, sizeof(bytes), 0);
+    return got > 0 && BIO_write(SSL_get_rbio(client->ssl), bytes, (int)got) == got;
+}
+
+static void connect_held(struct held_client *client)
+{
+    client->ctx = SSL_CTX_new(TLS_client_method());
+    client->ssl = SSL_new(client->ctx);
+    client->fd = scene_dial(&host);
+    BIO *const in = BIO_new(BIO_s_mem());
+    BIO *const out = BIO_new(BIO_s_mem());
+    assert_true(in != NULL && out != NULL);
+    SSL_set_bio(client->ssl, in, out);
+    BIO_set_mem_eof_return(in, -1);
+    while (SSL_connect(client->ssl) != 1) {
+        send_held(client);
+        assert_true(feed(client));
+    }
+    send_held(client);
+}
+
+/*
+ * Small records, a little more of them than the worker takes in one receive: when it stops there, as
+ * nobody reads the replies, the last of them are in OpenSSL's buffer and no longer in the kernel's.
+ */
+static void what_the_worker_left_in_openssl_is_served_later(void **state)
+{
+    (void)state;
+    static struct counter counter;
+    struct held_client client;
+    uint8_t one[512];
+    const size_t size = pack_request(one, sizeof(one));
+    const unsigned count = (unsigned)((65536 + 10 * size) / size);
+    begin(4096);
+    connect_held(&client);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(SSL_write(client.ssl, one, (int)size), (int)size);
+    }
+    send_held(&client);
+    counter.len = 0;
+    counter.frames = 0;
+    while (counter.frames < count) {
+        size_t got = 0;
+        if (SSL_read_ex(client.ssl, counter.bytes + counter.len, 4096, &got) != 1) {
+            assert_true(feed(&client));
+        }
+        counter.len += got;
+        count_frames(&counter);
+    }
+    SSL_free(client.ssl);
+    SSL_CTX_free(client.ctx);
+    close(client.fd);
     end();
 }
 
@@ -232,7 +369,8 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(everything_is_answered_however_late_it_is_read),
         cmocka_unit_test(what_is_buffered_can_be_polled_for),
-        cmocka_unit_test(an_end_behind_bytes_is_told_without_a_descriptor),
+        cmocka_unit_test(an_end_behind_bytes_is_told_though_the_socket_stays_open),
+        cmocka_unit_test(what_the_worker_left_in_openssl_is_served_later),
     };
     return pw_test_run("crowded", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }
