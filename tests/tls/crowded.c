@@ -285,92 +285,12 @@ static void an_end_behind_bytes_is_told_though_the_socket_stays_open(void **stat
     pywatt_tls_free(client_tls);
 }
 
-/* A client whose records can be held, so that many of them come at once. */
-struct held_client {
-    SSL_CTX *ctx;
-    SSL *ssl;
-    int fd;
-};
-
-static void send_held(struct held_client *client)
-{
-    char *data;
-    BIO *const out = SSL_get_wbio(client->ssl);
-    const long len = BIO_get_mem_data(out, &data);
-    assert_int_equal(send(client->fd, data, (size_t)len, MSG_NOSIGNAL), len);
-    (void)BIO_reset(out);
-}
-
-/* What has come goes to OpenSSL; false at the end. */
-static bool feed(struct held_client *client)
-{
-    static char bytes[1 << 16];
-    struct pollfd item = {.fd = client->fd, .events = POLLIN};
-    if (poll(&item, 1, PATIENCE_MS * (int)pw_test_slow_factor()) <= 0) {
-        return false;
-    }
-    const ssize_t got = recv(client->fd, bytes, sizeof(bytes), 0);
-    return got > 0 && BIO_write(SSL_get_rbio(client->ssl), bytes, (int)got) == got;
-}
-
-static void connect_held(struct held_client *client)
-{
-    client->ctx = SSL_CTX_new(TLS_client_method());
-    client->ssl = SSL_new(client->ctx);
-    client->fd = scene_dial(&host);
-    BIO *const in = BIO_new(BIO_s_mem());
-    BIO *const out = BIO_new(BIO_s_mem());
-    assert_true(in != NULL && out != NULL);
-    SSL_set_bio(client->ssl, in, out);
-    BIO_set_mem_eof_return(in, -1);
-    while (SSL_connect(client->ssl) != 1) {
-        send_held(client);
-        assert_true(feed(client));
-    }
-    send_held(client);
-}
-
-/*
- * Small records, a little more of them than the worker takes in one receive: when it stops there, as
- * nobody reads the replies, the last of them are in OpenSSL's buffer and no longer in the kernel's.
- */
-static void what_the_worker_left_in_openssl_is_served_later(void **state)
-{
-    (void)state;
-    static struct counter counter;
-    struct held_client client;
-    uint8_t one[512];
-    const size_t size = pack_request(one, sizeof(one));
-    const unsigned count = (unsigned)((65536 + 10 * size) / size);
-    begin(4096);
-    connect_held(&client);
-    for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(SSL_write(client.ssl, one, (int)size), (int)size);
-    }
-    send_held(&client);
-    counter.len = 0;
-    counter.frames = 0;
-    while (counter.frames < count) {
-        size_t got = 0;
-        if (SSL_read_ex(client.ssl, counter.bytes + counter.len, 4096, &got) != 1) {
-            assert_true(feed(&client));
-        }
-        counter.len += got;
-        count_frames(&counter);
-    }
-    SSL_free(client.ssl);
-    SSL_CTX_free(client.ctx);
-    close(client.fd);
-    end();
-}
-
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(everything_is_answered_however_late_it_is_read),
         cmocka_unit_test(what_is_buffered_can_be_polled_for),
         cmocka_unit_test(an_end_behind_bytes_is_told_though_the_socket_stays_open),
-        cmocka_unit_test(what_the_worker_left_in_openssl_is_served_later),
     };
     return pw_test_run("crowded", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handshakes begin at their pace, and who waits for his gets in. */
 #include "tls/pace.h"
+#include "transport/tls.h"
 
 #include "scene.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,6 +180,47 @@ static void who_comes_too_soon_waits_to_be_accepted(void **state)
     pywatt_tls_free(host.options.tls);
 }
 
+/* What is polled at a listener says when to accept, also after a pause. */
+static void a_listener_is_polled_for_as_before_when_its_pause_is_over(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct host place = {.orchestrator = NULL};
+    struct pw_endpoint endpoint;
+    struct pw_listener *listener = NULL;
+    scene_server_options(&options);
+    options.handshakes_per_s = 20; /* two at once */
+    struct pywatt_tls *const tls = scene_server(&options);
+    assert_int_equal(pw_endpoint_parse("tls://127.0.0.1:0", true, &endpoint, NULL), PYWATT_OK);
+    assert_int_equal(pw_endpoint_secure(&endpoint, true, tls, NULL), PYWATT_OK);
+    assert_int_equal(pw_transport_listen(&endpoint, &listener, NULL), PYWATT_OK);
+    pw_listener_url(listener, place.url, sizeof(place.url));
+    struct pollfd item = {.fd = pw_listener_fd(listener), .events = POLLIN};
+    unsigned accepted = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        close(scene_dial(&place));
+    }
+    /* Until nobody is left; a machine that is not too slow has paused it meanwhile. */
+    while (accepted < 4 || poll(&item, 1, 0) == 1) {
+        struct pw_conn *conn = NULL;
+        assert_true(accepted == 4 || poll(&item, 1, PATIENCE_MS) == 1);
+        if (pw_listener_accept(listener, &conn, NULL) == PW_IO_OK) {
+            accepted++;
+            pw_conn_destroy(conn);
+        }
+    }
+    const int fd = scene_dial(&place);
+    struct pw_conn *conn = NULL;
+    do {
+        assert_true(poll(&item, 1, PATIENCE_MS) == 1);
+    } while (pw_listener_accept(listener, &conn, NULL) == PW_IO_AGAIN);
+    assert_non_null(conn);
+    pw_conn_destroy(conn);
+    close(fd);
+    pw_listener_destroy(listener);
+    pywatt_tls_free(tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -186,6 +229,7 @@ int main(void)
         cmocka_unit_test(no_pace_lets_everybody_begin),
         cmocka_unit_test(everybody_comes_back_to_one_that_has_started_again),
         cmocka_unit_test(who_comes_too_soon_waits_to_be_accepted),
+        cmocka_unit_test(a_listener_is_polled_for_as_before_when_its_pause_is_over),
     };
     return pw_test_run("pace", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }

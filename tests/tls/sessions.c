@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Who comes again takes up the session that it had, until certificates are read anew. */
 #include "tls/sessions.h"
+#include "transport/tls.h"
 
 #include "scene.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,6 +141,44 @@ static void the_older_version_has_them_too(void **state)
     end();
 }
 
+static struct pw_conn *connect_alone(void)
+{
+    struct pw_endpoint endpoint;
+    struct pw_conn *conn = NULL;
+    struct pywatt_error error;
+    const uint64_t deadline_ns = (uint64_t)pw_test_deadline_ns(20000);
+    assert_int_equal(pw_endpoint_parse(host.url, false, &endpoint, &error), PYWATT_OK);
+    assert_int_equal(pw_endpoint_secure(&endpoint, false, client_tls, &error), PYWATT_OK);
+    if (pw_transport_connect(&endpoint, deadline_ns, -1, &conn, &error) != PYWATT_OK) {
+        fail_msg("%s", error.text);
+    }
+    return conn;
+}
+
+/* It comes on a connection of before, and is a promise made to who trusted other CAs. */
+static void a_ticket_that_comes_after_a_reload_is_not_kept(void **state)
+{
+    (void)state;
+    begin(false, false);
+    for (int reloads = 0; reloads < 2; reloads++) {
+        struct pw_conn *const first = connect_alone();
+        struct pollfd item = {.fd = pw_conn_fd(first), .events = POLLIN};
+        uint8_t byte;
+        size_t got;
+        assert_true(poll(&item, 1, -1) == 1); /* the ticket is there, and nobody has read it */
+        if (reloads > 0) {
+            assert_int_equal(pywatt_tls_reload(client_tls, NULL), PYWATT_OK);
+        }
+        assert_int_equal(pw_conn_receive(first, &byte, 1, &got, NULL), PW_IO_AGAIN);
+        struct pw_conn *const second = connect_alone();
+        assert_int_equal(scene_stats(client_tls).resumed, 1);
+        pw_conn_destroy(first);
+        pw_conn_destroy(second);
+        assert_int_equal(pywatt_tls_reload(client_tls, NULL), PYWATT_OK);
+    }
+    end();
+}
+
 /* More orchestrators than sessions are kept. */
 static void keeps_those_of_the_last_ones_only(void **state)
 {
@@ -181,6 +221,7 @@ int main(void)
         cmocka_unit_test(the_sessions_of_another_orchestrator_are_no_use_and_no_harm),
         cmocka_unit_test(reading_the_certificates_again_ends_them_on_either_side),
         cmocka_unit_test(the_older_version_has_them_too),
+        cmocka_unit_test(a_ticket_that_comes_after_a_reload_is_not_kept),
         cmocka_unit_test(keeps_those_of_the_last_ones_only),
     };
     return pw_test_run("sessions", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
