@@ -175,11 +175,16 @@ void pw_session_serve_held_back(struct pw_session *session)
 /* A connection that never was one is worth a line: the certificates may be wrong, on either side. */
 static void receiving_failed(struct pw_session *session, const struct pywatt_error *error)
 {
-    if (pw_conn_opening_ms(session->conn) > 0) {
-        pw_session_end(session, PYWATT_LOG_WARNING, error->text);
-    } else {
+    char peer[PW_ENDPOINT_URL_MAX];
+    if (pw_conn_opening_ms(session->conn) == 0) {
         pw_session_close(session);
+        return;
     }
+    /* The line begins with the peer's name, as the text does. */
+    pw_conn_peer_name(session->conn, peer, sizeof(peer));
+    const size_t len = strlen(peer);
+    const bool named = strncmp(error->text, peer, len) == 0 && error->text[len] == ':';
+    pw_session_end(session, PYWATT_LOG_WARNING, named ? error->text + len + 2 : error->text);
 }
 
 /* What a receive gave. False if there is nothing more to be had for now. */

@@ -44,27 +44,23 @@ static struct pw_tls_session *make_room(struct pw_tls_sessions *sessions, const 
     return entry;
 }
 
-void pw_tls_sessions_put(struct pw_tls_sessions *sessions, const char *peer, SSL_SESSION *session)
+void pw_tls_sessions_put(struct pw_tls_sessions *sessions, const char *peer,
+                         const SSL_SESSION *session)
 {
     struct pw_tls_session *entry = find(sessions, peer);
     if (entry == NULL) {
         entry = make_room(sessions, peer);
     }
-    if (entry == NULL) {
-        SSL_SESSION_free(session);
-        return;
+    if (entry != NULL) {
+        SSL_SESSION_free(entry->session);
+        entry->session = SSL_SESSION_dup(session);
     }
-    SSL_SESSION_free(entry->session);
-    entry->session = session;
 }
 
 SSL_SESSION *pw_tls_sessions_get(const struct pw_tls_sessions *sessions, const char *peer)
 {
     const struct pw_tls_session *entry = find(sessions, peer);
-    if (entry == NULL || SSL_SESSION_up_ref(entry->session) != 1) {
-        return NULL;
-    }
-    return entry->session;
+    return entry == NULL || entry->session == NULL ? NULL : SSL_SESSION_dup(entry->session);
 }
 
 void pw_tls_sessions_clear(struct pw_tls_sessions *sessions)

@@ -37,10 +37,9 @@ int pw_tls_new_session(SSL *ssl, SSL_SESSION *session)
     c->session_came = true;
     pw_mutex_lock(&tls->lock);
     /* What was agreed on under certificates that are no longer in force is not taken up again. */
-    const bool current = SSL_get_SSL_CTX(ssl) == tls->ssl_ctx;
-    if (current) {
+    if (SSL_get_SSL_CTX(ssl) == tls->ssl_ctx) {
         pw_tls_sessions_put(&tls->sessions, c->site, session);
     }
     pw_mutex_unlock(&tls->lock);
-    return current ? 1 : 0; /* 1: the reference is ours now */
+    return 0; /* no reference was kept */
 }

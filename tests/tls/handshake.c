@@ -187,7 +187,7 @@ static void a_plain_client_at_a_tls_port_is_turned_away(void **state)
     assert_int_equal(pywatt_module_info_new("camera", "1", "looks", &info), PYWATT_OK);
     assert_int_not_equal(pywatt_register_module(client, info, &module, &error), PYWATT_OK);
     assert_non_null(strstr(error.text, "closed by the peer"));
-    scene_await_log("the TLS handshake failed: it does not speak TLS");
+    scene_await_log(": closed: the TLS handshake failed: it does not speak TLS");
     pywatt_module_info_free(info);
     pywatt_client_free(client);
     end();

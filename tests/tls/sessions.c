@@ -179,38 +179,53 @@ static void a_ticket_that_comes_after_a_reload_is_not_kept(void **state)
     end();
 }
 
+static SSL_SESSION *numbered_session(unsigned char number)
+{
+    const unsigned char id[] = {number};
+    SSL_SESSION *const session = SSL_SESSION_new();
+    assert_non_null(session);
+    assert_int_equal(SSL_SESSION_set1_id(session, id, sizeof(id)), 1);
+    return session;
+}
+
+static void put(struct pw_tls_sessions *sessions, const char *peer, unsigned char number)
+{
+    SSL_SESSION *const session = numbered_session(number);
+    pw_tls_sessions_put(sessions, peer, session);
+    SSL_SESSION_free(session);
+}
+
+/* The number of the session that is kept, or -1. */
+static int kept(const struct pw_tls_sessions *sessions, const char *peer)
+{
+    unsigned len = 0;
+    SSL_SESSION *const found = pw_tls_sessions_get(sessions, peer);
+    const int number = found == NULL ? -1 : SSL_SESSION_get_id(found, &len)[0];
+    SSL_SESSION_free(found);
+    return number;
+}
+
 /* More orchestrators than sessions are kept. */
-static void keeps_those_of_the_last_ones_only(void **state)
+static void keeps_the_last_one_of_the_last_orchestrators(void **state)
 {
     (void)state;
     static struct pw_tls_sessions sessions;
-    SSL_CTX *const ctx = SSL_CTX_new(TLS_client_method());
+    const int peers = 3 * PW_TLS_SESSIONS_MAX;
     char peer[32];
-    assert_non_null(ctx);
-    for (int i = 0; i < 3 * PW_TLS_SESSIONS_MAX; i++) {
+    for (int i = 0; i < peers; i++) {
         snprintf(peer, sizeof(peer), "h:%d", i);
-        SSL_SESSION *const session = SSL_SESSION_new();
-        assert_non_null(session);
-        pw_tls_sessions_put(&sessions, peer, session);
-        SSL_SESSION *const found = pw_tls_sessions_get(&sessions, peer);
-        assert_ptr_equal(found, session);
-        SSL_SESSION_free(found);
-        /* And again, in its place. */
-        SSL_SESSION *const newer = SSL_SESSION_new();
-        pw_tls_sessions_put(&sessions, peer, newer);
-        SSL_SESSION *const last = pw_tls_sessions_get(&sessions, peer);
-        assert_ptr_equal(last, newer);
-        SSL_SESSION_free(last);
+        assert_int_equal(kept(&sessions, peer), -1);
+        put(&sessions, peer, 1);
+        assert_int_equal(kept(&sessions, peer), 1);
+        put(&sessions, peer, 2);
+        assert_int_equal(kept(&sessions, peer), 2);
     }
-    snprintf(peer, sizeof(peer), "h:%d", 2 * PW_TLS_SESSIONS_MAX - 1);
-    assert_null(pw_tls_sessions_get(&sessions, peer));
-    snprintf(peer, sizeof(peer), "h:%d", 2 * PW_TLS_SESSIONS_MAX);
-    SSL_SESSION *const first = pw_tls_sessions_get(&sessions, peer);
-    assert_non_null(first);
-    SSL_SESSION_free(first);
+    for (int i = 0; i < peers; i++) {
+        snprintf(peer, sizeof(peer), "h:%d", i);
+        assert_int_equal(kept(&sessions, peer), i < peers - PW_TLS_SESSIONS_MAX ? -1 : 2);
+    }
     pw_tls_sessions_clear(&sessions);
-    assert_null(pw_tls_sessions_get(&sessions, peer));
-    SSL_CTX_free(ctx);
+    assert_int_equal(kept(&sessions, peer), -1);
 }
 
 int main(void)
@@ -222,7 +237,7 @@ int main(void)
         cmocka_unit_test(reading_the_certificates_again_ends_them_on_either_side),
         cmocka_unit_test(the_older_version_has_them_too),
         cmocka_unit_test(a_ticket_that_comes_after_a_reload_is_not_kept),
-        cmocka_unit_test(keeps_those_of_the_last_ones_only),
+        cmocka_unit_test(keeps_the_last_one_of_the_last_orchestrators),
     };
     return pw_test_run("sessions", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }
