@@ -85,7 +85,7 @@ class Tls(Case):
         self.assertIn("No such file", self.refused(
             *listen, "--tls-cert", hub + ".pem", "--tls-key", "/nowhere"))
         self.assertIn("/nowhere", self.refused(*listen, *self.serving, "--tls-client-ca", "/nowhere"))
-        self.assertIn("tls-timeout", self.refused(*listen, *self.serving, "--tls-timeout", "0"))
+        self.assertIn("tls-handshake-timeout", self.refused(*listen, *self.serving, "--tls-handshake-timeout", "0"))
 
     def test_a_file_that_is_missing_ends_ctl_and_is_named(self):
         self.assertIn("/nowhere", self.ctl("register", "--name", "a", "--endpoint",

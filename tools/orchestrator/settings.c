@@ -85,7 +85,7 @@ static const struct tool_option tls[] = {
     {"tls-1.2", KEY_TLS_12, NULL, "TLS 1.2 will do (default: 1.3 or nothing)"},
     {"tls-handshakes", KEY_TLS_HANDSHAKES, "N",
      "handshakes a second; who comes meanwhile waits\n(default 400; 0: no limit)"},
-    {"tls-timeout", KEY_TLS_TIMEOUT, "MS", "time for a handshake (default 5000)"},
+    {"tls-handshake-timeout", KEY_TLS_TIMEOUT, "MS", "time for a handshake (default 5000)"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -196,7 +196,7 @@ static int set_tls(struct settings *settings, int key, const char *value)
     case KEY_TLS_HANDSHAKES:
         return tool_parse_u32("tls-handshakes", value, 0, 1000000, &options->handshakes_per_s);
     default:
-        return tool_parse_time_ms_u32("tls-timeout", value, 1, 600000,
+        return tool_parse_time_ms_u32("tls-handshake-timeout", value, 1, 600000,
                                       &options->handshake_timeout_ms);
     }
 }
