@@ -14,10 +14,11 @@ endif()
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pywatt")
 
 set_target_properties(pywatt_orchestrator PROPERTIES EXPORT_NAME orchestrator)
-# libpywatt-orchestrator finds the libpywatt that was installed beside it.
-set_target_properties(pywatt_orchestrator PROPERTIES INSTALL_RPATH "$ORIGIN")
+set_target_properties(pywatt_tls PROPERTIES EXPORT_NAME tls)
+# These find the libpywatt that was installed beside them.
+set_target_properties(pywatt_orchestrator pywatt_tls PROPERTIES INSTALL_RPATH "$ORIGIN")
 
-install(TARGETS pywatt pywatt_orchestrator
+install(TARGETS pywatt pywatt_orchestrator pywatt_tls
     EXPORT pywattTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -47,13 +48,15 @@ file(RELATIVE_PATH pc_to_prefix
 if(BUILD_SHARED_LIBS)
     set(pc_requires_private "")
     set(pc_orchestrator_requires_private "")
+    set(pc_tls_requires_private "")
     set(pc_libs_private "")
 else()
     set(pc_requires_private "libcjson libprotobuf-c uuid")
     set(pc_orchestrator_requires_private "libcrypto sqlite3")
+    set(pc_tls_requires_private "libssl libcrypto")
     set(pc_libs_private "-pthread")
 endif()
-foreach(library IN ITEMS libpywatt libpywatt-orchestrator)
+foreach(library IN ITEMS libpywatt libpywatt-orchestrator libpywatt-tls)
     configure_file(
         "${PROJECT_SOURCE_DIR}/cmake/${library}.pc.in" "${PROJECT_BINARY_DIR}/${library}.pc" @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/${library}.pc" DESTINATION ${pc_dir})

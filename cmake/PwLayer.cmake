@@ -6,7 +6,7 @@
 # left; LIBS what it needs from the system. A layer without a source is an interface library.
 #
 # Visibility: a symbol that is compiled hidden cannot be exported by a version script afterwards, and
-# libpywatt-orchestrator uses internal (pw_*) names of the lower layers. So in a shared build those
+# libpywatt-orchestrator and libpywatt-tls use internal (pw_*) names of the lower layers. So in a shared build those
 # layers are compiled with default visibility, and the version script alone decides what leaves the
 # library; -fno-semantic-interposition gives the compiler back what default visibility costs it.
 # Layers marked HIDDEN, and every layer of a static build, are compiled with -fvisibility=hidden.

@@ -13,6 +13,12 @@ static const struct bench_bar bars[] = {
     {"round-trip", "p50 tcp json", "raw tcp echo", BENCH_RATIO_AT_MOST, 1.5},
     {"round-trip", "p50 unix protobuf", "raw tcp echo", BENCH_RATIO_AT_MOST, 1.0},
 
+    /* The same over TLS, beside plain TCP; and a crowd that comes back. */
+    {"tls", "p50 json", "plain tcp", BENCH_RATIO_AT_MOST, 2.0},
+    {"tls", "p50 protobuf", "plain tcp", BENCH_RATIO_AT_MOST, 2.0},
+    {"tls", "2000 clients with certificates back", NULL, BENCH_VALUE_AT_MOST, 10},
+    {"tls", "leases lost meanwhile", NULL, BENCH_VALUE_AT_MOST, 0},
+
     /* Beats of 10,000 modules through one client. */
     {"pipelined", "beats protobuf", "redis EXPIRE", BENCH_RATIO_AT_LEAST, 3.0},
     {"pipelined", "beats json", "redis SET EX 30", BENCH_RATIO_AT_LEAST, 1.5},

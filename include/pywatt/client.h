@@ -28,6 +28,7 @@
 PYWATT_BEGIN_DECLS
 
 struct pywatt_client;
+struct pywatt_tls;
 
 /* What happens when an orchestrator cannot be reached. */
 enum pywatt_reconnect {
@@ -47,8 +48,8 @@ struct pywatt_client_options {
     /* sizeof(struct pywatt_client_options), set by init: lets the struct grow. */
     size_t size;
     /*
-     * One or more URLs, separated by commas: "tcp://host:port", "unix:/path", "memory:name". The
-     * client goes to the next one when one cannot be reached. Copied. No default: must be set.
+     * One or more URLs, separated by commas: "tcp://host:port", "tls://host:port" (see `tls`),
+     * "unix:/path", "memory:name". The client goes to the next one when one cannot be reached. Copied. No default: must be set.
      */
     const char *endpoints;
     /* "json" (default) or "protobuf". Copied. */
@@ -91,6 +92,12 @@ struct pywatt_client_options {
      * once. Calls do not wait for it. Default 1000; 0: at once. At most 3600000.
      */
     uint32_t reconnect_spread_ms;
+    /*
+     * For "tls:" endpoints, which cannot do without: from pywatt_tls_client_new of <pywatt/tls.h>
+     * (libpywatt-tls). Borrowed for the call: the client takes a reference. If it is set, "tcp:"
+     * endpoints are refused, so that nothing ever goes over the network in the clear. Default NULL.
+     */
+    struct pywatt_tls *tls;
 };
 
 /* Fills *options with the defaults. Any thread; does not block. */

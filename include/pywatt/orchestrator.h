@@ -20,6 +20,7 @@
 PYWATT_BEGIN_DECLS
 
 struct pywatt_orchestrator;
+struct pywatt_tls;
 
 /* Whether a module beats. Apart from its health, which is what the module says of itself. */
 enum pywatt_liveness {
@@ -152,6 +153,13 @@ struct pywatt_orchestrator_options {
      * refused for it. Default 50000; 0: no limit. At most 10000000.
      */
     uint32_t registrations_per_s;
+    /*
+     * For "tls:" listeners, which cannot do without: from pywatt_tls_server_new of <pywatt/tls.h>
+     * (libpywatt-tls). Borrowed for the call: the orchestrator takes a reference. Listeners with
+     * other schemes may stand beside them. If it asks for client certificates, a connection is
+     * good for those modules only which its certificate names. Default NULL.
+     */
+    struct pywatt_tls *tls;
 };
 
 /* Fills *options with the defaults. */
@@ -194,10 +202,10 @@ PYWATT_API enum pywatt_status pywatt_store_recover(const char *store,
                                                    struct pywatt_error *error);
 
 /*
- * Opens a listener at `url` ("tcp://host:port", "unix:/path", "memory:name"; port 0 takes a free
- * one). Before pywatt_orchestrator_start only. If `bound_url` is not NULL, it gets the URL with the
+ * Opens a listener at `url` ("tcp://host:port", "tls://host:port", "unix:/path", "memory:name"; port 0
+ * takes a free one). Before pywatt_orchestrator_start only. If `bound_url` is not NULL, it gets the URL with the
  * port that was taken, cut to `bound_size` bytes with its NUL.
- * PYWATT_OK, PYWATT_INVALID_ARGUMENT (bad URL, or already started), PYWATT_UNSUPPORTED (scheme),
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (bad URL, "tls:" without options.tls, or already started), PYWATT_UNSUPPORTED (scheme),
  * PYWATT_IO (busy port, no permission, no such folder: the text says which), PYWATT_NO_MEMORY.
  * May block for a name to be resolved.
  */

@@ -11,6 +11,7 @@
 static struct pw_beat_origin origin_of(struct pw_session *session, uint64_t order)
 {
     return (struct pw_beat_origin){.binding = &session->binding,
+                                   .grant = pw_conn_grant(session->conn),
                                    .aliases = &session->aliases,
                                    .order = order,
                                    .now_ns = session->worker->lease_ns};

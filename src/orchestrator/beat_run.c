@@ -40,6 +40,7 @@ static void serve_one(const struct pw_beat_run *run, struct pw_session *session)
                                  .token = only->token,
                                  .generation = only->generation,
                                  .health = only->health,
+                                 .grant = pw_conn_grant(session->conn),
                                  .binding = &session->binding,
                                  .now_ns = session->worker->lease_ns};
     struct pw_response response;
@@ -52,7 +53,9 @@ static void serve_many(struct pw_beat_run *run, struct pw_session *session)
 {
     struct pw_worker *worker = session->worker;
     uint32_t refused = 0;
-    const struct pw_beat_origin origin = {.binding = &session->binding, .now_ns = worker->lease_ns};
+    const struct pw_beat_origin origin = {.binding = &session->binding,
+                                          .grant = pw_conn_grant(session->conn),
+                                          .now_ns = worker->lease_ns};
     pw_presence_batch(worker->server->table, run->beats, run->count, &origin, run->outcomes);
     for (uint32_t i = 0; i < run->count; i++) {
         refused += run->outcomes[i].status != PYWATT_OK ? 1 : 0;

@@ -67,6 +67,10 @@ void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *mod
         snprintf(text, PW_BEAT_TEXT_SIZE, "Module not found: %s", id);
         break;
     case PYWATT_INVALID_TOKEN: snprintf(text, PW_BEAT_TEXT_SIZE, "Invalid token"); break;
+    case PYWATT_REJECTED:
+        snprintf(text, PW_BEAT_TEXT_SIZE, "The certificate of this connection is not for module %s",
+                 id);
+        break;
     case PYWATT_STALE_GENERATION:
         snprintf(text, PW_BEAT_TEXT_SIZE,
                  "Generation %" PRIu64 " of module %s is over: it was registered again as "
@@ -109,6 +113,7 @@ static void serve_detailed_beat(struct pw_session *session, const struct pw_code
         .generation = request->generation,
         .health = request->health,
         .details = request->details,
+        .grant = pw_conn_grant(session->conn),
         .binding = &session->binding,
         .now_ns = session->worker->lease_ns,
     };

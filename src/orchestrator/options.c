@@ -5,6 +5,7 @@
 #include "orchestrator/options.h"
 
 #include "base/error.h"
+#include "transport/tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,7 @@ enum pywatt_status pw_config_init(struct pw_config *config,
     *config = (struct pw_config){.options = given, .hooks = pw_config_default_hooks};
     config->options.store = NULL;
     config->options.advertise_host = NULL;
+    pw_tls_acquire(given.tls);
     if (copy_text(given.store == NULL ? "memory" : given.store, &config->options.store) !=
             PYWATT_OK ||
         copy_text(given.advertise_host, &config->options.advertise_host) != PYWATT_OK) {
@@ -205,6 +207,8 @@ void pw_config_destroy(struct pw_config *config)
     free_text(config->options.advertise_host);
     config->options.store = NULL;
     config->options.advertise_host = NULL;
+    pw_tls_release(config->options.tls);
+    config->options.tls = NULL;
 }
 
 uint64_t pw_config_lease_ms(const struct pw_config *config, uint64_t wanted_ms)

@@ -94,6 +94,7 @@ struct pw_pending *pw_pending_new(struct pw_session *session, const struct pw_co
     pending->size = size;
     pw_list_init(&pending->waiters);
     pw_list_init(&pending->turn);
+    pending->task.grant = pw_grant_acquire(pw_conn_grant(session->conn));
     pending->task.has_token = request->token.len == PW_TOKEN_LEN;
     if (pending->task.has_token) {
         memcpy(pending->task.token.text, request->token.data, PW_TOKEN_LEN);
@@ -233,6 +234,7 @@ static void serve_beat_in_slot(struct pw_pending *pending)
         .generation = pending->generation,
         .health = pending->health,
         .details = pending->details,
+        .grant = pw_conn_grant(session->conn),
         .binding = &session->binding,
         .now_ns = session->worker->lease_ns,
     };

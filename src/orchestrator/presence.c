@@ -161,6 +161,9 @@ enum pywatt_status pw_presence_beat_locked(struct pw_module_table *table, struct
     if (status != PYWATT_OK) {
         return status;
     }
+    if (!pw_grant_allows(beat->grant, pw_module_name(module))) {
+        return PYWATT_REJECTED;
+    }
     status = pw_module_check_generation(module, beat->generation, generation);
     if (status != PYWATT_OK) {
         return status;

@@ -11,6 +11,7 @@
 #include "model/message.h"
 #include "orchestrator/alias.h"
 #include "orchestrator/module_table.h"
+#include "transport/grant.h"
 
 #include <pywatt/model.h>
 
@@ -35,13 +36,15 @@ struct pw_beat {
     uint64_t generation; /* 0 if the module names none */
     enum pywatt_health health;
     const struct pywatt_string_map *details; /* NULL for none */
+    const struct pw_grant *grant;            /* of the connection; NULL: for all modules */
     struct pw_binding *binding;              /* the connection that it came on */
     uint64_t now_ns;                         /* on the clock of the leases */
 };
 
 /*
  * A beat. *answer gets the health that it is answered with, in every case. PYWATT_OK;
- * PYWATT_MODULE_NOT_FOUND; PYWATT_INVALID_TOKEN; PYWATT_STALE_GENERATION, and *generation gets the
+ * PYWATT_MODULE_NOT_FOUND; PYWATT_INVALID_TOKEN; PYWATT_REJECTED, if it is right, but the
+ * connection is not for that module; PYWATT_STALE_GENERATION, and *generation gets the
  * one that is in force; PYWATT_NO_MEMORY: it counts as a beat, but its details could not be kept.
  */
 enum pywatt_status pw_presence_beat(struct pw_module_table *table, const struct pw_beat *beat,
@@ -57,9 +60,10 @@ struct pw_beat_outcome {
 /* Where beats came from, and when. */
 struct pw_beat_origin {
     struct pw_binding *binding;
-    struct pw_aliases *aliases; /* of the connection; NULL if no beat names one */
-    uint64_t order;             /* of the message, for aliases that it gives */
-    uint64_t now_ns;            /* on the clock of the leases */
+    const struct pw_grant *grant; /* of the connection; NULL: for all modules */
+    struct pw_aliases *aliases;   /* of the connection; NULL if no beat names one */
+    uint64_t order;               /* of the message, for aliases that it gives */
+    uint64_t now_ns;              /* on the clock of the leases */
 };
 
 /*

@@ -43,7 +43,8 @@ static void begin(struct batch *batch, struct pw_module_table *table, uint32_t c
     batch->origin = origin;
     batch->count = count;
     batch->outcomes = outcomes;
-    batch->beat = (struct pw_beat){.binding = origin->binding, .now_ns = origin->now_ns};
+    batch->beat = (struct pw_beat){
+        .grant = origin->grant, .binding = origin->binding, .now_ns = origin->now_ns};
 }
 
 /* ---- By shards ---- */

@@ -57,6 +57,7 @@ void pw_task_clear(struct pw_task *task)
     pw_shared_capabilities_release(task->capabilities);
     pywatt_registration_release(task->registration);
     pw_module_free(task->module);
+    pw_grant_release(task->grant);
     pw_token_wipe(&task->token, sizeof(task->token));
     pw_token_wipe(task->token_hash, sizeof(task->token_hash));
     pw_token_wipe(task->change.record.token_hash, sizeof(task->change.record.token_hash));
@@ -64,6 +65,7 @@ void pw_task_clear(struct pw_task *task)
     task->capabilities = NULL;
     task->registration = NULL;
     task->module = NULL;
+    task->grant = NULL;
 }
 
 /* ---- Loading ---- */

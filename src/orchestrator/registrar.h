@@ -14,6 +14,9 @@
  *     a new token, so that the old one is dead. Capabilities stay until new ones are advertised.
  *   - a new id may take a name over under the same conditions; the holder's id then ends.
  *   - a known id may change its name with its token only, and only to a name that is free.
+ *
+ * A grant narrows all that: the name that is registered, and that of the module with the id, must be
+ * among those of the connection.
  */
 #ifndef PW_ORCHESTRATOR_REGISTRAR_H
 #define PW_ORCHESTRATOR_REGISTRAR_H
@@ -70,7 +73,8 @@ struct pw_task {
     void (*done)(struct pw_task *task);
     bool has_id; /* register: an id is asked for */
     struct pywatt_uuid id;
-    bool has_token; /* a token of the right length was shown */
+    struct pw_grant *grant; /* of who asks; one reference, the task's; NULL: for all modules */
+    bool has_token;         /* a token of the right length was shown */
     struct pw_token token;
     struct pw_shared_info *info;                 /* register: one reference, the task's */
     struct pw_shared_capabilities *capabilities; /* advertise: one reference, the task's */

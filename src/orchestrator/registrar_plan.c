@@ -56,6 +56,12 @@ static enum pywatt_status refuse_unknown(struct pw_task *task)
     return refuse(task, PYWATT_MODULE_NOT_FOUND, "Module not found: %s", id);
 }
 
+static enum pywatt_status refuse_ungranted(struct pw_task *task, const char *name)
+{
+    return refuse(task, PYWATT_REJECTED,
+                  "The certificate of this connection is not for module '%s'", name);
+}
+
 /* A store that is gone fails every change: a few lines a second say so as well as all. */
 static void log_store(struct pw_registrar *registrar, enum pywatt_status status)
 {
@@ -227,6 +233,12 @@ static enum pywatt_status decide_known_locked(struct pw_task *task, const struct
     if (holder.proof == PYWATT_NO_MEMORY) {
         return refuse_no_memory(task);
     }
+    if (!pw_grant_allows(task->grant, pw_module_name(module))) {
+        /* Who has no token for it need not learn what it is called. */
+        char id[PYWATT_UUID_TEXT_SIZE];
+        pywatt_uuid_format(&module->id, id);
+        return refuse_ungranted(task, id);
+    }
     if (by_name != module) {
         if (by_name != NULL) {
             return refuse_name(task);
@@ -251,6 +263,9 @@ static enum pywatt_status decide_known_locked(struct pw_task *task, const struct
 static enum pywatt_status decide_register_locked(struct pw_task *task)
 {
     struct pw_module_table *table = task->registrar->table;
+    if (!pw_grant_allows(task->grant, pw_task_name(task))) {
+        return refuse_ungranted(task, pw_task_name(task));
+    }
     const struct pw_module *by_name = pw_table_find_name_locked(table, pw_task_name(task));
     const struct pw_module *module =
         task->has_id ? pw_table_find_id_locked(table, &task->id) : by_name;
@@ -261,14 +276,18 @@ static enum pywatt_status decide_register_locked(struct pw_task *task)
 /* Unregistering and advertising need the token. */
 static enum pywatt_status decide_with_token_locked(struct pw_task *task)
 {
-    if (pw_table_find_id_locked(task->registrar->table, &task->id) == NULL) {
+    const struct pw_module *module = pw_table_find_id_locked(task->registrar->table, &task->id);
+    if (module == NULL) {
         return refuse_unknown(task);
     }
     const struct holder holder = look_at(task, &task->id);
     task->decision.known = true;
     task->decision.old_generation = holder.generation;
     switch (holder.proof) {
-    case PYWATT_OK: return PYWATT_OK;
+    case PYWATT_OK:
+        return pw_grant_allows(task->grant, pw_module_name(module))
+                   ? PYWATT_OK
+                   : refuse_ungranted(task, pw_module_name(module));
     case PYWATT_NO_MEMORY: return refuse_no_memory(task);
     default: return refuse(task, PYWATT_INVALID_TOKEN, "Invalid token");
     }

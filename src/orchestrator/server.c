@@ -9,6 +9,7 @@
 #include "base/tool_hints.h"
 #include "orchestrator/session.h"
 #include "transport/endpoint.h"
+#include "transport/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,9 @@ enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, c
     }
     struct pw_endpoint endpoint;
     enum pywatt_status status = pw_endpoint_parse(url, true, &endpoint, error);
+    if (status == PYWATT_OK) {
+        status = pw_endpoint_secure(&endpoint, true, server->config->options.tls, error);
+    }
     if (status != PYWATT_OK) {
         return status;
     }
@@ -104,7 +108,7 @@ enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, c
     server->listener_count++;
     char bound[PW_ENDPOINT_URL_MAX];
     pw_listener_url(listener->listener, bound, sizeof(bound));
-    listener->network = strncmp(bound, "tcp:", 4) == 0;
+    listener->network = strncmp(bound, "tcp:", 4) == 0 || strncmp(bound, "tls:", 4) == 0;
     note_address(server, bound);
     if (bound_url != NULL && bound_size > 0) {
         snprintf(bound_url, bound_size, "%s", bound);

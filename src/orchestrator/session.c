@@ -128,6 +128,13 @@ static uint64_t reply_deadline_ns(const struct pw_session *session)
                : PW_DEADLINE_NEVER;
 }
 
+/* Nothing has come yet, so that it may still be at its handshake. */
+static uint64_t open_deadline_ns(const struct pw_session *session)
+{
+    return !session->greeted && pw_conn_opening_ms(session->conn) > 0 ? session->open_deadline_ns
+                                                                      : PW_DEADLINE_NEVER;
+}
+
 /* Silent is a peer from which nothing comes although nothing is owed to it. */
 static uint64_t idle_deadline_ns(const struct pw_session *session)
 {
@@ -145,8 +152,9 @@ static uint64_t idle_deadline_ns(const struct pw_session *session)
 static void set_timer(struct pw_session *session)
 {
     const uint64_t deadline_ns =
-        earlier(earlier(session->frame_deadline_ns, session->write_deadline_ns),
-                earlier(reply_deadline_ns(session), idle_deadline_ns(session)));
+        earlier(open_deadline_ns(session),
+                earlier(earlier(session->frame_deadline_ns, session->write_deadline_ns),
+                        earlier(reply_deadline_ns(session), idle_deadline_ns(session))));
     if (deadline_ns == PW_DEADLINE_NEVER) {
         return;
     }
@@ -203,7 +211,8 @@ void pw_session_on_event(struct pw_session *session, uint32_t events)
         return;
     }
     if (reads(session)) {
-        if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
+        const uint32_t readable = (uint32_t)pw_conn_poll_events(session->conn, POLLIN);
+        if ((events & (readable | EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
             pw_session_read(session);
         }
     } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
@@ -219,7 +228,9 @@ void pw_session_on_timer(struct pw_session *session)
     if (pw_session_is_closed(session)) {
         return;
     }
-    if (now_ns >= session->frame_deadline_ns) {
+    if (now_ns >= open_deadline_ns(session)) {
+        pw_session_end(session, PYWATT_LOG_WARNING, "its handshake took too long");
+    } else if (now_ns >= session->frame_deadline_ns) {
         pw_session_end(session, session->greeted ? PYWATT_LOG_WARNING : PYWATT_LOG_INFO,
                        session->greeted ? "a frame took too long" : "no frame came in time");
     } else if (now_ns >= session->write_deadline_ns) {
@@ -382,6 +393,8 @@ static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
     session->last_active_ns = worker->now_ns;
     session->frame_deadline_ns =
         pw_deadline_after_ms(worker->now_ns, worker->server->config->options.frame_timeout_ms);
+    session->open_deadline_ns =
+        pw_deadline_after_ms(worker->now_ns, pw_conn_opening_ms(session->conn));
     session->interest = EPOLLIN;
     if (worker->stopping || worker->ended) {
         pw_session_close(session);

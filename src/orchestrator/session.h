@@ -35,6 +35,7 @@ struct pw_session {
     unsigned tasks;       /* slots that are not ready; a closed session stays for its tasks */
     size_t waiting_bytes; /* of the requests that they hold */
     uint32_t interest;
+    uint64_t open_deadline_ns;  /* of the handshake; not looked at once that is over */
     uint64_t frame_deadline_ns; /* of the first frame, or of one that has begun; else NEVER */
     uint64_t write_deadline_ns; /* PW_DEADLINE_NEVER unless the peer has to take something */
     uint64_t last_active_ns;

@@ -172,8 +172,24 @@ void pw_session_serve_held_back(struct pw_session *session)
 
 /* ---- Input ---- */
 
+/* A connection that never was one is worth a line: the certificates may be wrong, on either side. */
+static void receiving_failed(struct pw_session *session, const struct pywatt_error *error)
+{
+    char peer[PW_ENDPOINT_URL_MAX];
+    if (pw_conn_opening_ms(session->conn) == 0) {
+        pw_session_close(session);
+        return;
+    }
+    /* The line begins with the peer's name, as the text does. */
+    pw_conn_peer_name(session->conn, peer, sizeof(peer));
+    const size_t len = strlen(peer);
+    const bool named = strncmp(error->text, peer, len) == 0 && error->text[len] == ':';
+    pw_session_end(session, PYWATT_LOG_WARNING, named ? error->text + len + 2 : error->text);
+}
+
 /* What a receive gave. False if there is nothing more to be had for now. */
-static bool came(struct pw_session *session, enum pw_io result, size_t got, size_t asked)
+static bool came(struct pw_session *session, enum pw_io result, size_t got, size_t asked,
+                 const struct pywatt_error *error)
 {
     struct pw_worker *worker = session->worker;
     switch (result) {
@@ -185,7 +201,7 @@ static bool came(struct pw_session *session, enum pw_io result, size_t got, size
     case PW_IO_EOF: pw_session_peer_ended(session); return false;
     case PW_IO_ERROR: break;
     }
-    pw_session_close(session);
+    receiving_failed(session, error);
     return false;
 }
 
@@ -198,9 +214,10 @@ static bool read_into_scratch(struct pw_session *session)
         memcpy(worker->scratch, pw_buffer_bytes(&session->input), left);
     }
     size_t got = 0;
+    struct pywatt_error error;
     const enum pw_io result =
-        pw_conn_receive(session->conn, worker->scratch + left, PW_WORKER_RECEIVE, &got, NULL);
-    const bool more = came(session, result, got, PW_WORKER_RECEIVE);
+        pw_conn_receive(session->conn, worker->scratch + left, PW_WORKER_RECEIVE, &got, &error);
+    const bool more = came(session, result, got, PW_WORKER_RECEIVE, &error);
     if (result != PW_IO_OK) {
         return more;
     }
@@ -229,8 +246,9 @@ static bool read_into_input(struct pw_session *session)
         return false;
     }
     size_t got = 0;
-    const enum pw_io result = pw_conn_receive(session->conn, room, PW_WORKER_RECEIVE, &got, NULL);
-    const bool more = came(session, result, got, PW_WORKER_RECEIVE);
+    struct pywatt_error error;
+    const enum pw_io result = pw_conn_receive(session->conn, room, PW_WORKER_RECEIVE, &got, &error);
+    const bool more = came(session, result, got, PW_WORKER_RECEIVE, &error);
     if (result == PW_IO_OK) {
         pw_buffer_commit(&session->input, got);
         serve_own_input(session);

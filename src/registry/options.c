@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "transport/tls.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -150,6 +151,19 @@ static enum pywatt_status check_numbers(const struct pywatt_client_options *opti
     return status;
 }
 
+static enum pywatt_status secure_all(struct pw_settings *out, struct pywatt_tls *tls,
+                                     struct pywatt_error *error)
+{
+    enum pywatt_status status = PYWATT_OK;
+    for (size_t i = 0; i < out->endpoint_count && status == PYWATT_OK; i++) {
+        status = pw_endpoint_secure(&out->endpoints[i], false, tls, error);
+    }
+    if (status == PYWATT_OK) {
+        out->tls = pw_tls_acquire(tls);
+    }
+    return status;
+}
+
 /* Any order is as likely as any other. */
 static void shuffle(struct pw_endpoint *endpoints, size_t count)
 {
@@ -198,6 +212,12 @@ enum pywatt_status pw_settings_read(const struct pywatt_client_options *given,
             error->status = status;
         }
     }
+    if (status == PYWATT_OK) {
+        status = secure_all(out, options.tls, error);
+        if (status != PYWATT_OK) {
+            pw_settings_clear(out);
+        }
+    }
     if (status == PYWATT_OK && options.shuffle_endpoints) {
         shuffle(out->endpoints, out->endpoint_count);
     }
@@ -207,6 +227,8 @@ enum pywatt_status pw_settings_read(const struct pywatt_client_options *given,
 void pw_settings_clear(struct pw_settings *settings)
 {
     free(settings->endpoints);
+    pw_tls_release(settings->tls);
+    settings->tls = NULL;
     settings->endpoints = NULL;
     settings->endpoint_count = 0;
 }

@@ -19,6 +19,7 @@
 struct pw_settings {
     struct pw_endpoint *endpoints; /* on the heap */
     size_t endpoint_count;
+    struct pywatt_tls *tls; /* a reference, or NULL */
     const struct pw_codec_ops *codec;
     uint64_t timeout_ms;
     struct pw_backoff backoff; /* fresh */

@@ -18,6 +18,7 @@
 #define PW_ENDPOINT_URL_MAX 320
 
 struct pw_transport_ops;
+struct pywatt_tls;
 
 struct pw_endpoint {
     const struct pw_transport_ops *transport; /* found by the scheme; static */
@@ -25,6 +26,7 @@ struct pw_endpoint {
     uint16_t port;                            /* tcp, tls; 0 only where one listens */
     char path[PW_ENDPOINT_PATH_MAX + 1];      /* unix: path or @name; memory: name */
     char url[PW_ENDPOINT_URL_MAX];            /* as given, for messages */
+    struct pywatt_tls *tls;                   /* tls: borrowed; see pw_endpoint_secure */
 };
 
 /*

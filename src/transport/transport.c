@@ -10,6 +10,7 @@
 
 #include "transport/memory.h"
 #include "transport/tcp.h"
+#include "transport/tls.h"
 #include "transport/unix.h"
 
 #include <assert.h>
@@ -18,10 +19,7 @@
 
 /* To add a transport, add its line. */
 static const struct pw_transport_ops *const transports[] = {
-    &pw_tcp_transport,
-    &pw_unix_transport,
-    &pw_memory_transport,
-    NULL,
+    &pw_tcp_transport, &pw_unix_transport, &pw_memory_transport, &pw_tls_transport, NULL,
 };
 
 const struct pw_transport_ops *const *pw_transport_all(void)
@@ -113,6 +111,16 @@ enum pw_io pw_conn_send(struct pw_conn *conn, const struct iovec *pieces, int co
     const enum pw_io result = conn->ops->send(conn, pieces, count, sent, error);
     assert(result != PW_IO_EOF);
     return result;
+}
+
+uint32_t pw_conn_opening_ms(struct pw_conn *conn)
+{
+    return conn->ops->opening_ms == NULL ? 0 : conn->ops->opening_ms(conn);
+}
+
+struct pw_grant *pw_conn_grant(struct pw_conn *conn)
+{
+    return conn->ops->grant == NULL ? NULL : conn->ops->grant(conn);
 }
 
 bool pw_conn_buffered(struct pw_conn *conn)

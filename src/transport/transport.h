@@ -14,6 +14,7 @@
 #define PW_TRANSPORT_TRANSPORT_H
 
 #include "transport/endpoint.h"
+#include "transport/grant.h"
 
 #include <pywatt/status.h>
 
@@ -57,7 +58,8 @@ struct pw_conn_ops {
 
     /*
      * Sends as much as there is room for, from `count` (> 0) pieces in order, not all of them
-     * empty. Never blocks.
+     * empty. Never blocks. Bytes that found no room may be encrypted already: after PW_IO_AGAIN the
+     * next call begins with all that this one had.
      */
     enum pw_io (*send)(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                        struct pywatt_error *error);
@@ -65,7 +67,11 @@ struct pw_conn_ops {
     /* True if receive would give bytes that poll(2) does not know of. */
     bool (*buffered)(struct pw_conn *conn);
 
-    /* The descriptor to poll, and the events to poll for, for somebody who wants `wanted`. */
+    /*
+     * The descriptor to poll, and the events to poll for, for somebody who wants `wanted`. These
+     * may be others: receiving may have to write first, bytes may be buffered. Ask again after
+     * each call that received or sent.
+     */
     int (*fd)(struct pw_conn *conn);
     short (*poll_events)(struct pw_conn *conn, short wanted);
 
@@ -74,6 +80,15 @@ struct pw_conn_ops {
      * Any thread, at any time, again and again.
      */
     void (*shutdown)(struct pw_conn *conn);
+
+    /*
+     * While a handshake is under way at the side that has accepted: the milliseconds that it may
+     * take in all. Receiving goes on with it. 0 once the connection is open. NULL: it always is.
+     */
+    uint32_t (*opening_ms)(struct pw_conn *conn);
+
+    /* Which modules the peer may act for; the connection's. NULL, slot or result: for all. */
+    struct pw_grant *(*grant)(struct pw_conn *conn);
 
     /* The local end as the peer can reach it, and a name of the peer for log lines. */
     void (*local_address)(struct pw_conn *conn, struct pw_address *out);
@@ -150,6 +165,8 @@ enum pw_io pw_conn_receive_patiently(struct pw_conn *conn, void *buffer, size_t 
                                      struct pywatt_error *error);
 enum pw_io pw_conn_send(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                         struct pywatt_error *error);
+uint32_t pw_conn_opening_ms(struct pw_conn *conn);
+struct pw_grant *pw_conn_grant(struct pw_conn *conn);
 bool pw_conn_buffered(struct pw_conn *conn);
 int pw_conn_fd(struct pw_conn *conn);
 short pw_conn_poll_events(struct pw_conn *conn, short wanted);

@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools")
 from support import OPTIONS, PATIENCE_S, ROOT, Case, main, program  # noqa: E402
 
 KEYS = {"subject", "metric", "value", "unit", "peer", "peer_value", "ratio", "bar", "bar_met", "runs"}
-SUBJECTS = ["codec", "round-trip", "pipelined", "coalesced", "threads", "loop", "fleet", "scale",
+SUBJECTS = ["codec", "round-trip", "tls", "pipelined", "coalesced", "threads", "loop", "fleet", "scale",
             "connections", "registration", "store", "expiry"]
 # Bars on what --quick has too little of.
 NOT_IN_QUICK = {"cost of a beat, 1000000 modules"}

@@ -136,9 +136,11 @@ class Manual(Case):
     def test_the_defaults_of_the_daemon_are_those_of_the_library(self):
         page = read(ROOT / "docs/man/pywatt-orchestrator.1").replace("\\-", "-")
         said = dict(re.findall(r"^\.BI --([a-z-]+) .*\n(?:[^.\n].*\n)*?.*Default: (\d+)", page, re.M))
-        library = read(ROOT / "src/orchestrator/options.c")
+        of_orchestrator = read(ROOT / "src/orchestrator/options.c")
+        of_tls = read(ROOT / "src/tls/options.c")
         for option, value in said.items():
-            field = option.replace("-", "_")
+            library = of_tls if option.startswith("tls-") else of_orchestrator
+            field = option.removeprefix("tls-").replace("-", "_")
             found = re.search(rf"\.{field}(?:_ms|_bytes|_per_s)? = (\d+)(?: << (\d+))?,", library)
             self.assertTrue(found, option)
             self.assertEqual(int(value), int(found[1]) << int(found[2] or 0), option)

@@ -276,7 +276,7 @@ static void has_room_again_after_the_peer_has_read(void **state)
     }
     assert_true((net_wait(pw_conn_fd(client), pw_conn_poll_events(client, POLLOUT)) & POLLOUT) !=
                 0);
-    assert_int_equal(net_send_some(client, block, 1, &moved, NULL), PW_IO_OK);
+    assert_int_equal(net_send_some(client, block, sizeof(block), &moved, NULL), PW_IO_OK);
     pw_conn_destroy(client);
     pw_conn_destroy(server);
     pw_listener_destroy(listener);

@@ -50,7 +50,7 @@ static void does_not_connect_after_the_deadline(void **state)
 
 static void does_not_connect_when_cancelled(void **state)
 {
-    struct pw_listener *const listener = place_listen(state);
+    struct pw_listener *const listener = place_listen_alone(state);
     const struct pw_endpoint endpoint = net_endpoint_of(listener);
     struct pw_conn *conn = NULL;
     struct pywatt_error error = {.status = PYWATT_OK};
@@ -76,7 +76,7 @@ static void serves_many_connections(void **state)
     enum {
         N = 200
     };
-    struct pw_listener *const listener = place_listen(state);
+    struct pw_listener *const listener = place_listen_alone(state);
     struct pw_conn *clients[N];
     struct pw_conn *servers[N];
     bool seen[N] = {false};
@@ -106,7 +106,7 @@ static void serves_many_connections(void **state)
 
 static void connections_that_nobody_accepted_end_with_the_listener(void **state)
 {
-    struct pw_listener *const listener = place_listen(state);
+    struct pw_listener *const listener = place_listen_alone(state);
     struct pw_conn *const first = net_connect(listener);
     struct pw_conn *const second = net_connect(listener);
     pw_listener_destroy(listener);
@@ -174,6 +174,7 @@ static void listens_again_at_once_where_it_listened_before(void **state)
 
 static void descriptors_close_on_exec_and_those_of_servers_do_not_block(void **state)
 {
+    const struct place *const place = *state;
     struct pw_listener *const listener = place_listen(state);
     struct pw_conn *client;
     struct pw_conn *server;
@@ -182,7 +183,9 @@ static void descriptors_close_on_exec_and_those_of_servers_do_not_block(void **s
     for (int i = 0; i < 3; i++) {
         assert_true((fcntl(fds[i], F_GETFD) & FD_CLOEXEC) != 0);
         /* Who has connected may wait for what comes, but only in the call that says so. */
-        assert_int_equal((fcntl(fds[i], F_GETFL) & O_NONBLOCK) != 0, i < 2);
+        if (i > 0 || !place->shakes_hands) { /* what is polled there is an epoll set */
+            assert_int_equal((fcntl(fds[i], F_GETFL) & O_NONBLOCK) != 0, i < 2);
+        }
     }
     pw_conn_destroy(client);
     pw_conn_destroy(server);
@@ -228,7 +231,7 @@ static void tells_its_local_address_if_it_has_one(void **state)
     struct pw_address address = {.host = "x", .port = 1};
     net_pair(listener, &client, &server);
     pw_conn_local_address(server, &address);
-    const bool is_ip = strcmp(place->scheme, "tcp") == 0;
+    const bool is_ip = place->scheme[0] == 't'; /* tcp, tls */
     assert_string_equal(address.host, is_ip ? endpoint.host : "");
     assert_int_equal(address.port, is_ip ? endpoint.port : 0);
     pw_conn_destroy(client);
@@ -269,7 +272,7 @@ static void several_threads_may_accept(void **state)
     enum {
         N = 100
     };
-    struct pw_listener *const listener = place_listen(state);
+    struct pw_listener *const listener = place_listen_alone(state);
     atomic_int accepted = 0;
     struct acceptor acceptors[2];
     pthread_t threads[2];

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static struct pywatt_tls *tls_server;
+static struct pywatt_tls *tls_client;
 static size_t fds_before;
 static size_t threads_before;
 
@@ -41,11 +43,22 @@ short net_ready(int fd, short events)
     return poll(&poll_fd, 1, 0) > 0 ? poll_fd.revents : 0;
 }
 
+void net_use_tls(struct pywatt_tls *server, struct pywatt_tls *client)
+{
+    tls_server = server;
+    tls_client = client;
+}
+
 struct pw_endpoint net_endpoint(const char *url, bool for_listening)
 {
     struct pw_endpoint endpoint;
     struct pywatt_error error = {.status = PYWATT_OK};
     if (pw_endpoint_parse(url, for_listening, &endpoint, &error) != PYWATT_OK) {
+        fail_msg("%s", error.text);
+    }
+    if (endpoint.transport == &pw_tls_transport &&
+        pw_endpoint_secure(&endpoint, for_listening, for_listening ? tls_server : tls_client,
+                           &error) != PYWATT_OK) {
         fail_msg("%s", error.text);
     }
     return endpoint;
@@ -102,8 +115,54 @@ struct pw_conn *net_accept(struct pw_listener *listener)
     return conn;
 }
 
+struct connecting {
+    struct pw_endpoint endpoint;
+    struct pw_conn *conn;
+    struct pywatt_error error;
+};
+
+static void *connect_main(void *arg)
+{
+    struct connecting *const connecting = arg;
+    (void)pw_transport_connect(&connecting->endpoint, net_deadline_ns(), -1, &connecting->conn,
+                               &connecting->error);
+    return NULL;
+}
+
+/* True if a byte could be received, which nobody has sent. */
+static bool has_a_byte(struct pw_conn *conn)
+{
+    uint8_t byte;
+    size_t got;
+    return pw_conn_receive(conn, &byte, 1, &got, NULL) != PW_IO_AGAIN;
+}
+
+static void open_pair(struct pw_listener *listener, struct pw_conn **client,
+                      struct pw_conn **server)
+{
+    struct connecting connecting = {.endpoint = net_endpoint_of(listener)};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, connect_main, &connecting), 0);
+    *server = net_accept(listener);
+    while (pw_conn_opening_ms(*server) > 0) {
+        assert_true(net_wait(pw_conn_fd(*server), pw_conn_poll_events(*server, POLLIN)) != 0);
+        assert_false(has_a_byte(*server));
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (connecting.conn == NULL) {
+        fail_msg("%s", connecting.error.text);
+    }
+    *client = connecting.conn;
+    /* What belongs to the handshake still, and is nothing to receive. */
+    assert_false(has_a_byte(*client));
+}
+
 void net_pair(struct pw_listener *listener, struct pw_conn **client, struct pw_conn **server)
 {
+    if (net_endpoint_of(listener).transport == &pw_tls_transport) {
+        open_pair(listener, client, server);
+        return;
+    }
     *client = net_connect(listener);
     *server = net_accept(listener);
 }

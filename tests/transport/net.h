@@ -6,6 +6,7 @@
 #ifndef NET_H
 #define NET_H
 
+#include "transport/tls.h"
 #include "transport/transport.h"
 
 #include <pw_test.h>
@@ -21,6 +22,9 @@ short net_wait(int fd, short events);
 /* What is there right now. */
 short net_ready(int fd, short events);
 
+/* What tls: endpoints get from now on. Borrowed. */
+void net_use_tls(struct pywatt_tls *server, struct pywatt_tls *client);
+
 struct pw_endpoint net_endpoint(const char *url, bool for_listening);
 struct pw_listener *net_listen(const char *url);
 
@@ -32,7 +36,10 @@ struct pw_endpoint net_endpoint_of(struct pw_listener *listener);
 struct pw_conn *net_connect(struct pw_listener *listener);
 struct pw_conn *net_accept(struct pw_listener *listener);
 
-/* Both ends of one new connection. */
+/*
+ * Both ends of one new connection, which is open: with a handshake, if it has one, while another
+ * thread connects.
+ */
 void net_pair(struct pw_listener *listener, struct pw_conn **client, struct pw_conn **server);
 
 void net_send(struct pw_conn *conn, const void *data, size_t len);

@@ -14,10 +14,14 @@ struct place {
     const char *client_sees; /* how the client's name of its peer begins */
     const char *server_sees;
     bool needs_v6;
+    bool shakes_hands; /* connecting takes the other side, too */
 };
 
 /* A listener at the place that is the case's state. */
 struct pw_listener *place_listen(void **state);
+
+/* The same, for a case that connects while nobody accepts: not for places with a handshake. */
+struct pw_listener *place_listen_alone(void **state);
 
 /*
  * Runs each case over each place, which is its state, and sees that it leaves no descriptor open; and

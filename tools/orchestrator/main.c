@@ -49,13 +49,35 @@ static int announce(char (*urls)[URL_SIZE], size_t count)
     return tool_flush_stdout();
 }
 
-/* Waits for a signal of the set; from then on a second one ends the program at once. */
-static void wait_for_end(const sigset_t *ending, enum pywatt_log_level level)
+/* What is wrong with the files leaves the old certificates in force. */
+static void reload(struct pywatt_tls *tls, enum pywatt_log_level level)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+    char line[sizeof(error.text) + 64];
+
+    if (tls == NULL || pywatt_tls_reload(tls, &error) == PYWATT_OK) {
+        if (level >= PYWATT_LOG_INFO) {
+            pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO,
+                                 tls == NULL ? "SIGHUP: there is nothing to be read again"
+                                             : "SIGHUP: certificates were read again");
+        }
+    } else {
+        snprintf(line, sizeof(line), "SIGHUP: the certificates stay as they were: %s", error.text);
+        pywatt_log_to_stderr(NULL, PYWATT_LOG_ERROR, line);
+    }
+}
+
+/* Waits for a signal that ends it; from then on a second one ends the program at once. */
+static void wait_for_end(const sigset_t *ending, enum pywatt_log_level level,
+                         struct pywatt_tls *tls)
 {
     int number = 0;
     char line[64];
 
-    while (sigwait(ending, &number) != 0) {
+    while (sigwait(ending, &number) != 0 || number == SIGHUP) {
+        if (number == SIGHUP) {
+            reload(tls, level);
+        }
     }
     if (level >= PYWATT_LOG_INFO) {
         snprintf(line, sizeof(line), "signal %d (%s): ending", number, strsignal(number));
@@ -84,7 +106,7 @@ static int serve(struct pywatt_orchestrator *orchestrator, const struct settings
     }
     int failed = announce(bound, settings->url_count);
     if (failed == 0) {
-        wait_for_end(ending, settings->log_level);
+        wait_for_end(ending, settings->log_level, settings->options.tls);
     }
     pywatt_orchestrator_stop(orchestrator);
     return failed;
@@ -99,6 +121,7 @@ static int run(struct settings *settings)
     sigemptyset(&ending);
     sigaddset(&ending, SIGTERM);
     sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &ending, NULL);
     signal(SIGPIPE, SIG_IGN);
 
@@ -109,6 +132,14 @@ static int run(struct settings *settings)
     int failed = settings_prepare_store(settings);
     if (failed != 0) {
         return failed;
+    }
+    if (settings->tls_given) {
+        enum pywatt_status made =
+            pywatt_tls_server_new(&settings->tls, &settings->options.tls, &error);
+        if (made != PYWATT_OK) {
+            return tool_fail(made == PYWATT_NO_MEMORY ? TOOL_EXIT_OTHER : TOOL_EXIT_USAGE, made,
+                             "%s", error.text);
+        }
     }
     enum pywatt_status status = pywatt_orchestrator_new(&settings->options, &orchestrator, &error);
     if (status != PYWATT_OK) {
@@ -150,6 +181,7 @@ int main(int argc, char **argv)
     } else if (code == 0) {
         code = run(&settings);
     }
+    pywatt_tls_free(settings.options.tls);
     settings_clear(&settings);
     return code;
 }

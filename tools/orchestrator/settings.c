@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum key {
     KEY_LISTEN = 256,
@@ -27,6 +28,12 @@ enum key {
     KEY_REGISTRATIONS,
     KEY_FRAME_TIMEOUT,
     KEY_IDLE_TIMEOUT,
+    KEY_TLS_CERT,
+    KEY_TLS_KEY,
+    KEY_TLS_CLIENT_CA,
+    KEY_TLS_12,
+    KEY_TLS_HANDSHAKES,
+    KEY_TLS_TIMEOUT,
     KEY_LOG_LEVEL,
     KEY_LOG_EVENTS,
     KEY_VERSION
@@ -34,8 +41,8 @@ enum key {
 
 static const struct tool_option serving[] = {
     {"listen", KEY_LISTEN, "URL",
-     "where modules connect: tcp://HOST:PORT, unix:/PATH;\nmay be given several times; port 0 "
-     "takes a free one\n(default " DEFAULT_LISTEN ")"},
+     "where modules connect: tcp://HOST:PORT, tls://HOST:PORT,\nunix:/PATH; may be given several "
+     "times; port 0 takes a\nfree one (default " DEFAULT_LISTEN ")"},
     {"workers", KEY_WORKERS, "N", "threads that serve connections (default 0: one per processor)"},
     {"advertise", KEY_ADVERTISE, "HOST:PORT",
      "address that modules are told, an IP literal and a port\n(default: where they came in)"},
@@ -75,6 +82,20 @@ static const struct tool_option limits[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct tool_option tls[] = {
+    {"tls-cert", KEY_TLS_CERT, "FILE",
+     "the certificate for tls: listeners, and those up to its CA"},
+    {"tls-key", KEY_TLS_KEY, "FILE", "its private key; both are read again on SIGHUP"},
+    {"tls-client-ca", KEY_TLS_CLIENT_CA, "FILE",
+     "lets in only who shows a certificate of these CAs; its names\nare the modules that a "
+     "connection is good for"},
+    {"tls-1.2", KEY_TLS_12, NULL, "TLS 1.2 will do (default: 1.3 or nothing)"},
+    {"tls-handshakes", KEY_TLS_HANDSHAKES, "N",
+     "handshakes a second; who comes meanwhile waits\n(default 400; 0: no limit)"},
+    {"tls-handshake-timeout", KEY_TLS_TIMEOUT, "MS", "time for a handshake (default 5000)"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct tool_option other[] = {
     {"log-level", KEY_LOG_LEVEL, "LEVEL", "error, warning, info (default) or debug; to stderr"},
     {"log-events", KEY_LOG_EVENTS, NULL, "log what happens to modules, one line each, to stderr"},
@@ -85,12 +106,15 @@ static const struct tool_option other[] = {
 
 static const struct tool_syntax syntax = {
     .usage = "pywatt-orchestrator [OPTION...]",
-    .about = "Registers modules, keeps their leases and answers their heartbeats, over JSON and\n"
-             "protobuf on the same port. Prints one line \"listening URL\" for each listener once\n"
-             "connections are accepted there, and logs to stderr. SIGTERM and SIGINT end it.",
+    .about =
+        "Registers modules, keeps their leases and answers their heartbeats, over JSON and\n"
+        "protobuf on the same port. Prints one line \"listening URL\" for each listener once\n"
+        "connections are accepted there, and logs to stderr. SIGTERM and SIGINT end it; SIGHUP\n"
+        "has it read its certificates again.",
     .groups = {{"Serving", serving},
                {"Leases and names", leases},
                {"Limits", limits},
+               {"TLS", tls},
                {"Other", other}},
     .notes = "Times are in milliseconds, or carry a unit: 250ms, 2s, 5m, 1h.\n\n"
              "Exit codes: 0 ended by a signal, 1 other failure, 2 bad usage, 3 cannot listen,\n"
@@ -167,6 +191,24 @@ static int set_limit(struct pywatt_orchestrator_options *options, int key, const
     }
 }
 
+static int set_tls(struct settings *settings, int key, const char *value)
+{
+    struct pywatt_tls_options *options = &settings->tls;
+
+    settings->tls_given = true;
+    switch (key) {
+    case KEY_TLS_CERT: options->cert_file = value; return 0;
+    case KEY_TLS_KEY: options->key_file = value; return 0;
+    case KEY_TLS_CLIENT_CA: options->ca_file = value; return 0;
+    case KEY_TLS_12: options->allow_tls12 = true; return 0;
+    case KEY_TLS_HANDSHAKES:
+        return tool_parse_u32("tls-handshakes", value, 0, 1000000, &options->handshakes_per_s);
+    default:
+        return tool_parse_time_ms_u32("tls-handshake-timeout", value, 1, 600000,
+                                      &options->handshake_timeout_ms);
+    }
+}
+
 static int set_other(struct settings *settings, int key, const char *value)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
@@ -198,6 +240,9 @@ static int set(void *user, int key, const char *value)
     if (key >= KEY_MAX_FRAME && key <= KEY_IDLE_TIMEOUT) {
         return set_limit(&settings->options, key, value);
     }
+    if (key >= KEY_TLS_CERT && key <= KEY_TLS_TIMEOUT) {
+        return set_tls(settings, key, value);
+    }
     return set_other(settings, key, value);
 }
 
@@ -206,6 +251,7 @@ int settings_read(struct settings *settings, int argc, char **argv)
     memset(settings, 0, sizeof(*settings));
     pywatt_orchestrator_options_init(&settings->options);
     settings->options.store = NULL;
+    pywatt_tls_options_init(&settings->tls);
     settings->log_level = PYWATT_LOG_INFO;
 
     int bad = tool_options_parse(&syntax, argc, argv, set, settings);
@@ -214,6 +260,12 @@ int settings_read(struct settings *settings, int argc, char **argv)
     }
     if (settings->url_count == 0) {
         settings->urls[settings->url_count++] = DEFAULT_LISTEN;
+    }
+    for (size_t i = 0; i < settings->url_count; i++) {
+        if (strncasecmp(settings->urls[i], "tls:", 4) == 0 && settings->tls.cert_file == NULL) {
+            return tool_usage_error("--listen '%s': --tls-cert and --tls-key are needed",
+                                    settings->urls[i]);
+        }
     }
     settings->options.advertise_host = settings->advertise_host;
     if (settings->options.store == NULL) {

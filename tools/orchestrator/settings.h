@@ -7,6 +7,7 @@
 
 #include <pywatt/log.h>
 #include <pywatt/orchestrator.h>
+#include <pywatt/tls.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,8 +23,10 @@ struct settings {
     const char *urls[LISTENERS_MAX]; /* borrowed from argv */
     size_t url_count;
     struct pywatt_orchestrator_options options;
-    char *advertise_host; /* owned; options.advertise_host points to it */
-    char *default_store;  /* owned; options.store points to it, if none was named */
+    struct pywatt_tls_options tls; /* its files are borrowed from argv */
+    bool tls_given;                /* some option of it was */
+    char *advertise_host;          /* owned; options.advertise_host points to it */
+    char *default_store;           /* owned; options.store points to it, if none was named */
     enum pywatt_log_level log_level;
     bool log_events;
     bool recover; /* the store, and end */

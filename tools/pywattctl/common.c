@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-#define ENDPOINT_OPTION                                                  \
-    {                                                                    \
-        "endpoint", KEY_ENDPOINT, "URL[,URL]",                           \
-            "the orchestrator: tcp://HOST:PORT or unix:/PATH; further\n" \
-            "ones are tried in turn (default " CTL_DEFAULT_ENDPOINT ")"  \
+#define ENDPOINT_OPTION                                                                      \
+    {                                                                                        \
+        "endpoint", KEY_ENDPOINT, "URL[,URL]",                                               \
+            "the orchestrator: tcp://HOST:PORT, tls://HOST:PORT or\n"                        \
+            "unix:/PATH; further ones are tried in turn\n(default " CTL_DEFAULT_ENDPOINT ")" \
     }
 #define SHUFFLE_OPTION                                                 \
     {                                                                  \
@@ -33,19 +33,31 @@
             "of the module between commands"                     \
     }
 
+#define TLS_OPTIONS                                                                                   \
+    {"tls-ca", KEY_TLS_CA, "FILE",                                                                    \
+     "the CAs that may have signed the certificate of a tls:\norchestrator (default: the system's)"}, \
+        {"tls-cert", KEY_TLS_CERT, "FILE", "our certificate, for one that asks for it"},              \
+        {"tls-key", KEY_TLS_KEY, "FILE", "and its private key"},                                      \
+        {"tls-name", KEY_TLS_NAME, "NAME",                                                            \
+         "what its certificate must name (default: the host of the URL)"},                            \
+    {                                                                                                 \
+        "tls-1.2", KEY_TLS_12, NULL, "TLS 1.2 will do (default: 1.3 or nothing)"                      \
+    }
+
 const struct tool_option ctl_connection_options[] = {
     ENDPOINT_OPTION,
     SHUFFLE_OPTION,
     CODEC_OPTION,
     TIMEOUT_OPTION,
     {"wait", KEY_WAIT, NULL, "keep trying to connect until the timeout"},
+    TLS_OPTIONS,
     STATE_OPTION,
     {NULL, 0, NULL, NULL},
 };
 
 const struct tool_option ctl_run_connection_options[] = {
-    ENDPOINT_OPTION, SHUFFLE_OPTION, CODEC_OPTION,
-    TIMEOUT_OPTION,  STATE_OPTION,   {NULL, 0, NULL, NULL},
+    ENDPOINT_OPTION, SHUFFLE_OPTION, CODEC_OPTION,          TIMEOUT_OPTION,
+    TLS_OPTIONS,     STATE_OPTION,   {NULL, 0, NULL, NULL},
 };
 
 const struct tool_option ctl_output_options[] = {
@@ -70,6 +82,7 @@ void ctl_common_init(struct ctl_common *common)
     memset(common, 0, sizeof(*common));
     pywatt_client_options_init(&defaults);
     common->timeout_ms = defaults.timeout_ms;
+    pywatt_tls_options_init(&common->tls);
 }
 
 void ctl_common_clear(struct ctl_common *common)
@@ -89,8 +102,23 @@ static int set_log_level(const char *value)
     return 0;
 }
 
+static int set_tls(struct ctl_common *common, int key, const char *value)
+{
+    common->tls_given = true;
+    switch (key) {
+    case KEY_TLS_CA: common->tls.ca_file = value; return 0;
+    case KEY_TLS_CERT: common->tls.cert_file = value; return 0;
+    case KEY_TLS_KEY: common->tls.key_file = value; return 0;
+    case KEY_TLS_NAME: common->tls.server_name = value; return 0;
+    default: common->tls.allow_tls12 = true; return 0;
+    }
+}
+
 int ctl_common_set(struct ctl_common *common, int key, const char *value)
 {
+    if (key >= KEY_TLS_CA && key <= KEY_TLS_12) {
+        return set_tls(common, key, value);
+    }
     switch (key) {
     case KEY_ENDPOINT: common->endpoint = value; return 0;
     case KEY_SHUFFLE: common->shuffle = true; return 0;
@@ -131,11 +159,26 @@ const char *ctl_codec(const struct ctl_common *common)
     return common->state.codec != NULL ? common->state.codec : CTL_DEFAULT_CODEC;
 }
 
+int ctl_make_tls(const struct ctl_common *common, struct pywatt_tls **out)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+
+    if (!common->tls_given && strcasestr(ctl_endpoint(common), "tls:") == NULL) {
+        return 0;
+    }
+    return pywatt_tls_client_new(&common->tls, out, &error) == PYWATT_OK ? 0 : ctl_fail(&error);
+}
+
 int ctl_open(const struct ctl_common *common, struct pywatt_client **out)
 {
     struct pywatt_client_options options;
     struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_tls *tls = NULL;
+    int bad = ctl_make_tls(common, &tls);
 
+    if (bad != 0) {
+        return bad;
+    }
     pywatt_client_options_init(&options);
     options.endpoints = ctl_endpoint(common);
     options.shuffle_endpoints = common->shuffle;
@@ -145,7 +188,10 @@ int ctl_open(const struct ctl_common *common, struct pywatt_client **out)
     options.reconnect_delay_ms = 50;
     options.reconnect_max_delay_ms = 1000;
     options.reregister = false;
-    return pywatt_client_open(&options, out, &error) == PYWATT_OK ? 0 : ctl_fail(&error);
+    options.tls = tls;
+    enum pywatt_status status = pywatt_client_open(&options, out, &error);
+    pywatt_tls_free(tls); /* the client has a reference of its own */
+    return status == PYWATT_OK ? 0 : ctl_fail(&error);
 }
 
 /* Finds id, token and, if it is known, the description. */

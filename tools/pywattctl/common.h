@@ -13,6 +13,7 @@
 #include "pywattctl/state_file.h"
 
 #include <pywatt/pywatt.h>
+#include <pywatt/tls.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +29,11 @@ enum ctl_key {
     KEY_WAIT,
     KEY_SHUFFLE,
     KEY_STATE,
+    KEY_TLS_CA,
+    KEY_TLS_CERT,
+    KEY_TLS_KEY,
+    KEY_TLS_NAME,
+    KEY_TLS_12,
     KEY_JSON,
     KEY_LOG_LEVEL,
     KEY_COMMON_END,
@@ -55,6 +61,8 @@ struct ctl_common {
     uint32_t timeout_ms;
     bool wait;
     bool shuffle;
+    struct pywatt_tls_options tls; /* its files are borrowed from argv */
+    bool tls_given;                /* some option of it was */
     const char *state_path;
     bool help;
     /* What the state file holds; empty until it is loaded. */
@@ -75,6 +83,12 @@ int ctl_common_set(struct ctl_common *common, int key, const char *value);
 /* What holds after the options and the state file were read. */
 const char *ctl_endpoint(const struct ctl_common *common);
 const char *ctl_codec(const struct ctl_common *common);
+
+/*
+ * What tls: endpoints need; *out is the caller's, and stays as it is where neither the options nor
+ * the endpoints speak of TLS. Returns 0 or an exit code.
+ */
+int ctl_make_tls(const struct ctl_common *common, struct pywatt_tls **out);
 
 /*
  * Opens a client that makes one attempt for each call, or, with --wait, tries until the timeout.

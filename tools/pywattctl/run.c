@@ -112,7 +112,12 @@ static int open_client(const struct command *command, struct run *run)
 {
     struct pywatt_client_options options;
     struct pywatt_error error = {PYWATT_OK, ""};
+    struct pywatt_tls *tls = NULL;
+    int bad = ctl_make_tls(&command->common, &tls);
 
+    if (bad != 0) {
+        return bad;
+    }
     pywatt_client_options_init(&options);
     options.endpoints = ctl_endpoint(&command->common);
     options.shuffle_endpoints = command->common.shuffle;
@@ -124,7 +129,10 @@ static int open_client(const struct command *command, struct run *run)
     if (options.reconnect_delay_ms > options.reconnect_max_delay_ms) {
         options.reconnect_delay_ms = options.reconnect_max_delay_ms;
     }
-    return pywatt_client_open(&options, &run->client, &error) == PYWATT_OK ? 0 : ctl_fail(&error);
+    options.tls = tls;
+    enum pywatt_status status = pywatt_client_open(&options, &run->client, &error);
+    pywatt_tls_free(tls); /* the client has a reference of its own */
+    return status == PYWATT_OK ? 0 : ctl_fail(&error);
 }
 
 /* Names the endpoint where the library's words do not: it may have been given up long after. */

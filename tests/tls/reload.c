@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Certificates that are read again while connections stand. */
+#include "scene.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct host host;
+static struct pw_test_certificate own; /* the files that are changed */
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[8192];
+    FILE *const in = fopen(from, "re");
+    FILE *const out = fopen(to, "we");
+    assert_non_null(in);
+    assert_non_null(out);
+    const size_t len = fread(bytes, 1, sizeof(bytes), in);
+    assert_int_equal(fwrite(bytes, 1, len, out), len);
+    fclose(in);
+    fclose(out);
+}
+
+static void begin(void)
+{
+    struct pywatt_tls_options options;
+    pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
+    scene_server_options(&options);
+    scene_show(&options, &own);
+    scene_host(&host, &options);
+}
+
+static void end(void)
+{
+    host_destroy(&host);
+    pywatt_tls_free(host.options.tls);
+}
+
+static void new_connections_see_the_new_certificate_and_old_ones_stand(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    begin();
+    scene_client_options(&options);
+    struct pywatt_tls *const tls = scene_client(&options);
+    struct pywatt_client *const client = scene_open(&host, tls, "json");
+    struct pywatt_module *const module = client_register(client, "lamp");
+    pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:new.example", -1, 1, &own);
+    scene_expect(&host, &options, PYWATT_OK, NULL); /* nobody has read it yet */
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
+    scene_expect(&host, &options, PYWATT_CONNECTION, "its certificate is for new.example");
+    options.server_name = "new.example";
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    assert_int_equal(pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error), PYWATT_OK);
+    assert_int_equal(client_stats(client).connects, 1);
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    pywatt_tls_free(tls);
+    end();
+}
+
+static void a_bad_file_changes_nothing_and_is_named(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    begin();
+    scene_client_options(&options);
+    copy_file(scene.module.key_file, own.key_file);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.text, "is not the key of the certificate"));
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    assert_int_equal(remove(own.cert_file), 0);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, own.cert_file));
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    end();
+}
+
+static void a_client_may_change_its_own_and_whom_it_trusts(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    char trusted[PW_TEST_FILE_MAX];
+    begin();
+    snprintf(trusted, sizeof(trusted), "%s/trusted.pem", scene.folder);
+    copy_file(scene.ca.file, trusted);
+    scene_client_options(&options);
+    options.ca_file = trusted;
+    struct pywatt_tls *const tls = scene_client(&options);
+    struct pywatt_client *const client = scene_open(&host, tls, "json");
+    struct pywatt_module *const module = client_register(client, "lamp");
+    copy_file(scene.other_ca.file, trusted);
+    assert_int_equal(pywatt_tls_reload(tls, &error), PYWATT_OK);
+    assert_int_equal(pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error), PYWATT_OK);
+    host_stop(&host);
+    host_start(&host);
+    /* However the end of the old connection is noticed: there is no new one. */
+    enum pywatt_status status;
+    do {
+        status = pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error);
+    } while (status == PYWATT_CHANNEL);
+    assert_int_equal(status, PYWATT_CONNECTION);
+    assert_non_null(strstr(error.text, "unknown CA"));
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    pywatt_tls_free(tls);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(new_connections_see_the_new_certificate_and_old_ones_stand),
+        cmocka_unit_test(a_bad_file_changes_nothing_and_is_named),
+        cmocka_unit_test(a_client_may_change_its_own_and_whom_it_trusts),
+    };
+    return pw_test_run("reload", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
+}
