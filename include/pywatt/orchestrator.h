@@ -177,6 +177,32 @@ PYWATT_API enum pywatt_status
 pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
                         struct pywatt_orchestrator **out, struct pywatt_error *error);
 
+/*
+ * That pywatt_orchestrator_new would take these options: nothing is opened, and nothing changes.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_NO_MEMORY. Does not block.
+ */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_check(const struct pywatt_orchestrator_options *options,
+                          struct pywatt_error *error);
+
+/*
+ * Puts other options in force, all of them or, if anything is wrong, none. At any time, while it runs
+ * as well as before and after. `options` is borrowed for the call, its strings are copied. `workers`,
+ * `store`, `tls`, `on_event` and `event_user` must be as they were for pywatt_orchestrator_new.
+ *
+ * When it returns they hold for whatever comes from then on. What is there stays, even if it would be
+ * too much now: connections and modules are not ended by a limit, a module's lease is changed by its
+ * next registration, a lost module is kept for as long as was said when it was lost, and a message that
+ * has begun to come has the time that it had. How long a connection may be silent changes for
+ * those that stand, too.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_NO_MEMORY.
+ * Waits for a moment for each worker, and for other calls of it. Not from a log sink.
+ */
+PYWATT_API enum pywatt_status
+pywatt_orchestrator_reconfigure(struct pywatt_orchestrator *orchestrator,
+                                const struct pywatt_orchestrator_options *options,
+                                struct pywatt_error *error);
+
 /* What pywatt_store_recover did. */
 struct pywatt_store_recovery {
     /* sizeof(struct pywatt_store_recovery), set by the caller before the call. */

@@ -13,7 +13,8 @@
  *         options.endpoints = "tls://hub.example:7900";
  *
  * An object serves any number of clients, or of orchestrators. All functions may be called from any
- * thread. Files are read when it is made and by pywatt_tls_reload, never in between; a key that asks
+ * thread. Files are read when it is made, by pywatt_tls_reload and by
+ * pywatt_tls_reconfigure, never in between; a key that asks
  * for a passphrase is refused. Nothing of a key is ever logged or told in an error.
  */
 #ifndef PYWATT_TLS_H
@@ -88,6 +89,15 @@ PYWATT_API enum pywatt_status pywatt_tls_server_new(const struct pywatt_tls_opti
  * Statuses of pywatt_tls_client_new.
  */
 PYWATT_API enum pywatt_status pywatt_tls_reload(struct pywatt_tls *tls, struct pywatt_error *error);
+
+/*
+ * Puts other options in force for the connections that begin from then on, and reads the files that they
+ * name; if anything is wrong, all stays as it was. For orchestrators' objects. `options` is borrowed for
+ * the call. Statuses of pywatt_tls_server_new. Blocks while it reads.
+ */
+PYWATT_API enum pywatt_status pywatt_tls_reconfigure(struct pywatt_tls *tls,
+                                                     const struct pywatt_tls_options *options,
+                                                     struct pywatt_error *error);
 
 /* Gives the caller's reference back. `tls` is consumed; NULL is allowed. */
 PYWATT_API void pywatt_tls_free(struct pywatt_tls *tls);

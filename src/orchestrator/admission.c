@@ -75,7 +75,7 @@ static void log_deferral(struct pw_worker *worker, uint32_t wait_ms)
         pw_log(PYWATT_LOG_WARNING,
                "more than %u registrations a second: one is to come again in %u ms, and %u others "
                "were told such a time lately",
-               server->config->options.registrations_per_s, wait_ms, more);
+               worker->config->options.registrations_per_s, wait_ms, more);
     }
 }
 

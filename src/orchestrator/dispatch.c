@@ -190,7 +190,7 @@ void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame)
     struct pywatt_error error;
     pw_error_clear(&error);
     const enum pywatt_status status =
-        pw_codec_decode_request(codec, frame->payload, &worker->server->limits, &worker->arena,
+        pw_codec_decode_request(codec, frame->payload, &worker->config->limits, &worker->arena,
                                 &worker->request, &recognised, &error);
     if (status == PYWATT_OK && joins_the_run(session, &worker->request)) {
         pw_count(&worker->counters.requests, 1);

@@ -34,11 +34,13 @@ enum {
 enum pywatt_status pw_lease_init(struct pw_lease *lease, const struct pw_clock *clock,
                                  struct pw_module_table *table, uint64_t retain_ms)
 {
-    *lease = (struct pw_lease){.clock = clock, .table = table, .retain_ms = retain_ms};
+    *lease = (struct pw_lease){.clock = clock, .table = table};
     atomic_init(&lease->stall_ns, 0);
     atomic_init(&lease->lost_count, 0);
     PW_HINT_ATOMIC(lease->stall_ns);
+    atomic_init(&lease->retain_ms, retain_ms);
     PW_HINT_ATOMIC(lease->lost_count);
+    PW_HINT_ATOMIC(lease->retain_ms);
     pw_wheel_init(&lease->wheel, pw_clock_now_ns(clock) / PW_NS_PER_MS);
     pw_list_init(&lease->fired);
     pw_list_init(&lease->doomed);
@@ -163,7 +165,9 @@ static void judge(struct pw_lease *lease, const struct pywatt_uuid *id, uint64_t
         } else {
             atomic_fetch_add_explicit(&lease->lost_count, 1, memory_order_relaxed);
             pw_presence_set_liveness_locked(lease->table, module, PYWATT_LOST);
-            pw_lease_visit_at(lease, module, pw_deadline_after_ms(now_ns, lease->retain_ms));
+            const uint64_t retain_ms =
+                atomic_load_explicit(&lease->retain_ms, memory_order_relaxed);
+            pw_lease_visit_at(lease, module, pw_deadline_after_ms(now_ns, retain_ms));
         }
     }
     pw_mutex_unlock(&shard->mutex);

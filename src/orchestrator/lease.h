@@ -43,13 +43,13 @@ struct pw_lease {
     const struct pw_clock *clock;
     struct pw_module_table *table;
     struct pw_lease_hooks hooks;
-    uint64_t retain_ms;
     pthread_t thread;
     bool running; /* the owner's: the thread was started */
 
     /* Time that did not count. Written by the lease thread, read by anybody. */
     atomic_uint_fast64_t stall_ns;
     atomic_uint_fast64_t lost_count;
+    atomic_uint_fast64_t retain_ms; /* any thread; for modules that are lost from now on */
 
     /* The lease thread's, or whoever calls pw_lease_step. */
     uint64_t planned_ns; /* when it meant to wake; 0 before the first step */

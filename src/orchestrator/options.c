@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * options.c - defaults and checks of the settings. No state.
+ * options.c - defaults and checks of the settings. Any thread.
  */
 #include "orchestrator/options.h"
 
 #include "base/error.h"
+#include "base/tool_hints.h"
 #include "transport/tls.h"
 
 #include <stdlib.h>
@@ -180,7 +181,13 @@ enum pywatt_status pw_config_init(struct pw_config *config,
     if (status != PYWATT_OK) {
         return status;
     }
-    *config = (struct pw_config){.options = given, .hooks = pw_config_default_hooks};
+    *config = (struct pw_config){.options = given,
+                                 .workers_asked = given.workers,
+                                 .limits = pw_codec_default_limits,
+                                 .hooks = pw_config_default_hooks};
+    config->limits.max_bytes = given.max_frame_bytes;
+    atomic_init(&config->references, 1);
+    PW_HINT_ATOMIC(config->references);
     config->options.store = NULL;
     config->options.advertise_host = NULL;
     pw_tls_acquire(given.tls);
@@ -209,6 +216,67 @@ void pw_config_destroy(struct pw_config *config)
     config->options.advertise_host = NULL;
     pw_tls_release(config->options.tls);
     config->options.tls = NULL;
+}
+
+/* ---- Shared ---- */
+
+enum pywatt_status pw_config_new(const struct pywatt_orchestrator_options *options,
+                                 const struct pw_config_hooks *hooks, struct pw_config **out,
+                                 struct pywatt_error *error)
+{
+    struct pw_config *config = calloc(1, sizeof(*config));
+    if (config == NULL) {
+        return pw_error_no_memory(error);
+    }
+    const enum pywatt_status status = pw_config_init(config, options, error);
+    if (status != PYWATT_OK) {
+        free(config);
+        return status;
+    }
+    if (hooks != NULL) {
+        config->hooks = *hooks;
+    }
+    *out = config;
+    return PYWATT_OK;
+}
+
+struct pw_config *pw_config_acquire(struct pw_config *config)
+{
+    atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+    return config;
+}
+
+void pw_config_release(const struct pw_config *config)
+{
+    struct pw_config *own = (struct pw_config *)(uintptr_t)config;
+    if (own == NULL) {
+        return;
+    }
+    PW_HINT_RELEASE(&own->references);
+    if (atomic_fetch_sub_explicit(&own->references, 1, memory_order_acq_rel) == 1) {
+        PW_HINT_ACQUIRE(&own->references);
+        pw_config_destroy(own);
+        free(own);
+    }
+}
+
+/* ---- Changes ---- */
+
+enum pywatt_status pw_config_check_change(const struct pw_config *config,
+                                          const struct pw_config *next, struct pywatt_error *error)
+{
+    const struct pywatt_orchestrator_options *a = &config->options;
+    const struct pywatt_orchestrator_options *b = &next->options;
+    const char *fixed = config->workers_asked != next->workers_asked ? "workers"
+                        : strcmp(a->store, b->store) != 0            ? "store"
+                        : a->tls != b->tls                           ? "tls"
+                        : a->on_event != b->on_event                 ? "on_event"
+                        : a->event_user != b->event_user             ? "event_user"
+                                                                     : NULL;
+    return fixed == NULL
+               ? PYWATT_OK
+               : pw_error_set(error, PYWATT_INVALID_ARGUMENT,
+                              "%s differs: it cannot change once the orchestrator is made", fixed);
 }
 
 uint64_t pw_config_lease_ms(const struct pw_config *config, uint64_t wanted_ms)

@@ -26,14 +26,14 @@ static unsigned begin_pass(void *user)
 }
 
 /* Each step that worked is undone in turn when a later one fails. */
-static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
+static enum pywatt_status init_parts(struct pywatt_orchestrator *o, struct pw_config *config)
 {
-    const struct pywatt_orchestrator_options *options = &o->config.options;
+    const struct pywatt_orchestrator_options *options = &config->options;
     enum pywatt_status status = PYWATT_NO_MEMORY;
     if (pw_events_init(&o->events, options->on_event, options->event_user) != PYWATT_OK) {
         return status;
     }
-    status = pw_lease_init(&o->lease, o->config.hooks.clock, &o->table, options->retain_ms);
+    status = pw_lease_init(&o->lease, config->hooks.clock, &o->table, options->retain_ms);
     if (status != PYWATT_OK) {
         goto no_lease;
     }
@@ -41,14 +41,17 @@ static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
     if (pw_table_init(&o->table, &o->lease, &o->events) != PYWATT_OK) {
         goto no_table;
     }
-    if (pw_registrar_init(&o->registrar, &o->table, o->store, &o->config) != PYWATT_OK) {
+    if (pw_registrar_init(&o->registrar, &o->table, o->store, config) != PYWATT_OK) {
         goto no_registrar;
     }
-    if (pw_server_init(&o->server, &o->config, &o->table, &o->lease, &o->registrar) != PYWATT_OK) {
+    if (pw_server_init(&o->server, config, &o->table, &o->lease, &o->registrar) != PYWATT_OK) {
         goto no_server;
     }
     if (pw_mutex_init(&o->life_mutex) != PYWATT_OK) {
         goto no_mutex;
+    }
+    if (pw_mutex_init(&o->change_mutex) != PYWATT_OK) {
+        goto no_change_mutex;
     }
     if (pw_cond_init(&o->life_cond) != PYWATT_OK) {
         goto no_cond;
@@ -56,6 +59,8 @@ static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
     pw_forget_init(&o->forgetting, &o->table, &o->registrar);
     return PYWATT_OK;
 no_cond:
+    pw_mutex_destroy(&o->change_mutex);
+no_change_mutex:
     pw_mutex_destroy(&o->life_mutex);
 no_mutex:
     pw_server_destroy(&o->server);
@@ -78,11 +83,13 @@ static void destroy_parts(struct pywatt_orchestrator *o)
     pw_lease_destroy(&o->lease);
     pw_events_destroy(&o->events);
     pw_cond_destroy(&o->life_cond);
+    pw_mutex_destroy(&o->change_mutex);
     pw_mutex_destroy(&o->life_mutex);
 }
 
 /* Opens the store if there is none yet, and makes all parts, with what the store knows. */
-static enum pywatt_status open_parts(struct pywatt_orchestrator *o, struct pywatt_error *error)
+static enum pywatt_status open_parts(struct pywatt_orchestrator *o, struct pw_config *config,
+                                     struct pywatt_error *error)
 {
     const bool own_store = o->store == NULL;
     enum pywatt_status status = pw_token_prepare();
@@ -90,12 +97,12 @@ static enum pywatt_status open_parts(struct pywatt_orchestrator *o, struct pywat
         return pw_error_no_memory(error);
     }
     if (own_store) {
-        status = pw_store_open(o->config.options.store, &o->store, error);
+        status = pw_store_open(config->options.store, &o->store, error);
     }
     if (status != PYWATT_OK) {
         return status;
     }
-    status = init_parts(o);
+    status = init_parts(o, config);
     if (status == PYWATT_OK) {
         status = pw_registrar_load(&o->registrar, error);
         if (status == PYWATT_OK) {
@@ -121,16 +128,12 @@ enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options 
     if (orchestrator == NULL) {
         return pw_error_no_memory(error);
     }
-    enum pywatt_status status = pw_config_init(&orchestrator->config, options, error);
+    struct pw_config *config = NULL;
+    enum pywatt_status status = pw_config_new(options, hooks, &config, error);
     if (status == PYWATT_OK) {
-        if (hooks != NULL) {
-            orchestrator->config.hooks = *hooks;
-        }
         orchestrator->store = store;
-        status = open_parts(orchestrator, error);
-        if (status != PYWATT_OK) {
-            pw_config_destroy(&orchestrator->config);
-        }
+        status = open_parts(orchestrator, config, error);
+        pw_config_release(config);
     }
     if (status != PYWATT_OK) {
         free(orchestrator);
@@ -149,6 +152,18 @@ enum pywatt_status pywatt_orchestrator_new(const struct pywatt_orchestrator_opti
                             options == NULL ? "options" : "out");
     }
     return pw_orchestrator_new(options, NULL, NULL, out, error);
+}
+
+enum pywatt_status pywatt_orchestrator_check(const struct pywatt_orchestrator_options *options,
+                                             struct pywatt_error *error)
+{
+    struct pw_config *config = NULL;
+    if (options == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "options is NULL");
+    }
+    const enum pywatt_status status = pw_config_new(options, NULL, &config, error);
+    pw_config_release(config);
+    return status;
 }
 
 enum pywatt_status pywatt_store_recover(const char *store, struct pywatt_store_recovery *out,
@@ -317,7 +332,6 @@ static void give_back(void *user)
     pw_registrar_close(&orchestrator->registrar);
     pw_store_close(orchestrator->store);
     destroy_parts(orchestrator);
-    pw_config_destroy(&orchestrator->config);
     free(orchestrator);
 }
 
@@ -333,6 +347,45 @@ void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
     } else {
         give_back(orchestrator);
     }
+}
+
+/* ---- Changing the options ---- */
+
+static void put_in_force(struct pywatt_orchestrator *orchestrator, struct pw_config *config)
+{
+    const struct pywatt_orchestrator_options *options = &config->options;
+    struct pw_server *server = &orchestrator->server;
+    pw_registrar_set_config(&orchestrator->registrar, config);
+    atomic_store_explicit(&orchestrator->lease.retain_ms, options->retain_ms, memory_order_relaxed);
+    pw_pace_change(&server->pace, options->registrations_per_s, options->max_modules,
+                   pw_clock_now_ns(config->hooks.clock));
+    pw_peers_set_limit(&server->peers, options->max_connections_per_peer);
+    pw_in_force_change(server, config);
+}
+
+enum pywatt_status
+pywatt_orchestrator_reconfigure(struct pywatt_orchestrator *orchestrator,
+                                const struct pywatt_orchestrator_options *options,
+                                struct pywatt_error *error)
+{
+    if (orchestrator == NULL || options == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
+                            options == NULL ? "options" : "orchestrator");
+    }
+    pw_mutex_lock(&orchestrator->change_mutex);
+    struct pw_config *old = pw_in_force_config(&orchestrator->server.in_force);
+    struct pw_config *config = NULL;
+    enum pywatt_status status = pw_config_new(options, &old->hooks, &config, error);
+    if (status == PYWATT_OK) {
+        status = pw_config_check_change(old, config, error);
+    }
+    if (status == PYWATT_OK) {
+        put_in_force(orchestrator, config);
+    }
+    pw_config_release(config);
+    pw_config_release(old);
+    pw_mutex_unlock(&orchestrator->change_mutex);
+    return status;
 }
 
 /* ---- What it knows ---- */

@@ -25,7 +25,6 @@ enum pw_life {
 };
 
 struct pywatt_orchestrator {
-    struct pw_config config;
     struct pw_store *store;
     struct pw_events events;
     struct pw_lease lease;
@@ -33,6 +32,7 @@ struct pywatt_orchestrator {
     struct pw_registrar registrar;
     struct pw_forgetting forgetting;
     struct pw_server server;
+    struct pw_mutex change_mutex; /* who changes the options; the first of all locks */
     struct pw_mutex life_mutex;
     struct pw_cond life_cond;
     /* life_mutex */

@@ -50,13 +50,30 @@ struct place {
     enum pw_pace_line line;
 };
 
-enum pywatt_status pw_pace_init(struct pw_pace *pace, uint32_t per_s, size_t places_max)
+static uint64_t step_of(uint32_t per_s)
 {
-    pace->step_ns = per_s == 0 ? 0 : PW_NS_PER_S / per_s;
-    const uint64_t in_line = pace->step_ns == 0 ? 0 : LINE_NS / pace->step_ns;
+    return per_s == 0 ? 0 : PW_NS_PER_S / per_s;
+}
+
+static uint64_t step_now(const struct pw_pace *pace)
+{
+    return atomic_load_explicit(&pace->step_ns, memory_order_relaxed);
+}
+
+static void set_places_locked(struct pw_pace *pace, uint64_t step_ns, size_t places_max)
+{
+    const uint64_t in_line = step_ns == 0 ? 0 : LINE_NS / step_ns;
     const size_t places = in_line < places_max ? (size_t)in_line : places_max;
     pace->places_max = places_max;
     pace->per_peer_max = places / PW_PACE_PEER_PART > 0 ? places / PW_PACE_PEER_PART : 1;
+}
+
+enum pywatt_status pw_pace_init(struct pw_pace *pace, uint32_t per_s, size_t places_max)
+{
+    const uint64_t step_ns = step_of(per_s);
+    atomic_init(&pace->step_ns, step_ns);
+    PW_HINT_ATOMIC(pace->step_ns);
+    set_places_locked(pace, step_ns, places_max);
     pace->proven_ns = 0;
     pace->places_of_anybody = 0;
     atomic_init(&pace->full_ns, 0);
@@ -77,9 +94,10 @@ enum pywatt_status pw_pace_init(struct pw_pace *pace, uint32_t per_s, size_t pla
  */
 static bool draw(struct pw_pace *pace, uint64_t now_ns, uint64_t within_ns, uint64_t *full_ns)
 {
+    const uint64_t step_ns = step_now(pace);
     uint64_t old_ns = atomic_load_explicit(&pace->full_ns, memory_order_relaxed);
     do {
-        *full_ns = (old_ns > now_ns ? old_ns : now_ns) + pace->step_ns;
+        *full_ns = (old_ns > now_ns ? old_ns : now_ns) + step_ns;
         if (*full_ns - now_ns > within_ns) {
             return false;
         }
@@ -88,10 +106,37 @@ static bool draw(struct pw_pace *pace, uint64_t now_ns, uint64_t within_ns, uint
     return true;
 }
 
+/* How far ahead the bucket is full, if it takes `step_ns` for each of the drops that are missing. */
+static uint64_t ahead(uint64_t full_ns, uint64_t now_ns, uint64_t old_step_ns, uint64_t step_ns)
+{
+    if (full_ns <= now_ns || old_step_ns == 0) {
+        return 0;
+    }
+    const uint64_t ns = (full_ns - now_ns) / old_step_ns * step_ns;
+    return ns < BURST_NS + LINE_NS ? ns : BURST_NS + LINE_NS;
+}
+
+void pw_pace_change(struct pw_pace *pace, uint32_t per_s, size_t places_max, uint64_t now_ns)
+{
+    const uint64_t step_ns = step_of(per_s);
+    pw_mutex_lock(&pace->mutex);
+    const uint64_t old_step_ns = step_now(pace);
+    set_places_locked(pace, step_ns, places_max);
+    if (step_ns != old_step_ns) {
+        uint64_t full_ns = atomic_load_explicit(&pace->full_ns, memory_order_relaxed);
+        while (!atomic_compare_exchange_weak_explicit(
+            &pace->full_ns, &full_ns, now_ns + ahead(full_ns, now_ns, old_step_ns, step_ns),
+            memory_order_relaxed, memory_order_relaxed)) {
+        }
+        atomic_store_explicit(&pace->step_ns, step_ns, memory_order_relaxed);
+    }
+    pw_mutex_unlock(&pace->mutex);
+}
+
 void pw_pace_pass(struct pw_pace *pace, uint64_t now_ns)
 {
     uint64_t full_ns;
-    if (pace->step_ns != 0) {
+    if (step_now(pace) != 0) {
         /* However many of them come, nobody waits for them for longer than it may. */
         (void)draw(pace, now_ns, BURST_NS + LINE_NS, &full_ns);
     }
@@ -250,7 +295,7 @@ static uint64_t join_proven_locked(struct pw_pace *pace, const struct pw_pace_co
                                    uint64_t now_ns)
 {
     const uint64_t last_ns = pace->proven_ns > now_ns ? pace->proven_ns : now_ns;
-    const uint64_t due_ns = last_ns + pace->step_ns;
+    const uint64_t due_ns = last_ns + step_now(pace);
     struct place *place = due_ns - now_ns > LINE_NS ? NULL : new_place_locked(pace, comer);
     if (place != NULL) {
         pace->proven_ns = due_ns;
@@ -280,8 +325,9 @@ static uint64_t due_locked(struct pw_pace *pace, const struct pw_pace_comer *com
 bool pw_pace_is_open(struct pw_pace *pace, uint64_t now_ns)
 {
     uint64_t full_ns;
-    return pace->step_ns == 0 || (atomic_load_explicit(&pace->waiting, memory_order_relaxed) == 0 &&
-                                  draw(pace, now_ns, BURST_NS, &full_ns));
+    return step_now(pace) == 0 ||
+           (atomic_load_explicit(&pace->waiting, memory_order_relaxed) == 0 &&
+            draw(pace, now_ns, BURST_NS, &full_ns));
 }
 
 uint32_t pw_pace_enter(struct pw_pace *pace, const struct pw_pace_comer *comer, uint64_t now_ns)

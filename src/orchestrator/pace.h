@@ -53,18 +53,16 @@ enum pw_pace_line {
 };
 
 struct pw_pace {
-    /* Fixed. */
-    uint64_t step_ns;    /* between two drops; 0: no limit */
-    size_t places_max;   /* of anybody's */
-    size_t per_peer_max; /* of those */
-
     /* Atomic. */
+    _Atomic uint64_t step_ns; /* between two drops; 0: no limit */
     _Atomic uint64_t full_ns; /* when the bucket is full again if nobody comes */
     _Atomic size_t waiting;   /* places in both lines */
 
     struct pw_mutex mutex;
     /* mutex */
-    uint64_t proven_ns; /* the last moment that was promised in the line of the proven */
+    size_t places_max;   /* of anybody's */
+    size_t per_peer_max; /* of those */
+    uint64_t proven_ns;  /* the last moment that was promised in the line of the proven */
     struct pw_map places;
     struct pw_map peers;
     size_t places_of_anybody;
@@ -74,6 +72,9 @@ struct pw_pace {
 /* `per_s` registrations a second, 0: no limit. PYWATT_OK or PYWATT_NO_MEMORY. */
 enum pywatt_status pw_pace_init(struct pw_pace *pace, uint32_t per_s, size_t places_max);
 void pw_pace_destroy(struct pw_pace *pace);
+
+/* From now on. As many drops are missing as before; moments that were promised stay. Any thread. */
+void pw_pace_change(struct pw_pace *pace, uint32_t per_s, size_t places_max, uint64_t now_ns);
 
 /* True if whoever comes gets in as there is no line: then pw_pace_enter is not needed. */
 bool pw_pace_is_open(struct pw_pace *pace, uint64_t now_ns);

@@ -21,6 +21,13 @@ enum pywatt_status pw_peers_init(struct pw_peers *peers, uint32_t limit)
     return pw_mutex_init(&peers->mutex);
 }
 
+void pw_peers_set_limit(struct pw_peers *peers, uint32_t limit)
+{
+    pw_mutex_lock(&peers->mutex);
+    peers->limit = limit;
+    pw_mutex_unlock(&peers->mutex);
+}
+
 void pw_peers_destroy(struct pw_peers *peers)
 {
     pw_map_destroy(&peers->map);
@@ -59,16 +66,13 @@ static struct pw_peer *add_locked(struct pw_peers *peers, const char *host, size
 enum pywatt_status pw_peers_enter(struct pw_peers *peers, const char *name, struct pw_peer **out)
 {
     *out = NULL;
-    if (peers->limit == 0) {
-        return PYWATT_OK;
-    }
     const char *port = strrchr(name, ':');
     const size_t len = port == NULL ? strlen(name) : (size_t)(port - name);
     const uint64_t hash = pw_hash_bytes(name, len);
     enum pywatt_status status = PYWATT_OK;
     pw_mutex_lock(&peers->mutex);
     struct pw_peer *peer = find_locked(peers, name, len, hash);
-    if (peer != NULL && peer->count >= peers->limit) {
+    if (peer != NULL && peers->limit > 0 && peer->count >= peers->limit) {
         status = PYWATT_LIMIT;
     } else if (peer == NULL && (peer = add_locked(peers, name, len, hash)) == NULL) {
         status = PYWATT_NO_MEMORY;

@@ -340,7 +340,7 @@ static void begin(struct pw_pending *pending)
 static void own_address(struct pw_session *session, struct pw_address *out)
 {
     const struct pw_server *server = session->worker->server;
-    const struct pywatt_orchestrator_options *options = &server->config->options;
+    const struct pywatt_orchestrator_options *options = &session->worker->config->options;
     *out = (struct pw_address){.port = 0};
     pw_conn_local_address(session->conn, out);
     if (out->host[0] == '\0') {

@@ -15,14 +15,16 @@
 #include <string.h>
 
 enum pywatt_status pw_registrar_init(struct pw_registrar *registrar, struct pw_module_table *table,
-                                     struct pw_store *store, const struct pw_config *config)
+                                     struct pw_store *store, struct pw_config *config)
 {
-    *registrar = (struct pw_registrar){.table = table, .store = store, .config = config};
+    *registrar =
+        (struct pw_registrar){.table = table, .store = store, .config = pw_config_acquire(config)};
     pw_map_init(&registrar->claimed_ids);
     pw_map_init(&registrar->claimed_names);
     pw_list_init(&registrar->ready);
     PW_HINT_ATOMIC(registrar->log_limit);
     if (pw_cond_init(&registrar->idle) != PYWATT_OK) {
+        pw_config_release(config);
         return PYWATT_NO_MEMORY;
     }
     if (pw_map_reserve(&registrar->claimed_ids, 1) != PYWATT_OK ||
@@ -38,6 +40,16 @@ void pw_registrar_destroy(struct pw_registrar *registrar)
     pw_map_destroy(&registrar->claimed_ids);
     pw_map_destroy(&registrar->claimed_names);
     pw_cond_destroy(&registrar->idle);
+    pw_config_release(registrar->config);
+}
+
+void pw_registrar_set_config(struct pw_registrar *registrar, struct pw_config *config)
+{
+    pw_mutex_lock(&registrar->table->names_mutex);
+    const struct pw_config *old = registrar->config;
+    registrar->config = pw_config_acquire(config);
+    pw_mutex_unlock(&registrar->table->names_mutex);
+    pw_config_release(old);
 }
 
 void pw_registrar_close(struct pw_registrar *registrar)

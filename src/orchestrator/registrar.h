@@ -103,10 +103,10 @@ struct pw_task {
 struct pw_registrar {
     struct pw_module_table *table;
     struct pw_store *store;
-    const struct pw_config *config;
     struct pw_log_limit log_limit; /* of what the store does not take; any thread */
     struct pw_cond idle;           /* `submitting` has become 0 */
     /* The table's names_mutex */
+    struct pw_config *config; /* one reference */
     struct pw_map claimed_ids;
     struct pw_map claimed_names;
     uint64_t coming;      /* new modules under way */
@@ -116,13 +116,16 @@ struct pw_registrar {
     unsigned submitting;  /* threads between the decision and the store's having the change */
 };
 
-/* All is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
+/* Takes a reference to `config`; all else is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
 enum pywatt_status pw_registrar_init(struct pw_registrar *registrar, struct pw_module_table *table,
-                                     struct pw_store *store, const struct pw_config *config);
+                                     struct pw_store *store, struct pw_config *config);
 void pw_registrar_destroy(struct pw_registrar *registrar);
 
 /* Fills the table with what is in the store. Before anything else. Statuses of pw_store_list. */
 enum pywatt_status pw_registrar_load(struct pw_registrar *registrar, struct pywatt_error *error);
+
+/* For tasks that are decided from now on. Takes a reference to `config`. Any thread, no lock held. */
+void pw_registrar_set_config(struct pw_registrar *registrar, struct pw_config *config);
 
 /* Starts a task; its `done` tells the end. Any thread, no lock held; never waits. */
 void pw_registrar_start(struct pw_registrar *registrar, struct pw_task *task);

@@ -67,7 +67,7 @@ static void log_store(struct pw_registrar *registrar, enum pywatt_status status)
 {
     uint32_t suppressed = 0;
     if (pw_log_limit_pass(&registrar->log_limit, STORE_LINES,
-                          pw_clock_now_ns(registrar->config->hooks.clock), &suppressed)) {
+                          pw_clock_now_ns(registrar->table->lease->clock), &suppressed)) {
         pw_log(PYWATT_LOG_ERROR, "the store did not take a change: %s (%u such lines left out)",
                pywatt_status_text(status), suppressed);
     }
@@ -260,9 +260,29 @@ static enum pywatt_status decide_known_locked(struct pw_task *task, const struct
     return PYWATT_OK;
 }
 
+/* The lease that the info asks for; a text that is no whole number asks for none. */
+static uint64_t wanted_lease_ms(const struct pw_config *config,
+                                const struct pywatt_module_info *info)
+{
+    const struct pywatt_string_map *metadata = pywatt_module_info_metadata(info);
+    const char *text =
+        metadata == NULL ? NULL : pywatt_string_map_get(metadata, PW_METADATA_LEASE_MS);
+    if (text == NULL || *text == '\0' || strlen(text) > 18 ||
+        strspn(text, "0123456789") != strlen(text)) {
+        return config->options.lease_ms;
+    }
+    uint64_t value = 0;
+    for (; *text != '\0'; text++) {
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    return value;
+}
+
 static enum pywatt_status decide_register_locked(struct pw_task *task)
 {
     struct pw_module_table *table = task->registrar->table;
+    const struct pw_config *config = task->registrar->config;
+    task->lease_ms = pw_config_lease_ms(config, wanted_lease_ms(config, task->info->info));
     if (!pw_grant_allows(task->grant, pw_task_name(task))) {
         return refuse_ungranted(task, pw_task_name(task));
     }
@@ -317,24 +337,6 @@ enum pywatt_status pw_task_decide_locked(struct pw_task *task)
 
 /* ---- Preparing ---- */
 
-/* The lease that the info asks for; a text that is no whole number asks for none. */
-static uint64_t wanted_lease_ms(const struct pw_config *config,
-                                const struct pywatt_module_info *info)
-{
-    const struct pywatt_string_map *metadata = pywatt_module_info_metadata(info);
-    const char *text =
-        metadata == NULL ? NULL : pywatt_string_map_get(metadata, PW_METADATA_LEASE_MS);
-    if (text == NULL || *text == '\0' || strlen(text) > 18 ||
-        strspn(text, "0123456789") != strlen(text)) {
-        return config->options.lease_ms;
-    }
-    uint64_t value = 0;
-    for (; *text != '\0'; text++) {
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    return value;
-}
-
 static enum pywatt_status fill_registration(struct pywatt_registration *registration,
                                             const struct pw_task *task)
 {
@@ -384,8 +386,6 @@ static enum pywatt_status prepare_register(struct pw_task *task)
 {
     struct pw_registrar *registrar = task->registrar;
     task->generation = task->decision.old_generation + 1;
-    task->lease_ms =
-        pw_config_lease_ms(registrar->config, wanted_lease_ms(registrar->config, task->info->info));
     if (task->decision.new_token) {
         const enum pywatt_status status = pw_token_generate(&task->token);
         if (status != PYWATT_OK) {

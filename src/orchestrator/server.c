@@ -25,19 +25,18 @@ enum {
 
 static void deliver_pass(struct pw_worker *worker, struct pw_mail *mail);
 
-enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_config *config,
+enum pywatt_status pw_server_init(struct pw_server *server, struct pw_config *config,
                                   struct pw_module_table *table, struct pw_lease *lease,
                                   struct pw_registrar *registrar)
 {
     *server = (struct pw_server){
-        .config = config,
+        .workers_wanted = config->options.workers,
+        .tls = config->options.tls,
         .table = table,
         .lease = lease,
         .registrar = registrar,
-        .limits = pw_codec_default_limits,
         .local_address = {.host = "127.0.0.1"},
     };
-    server->limits.max_bytes = config->options.max_frame_bytes;
     server->pass_mail.deliver = deliver_pass;
     pw_list_init(&server->pass_mail.link);
     atomic_init(&server->connections, 0);
@@ -56,11 +55,16 @@ enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_conf
                      config->options.max_modules) != PYWATT_OK) {
         return PYWATT_NO_MEMORY;
     }
-    const enum pywatt_status status =
+    enum pywatt_status status =
         pw_peers_init(&server->peers, config->options.max_connections_per_peer);
-    if (status != PYWATT_OK) {
-        pw_pace_destroy(&server->pace);
+    if (status == PYWATT_OK) {
+        status = pw_in_force_init(&server->in_force, config);
+        if (status == PYWATT_OK) {
+            return PYWATT_OK;
+        }
+        pw_peers_destroy(&server->peers);
     }
+    pw_pace_destroy(&server->pace);
     return status;
 }
 
@@ -93,7 +97,7 @@ enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, c
     struct pw_endpoint endpoint;
     enum pywatt_status status = pw_endpoint_parse(url, true, &endpoint, error);
     if (status == PYWATT_OK) {
-        status = pw_endpoint_secure(&endpoint, true, server->config->options.tls, error);
+        status = pw_endpoint_secure(&endpoint, true, server->tls, error);
     }
     if (status != PYWATT_OK) {
         return status;
@@ -168,7 +172,7 @@ void pw_server_resume_accepting(struct pw_server *server)
 /* NULL, or why the connection cannot stay. */
 static const char *hand_over(struct pw_server *server, struct pw_conn *conn, const char *from)
 {
-    const uint64_t limit = server->config->options.max_connections;
+    const uint64_t limit = server->workers[0].config->options.max_connections;
     if (atomic_load_explicit(&server->connections, memory_order_relaxed) >= limit) {
         return "there are as many connections as there may be";
     }
@@ -208,11 +212,10 @@ static void turn_away(struct pw_server *server, struct pw_conn *conn, const char
 static void take(struct pw_server *server, struct pw_conn *conn, bool network)
 {
     char from[PW_ENDPOINT_URL_MAX];
-    const bool counted = network && server->peers.limit > 0;
-    if (counted) {
+    if (network) {
         pw_conn_peer_name(conn, from, sizeof(from));
     }
-    const char *why_not = hand_over(server, conn, counted ? from : NULL);
+    const char *why_not = hand_over(server, conn, network ? from : NULL);
     if (why_not != NULL) {
         turn_away(server, conn, why_not);
     }
@@ -269,7 +272,7 @@ static void destroy_workers(struct pw_server *server)
 
 static enum pywatt_status make_workers(struct pw_server *server)
 {
-    const unsigned count = server->config->options.workers;
+    const unsigned count = server->workers_wanted;
     /* Their counters stand on cache lines of their own. */
     server->workers = aligned_alloc(_Alignof(struct pw_worker), count * sizeof(*server->workers));
     if (server->workers == NULL) {
@@ -315,11 +318,12 @@ enum pywatt_status pw_server_start(struct pw_server *server, struct pywatt_error
     if (status != PYWATT_OK) {
         stop_workers(server);
         return pw_error_set(error, status, "%s: the %u workers that serve it cannot be started: %s",
-                            url, server->config->options.workers,
+                            url, server->workers_wanted,
                             status == PYWATT_IO ? "no more file descriptors"
                                                 : "out of memory or threads");
     }
     atomic_store_explicit(&server->counting, server->worker_count, memory_order_release);
+    pw_in_force_tell(server);
     return PYWATT_OK;
 }
 
@@ -338,6 +342,7 @@ void pw_server_destroy(struct pw_server *server)
     destroy_workers(server);
     pw_peers_destroy(&server->peers);
     pw_pace_destroy(&server->pace);
+    pw_in_force_destroy(&server->in_force);
 }
 
 unsigned pw_server_ask_pass(struct pw_server *server)

@@ -6,7 +6,7 @@
 #define PW_ORCHESTRATOR_SERVER_H
 
 #include "base/log.h"
-#include "codec/codec.h"
+#include "orchestrator/in_force.h"
 #include "orchestrator/lease.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/options.h"
@@ -35,11 +35,11 @@ struct pw_server_listener {
 
 struct pw_server {
     /* Constant once started. */
-    const struct pw_config *config;
+    unsigned workers_wanted;
+    struct pywatt_tls *tls; /* the config's; NULL for none */
     struct pw_module_table *table;
     struct pw_lease *lease;
     struct pw_registrar *registrar;
-    struct pw_codec_limits limits;
     struct pw_worker *workers;
     unsigned worker_count;
     size_t listener_count;
@@ -55,6 +55,7 @@ struct pw_server {
     struct pw_mail pass_mail; /* to worker 0; one pass is asked for at a time */
 
     /* Any thread. */
+    struct pw_in_force in_force; /* the options */
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t connections_accepted;
     atomic_uint_fast64_t connections_refused;
@@ -66,8 +67,8 @@ struct pw_server {
     struct pw_log_limit pace_log_limit;
 };
 
-/* All is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
-enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_config *config,
+/* Takes a reference to `config`; all else is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
+enum pywatt_status pw_server_init(struct pw_server *server, struct pw_config *config,
                                   struct pw_module_table *table, struct pw_lease *lease,
                                   struct pw_registrar *registrar);
 

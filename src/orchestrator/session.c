@@ -124,7 +124,7 @@ static uint64_t reply_deadline_ns(const struct pw_session *session)
 {
     return pw_replies_waiting(&session->replies)
                ? pw_deadline_after_ms(pw_replies_oldest_ns(&session->replies),
-                                      pw_session_server(session)->config->hooks.reply_timeout_ms)
+                                      session->worker->config->hooks.reply_timeout_ms)
                : PW_DEADLINE_NEVER;
 }
 
@@ -138,7 +138,7 @@ static uint64_t open_deadline_ns(const struct pw_session *session)
 /* Silent is a peer from which nothing comes although nothing is owed to it. */
 static uint64_t idle_deadline_ns(const struct pw_session *session)
 {
-    const uint32_t idle_ms = pw_session_server(session)->config->options.idle_timeout_ms;
+    const uint32_t idle_ms = pw_session_options(session)->idle_timeout_ms;
     return idle_ms == 0 || session->held_back || pw_buffer_len(&session->output) > 0 ||
                    pw_replies_waiting(&session->replies)
                ? PW_DEADLINE_NEVER
@@ -244,6 +244,13 @@ void pw_session_on_timer(struct pw_session *session)
     }
 }
 
+void pw_session_options_changed(struct pw_session *session)
+{
+    if (!pw_session_is_closed(session)) {
+        set_timer(session);
+    }
+}
+
 void pw_session_wind_up(struct pw_session *session)
 {
     if (reads(session)) {
@@ -260,8 +267,7 @@ void pw_session_wind_up(struct pw_session *session)
 
 static unsigned features_of(const struct pw_session *session, const struct pw_codec_ops *codec)
 {
-    const struct pywatt_orchestrator_options *options =
-        &pw_session_server(session)->config->options;
+    const struct pywatt_orchestrator_options *options = pw_session_options(session);
     return codec->batches && options->max_frame_bytes >= PW_BATCH_BYTES &&
                    options->max_output_bytes >= OUTPUT_FOR_BATCHES
                ? PW_FEATURE_HEARTBEAT_BATCH
@@ -392,7 +398,7 @@ static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
     worker->session_count++;
     session->last_active_ns = worker->now_ns;
     session->frame_deadline_ns =
-        pw_deadline_after_ms(worker->now_ns, worker->server->config->options.frame_timeout_ms);
+        pw_deadline_after_ms(worker->now_ns, worker->config->options.frame_timeout_ms);
     session->open_deadline_ns =
         pw_deadline_after_ms(worker->now_ns, pw_conn_opening_ms(session->conn));
     session->interest = EPOLLIN;

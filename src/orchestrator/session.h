@@ -59,6 +59,9 @@ void pw_session_on_timer(struct pw_session *session);
 /* Serves what has come until now, reads no more, and closes when all is answered. */
 void pw_session_wind_up(struct pw_session *session);
 
+/* Its worker has other options. */
+void pw_session_options_changed(struct pw_session *session);
+
 /* All mail is delivered: sends what it has brought, and goes on with what waited for it. */
 void pw_session_settle_all(struct pw_worker *worker);
 

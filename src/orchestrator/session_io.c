@@ -42,7 +42,7 @@ static size_t output_len(const struct pw_session *session)
 
 bool pw_session_is_blocked(const struct pw_session *session)
 {
-    const size_t half = pw_session_server(session)->config->options.max_output_bytes / 2;
+    const size_t half = pw_session_options(session)->max_output_bytes / 2;
     return output_len(session) >= (half < PW_SESSION_OUTPUT_MARK ? half : PW_SESSION_OUTPUT_MARK) ||
            session->replies.count >= PW_SESSION_SLOTS_MAX ||
            session->waiting_bytes >= PW_SESSION_WAITING_MARK;
@@ -61,7 +61,7 @@ static void keep_unsent(struct pw_session *session)
 
 static void watch_progress(struct pw_session *session, bool progress)
 {
-    const struct pw_config *config = pw_session_server(session)->config;
+    const struct pw_config *config = session->worker->config;
     if (pw_buffer_len(&session->output) == 0) {
         session->write_deadline_ns = PW_DEADLINE_NEVER;
         give_back(&session->output);
@@ -109,7 +109,7 @@ void pw_session_flush(struct pw_session *session)
 /* Serves whole frames, and returns how many bytes they had. */
 static size_t serve_frames(struct pw_session *session, struct pw_span input)
 {
-    const size_t max = pw_session_server(session)->config->options.max_frame_bytes;
+    const size_t max = pw_session_options(session)->max_frame_bytes;
     size_t done = 0;
     session->held_back = false;
     while (!session->ending && !pw_session_is_closed(session)) {
@@ -150,7 +150,7 @@ static void watch_frame(struct pw_session *session, bool frame_left, bool progre
         session->frame_deadline_ns = PW_DEADLINE_NEVER;
     } else if (progress || session->frame_deadline_ns == PW_DEADLINE_NEVER) {
         session->frame_deadline_ns = pw_deadline_after_ms(
-            session->worker->now_ns, pw_session_server(session)->config->options.frame_timeout_ms);
+            session->worker->now_ns, pw_session_options(session)->frame_timeout_ms);
     }
 }
 

@@ -6,6 +6,7 @@
 #ifndef PW_ORCHESTRATOR_SESSION_PRIVATE_H
 #define PW_ORCHESTRATOR_SESSION_PRIVATE_H
 
+#include "orchestrator/options.h"
 #include "orchestrator/session.h"
 
 /* More than this waits for the peer: nothing more is read from it until it has taken some. */
@@ -20,6 +21,13 @@
 static inline struct pw_server *pw_session_server(const struct pw_session *session)
 {
     return session->worker->server;
+}
+
+/* As they are until the worker takes its next mail. */
+static inline const struct pywatt_orchestrator_options *
+pw_session_options(const struct pw_session *session)
+{
+    return &session->worker->config->options;
 }
 
 /* True while the peer has to take something, or the store to answer, before more is served. */

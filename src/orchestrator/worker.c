@@ -9,6 +9,8 @@
 #include "codec/codec.h"
 #include "orchestrator/admission.h"
 #include "orchestrator/beat_run.h"
+#include "orchestrator/in_force.h"
+#include "orchestrator/options.h"
 #include "orchestrator/pending.h"
 #include "orchestrator/server.h"
 #include "orchestrator/session.h"
@@ -133,7 +135,7 @@ static void deliver_stop(struct pw_worker *worker, struct pw_mail *mail)
     (void)mail;
     worker->stopping = true;
     worker->stop_deadline_ns =
-        pw_deadline_after_ms(worker->now_ns, worker->server->config->hooks.stop_timeout_ms);
+        pw_deadline_after_ms(worker->now_ns, worker->config->hooks.stop_timeout_ms);
     if (worker->index == 0) {
         pw_server_close_listeners(worker->server);
     }
@@ -177,7 +179,7 @@ static int wait_ms(const struct pw_worker *worker)
     if (pw_wheel_next(&worker->wheel, &tick) && tick < deadline_ns / PW_NS_PER_MS) {
         deadline_ns = tick * PW_NS_PER_MS;
     }
-    const uint64_t now_ns = pw_clock_now_ns(worker->server->config->hooks.clock);
+    const uint64_t now_ns = pw_clock_now_ns(worker->config->hooks.clock);
     return pw_deadline_poll_ms(now_ns, deadline_ns);
 }
 
@@ -231,6 +233,7 @@ static void *worker_main(void *arg)
         pw_buffer_trim(&worker->out, OUT_KEPT);
     }
     close_all(worker);
+    pw_in_force_left(worker);
     return NULL;
 }
 
@@ -322,8 +325,10 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
     if (status != PYWATT_OK) {
         free(worker->scratch);
         free(worker->run);
+        return status;
     }
-    return status;
+    pw_in_force_begin(worker);
+    return PYWATT_OK;
 }
 
 void pw_worker_destroy(struct pw_worker *worker)
@@ -339,4 +344,5 @@ void pw_worker_destroy(struct pw_worker *worker)
     pw_arena_destroy(&worker->arena);
     pw_request_clear(&worker->request);
     pw_mutex_destroy(&worker->mail_mutex);
+    pw_config_release(worker->config);
 }

@@ -21,6 +21,7 @@
 #include <sys/epoll.h>
 
 struct pw_beat_run;
+struct pw_config;
 struct pw_server;
 struct pw_worker;
 
@@ -63,7 +64,14 @@ struct pw_worker {
     /* mail_mutex */
     struct pw_list mail;
 
+    /* The mutex of the server's in_force */
+    bool told;        /* config_mail is under way */
+    bool left;        /* its thread has ended */
+    uint64_t version; /* of `config` */
+
     /* The worker's thread; before it starts and after it ended, the server's. */
+    const struct pw_config *config; /* one reference; does not change while an event is handled */
+    struct pw_mail config_mail;
     struct pw_source wake_source;
     uint64_t now_ns;   /* looked up anew for each event, mail and turn of the timers */
     uint64_t lease_ns; /* the same moment on the clock of the leases */

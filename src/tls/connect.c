@@ -94,7 +94,7 @@ static enum pywatt_status run(struct pw_tls_conn *c, part_fn part, uint64_t dead
 static enum pywatt_status shake_hands(struct pw_tls_conn *c, uint64_t deadline_ns, int cancel_fd,
                                       struct pywatt_error *error)
 {
-    const uint32_t most_ms = c->tls->options.handshake_timeout_ms;
+    const uint32_t most_ms = c->tls->handshake_timeout_ms;
     const uint64_t most_ns = pw_deadline_after_ms(pw_clock_now_ns(&pw_clock_monotonic), most_ms);
     const bool all = deadline_ns < most_ns;
     const uint64_t until_ns = all ? deadline_ns : most_ns;
@@ -140,8 +140,7 @@ enum pywatt_status pw_tls_connect(struct pywatt_tls *tls, const struct pw_endpoi
     pw_fd_be_patient(fd);
     struct pw_tls_conn *c = NULL;
     status = pw_tls_conn_new(
-        self, fd, site,
-        self->options.server_name != NULL ? self->options.server_name : endpoint->host, &c, error);
+        self, fd, site, self->server_name != NULL ? self->server_name : endpoint->host, &c, error);
     if (status != PYWATT_OK) {
         return status;
     }

@@ -46,6 +46,7 @@ static void destroy(struct pw_tls *tls)
     pw_tls_sessions_clear(&tls->sessions);
     SSL_CTX_free(tls->ssl_ctx);
     pw_mutex_destroy(&tls->lock);
+    pw_mutex_destroy(&tls->change);
     pw_tls_options_clear(&tls->options);
     free(tls);
 }
@@ -85,6 +86,18 @@ static void init_counts(struct pw_tls *tls)
     PW_HINT_ATOMIC(tls->paced);
 }
 
+static enum pywatt_status init_locks(struct pw_tls *tls)
+{
+    if (pw_mutex_init(&tls->lock) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
+    }
+    if (pw_mutex_init(&tls->change) != PYWATT_OK) {
+        pw_mutex_destroy(&tls->lock);
+        return PYWATT_NO_MEMORY;
+    }
+    return PYWATT_OK;
+}
+
 static enum pywatt_status make(const struct pywatt_tls_options *options, bool listens,
                                struct pywatt_tls **out, struct pywatt_error *error)
 {
@@ -107,9 +120,12 @@ static enum pywatt_status make(const struct pywatt_tls_options *options, bool li
         free(tls);
         return status;
     }
+    tls->server_name = tls->options.server_name;
+    atomic_init(&tls->handshake_timeout_ms, tls->options.handshake_timeout_ms);
+    PW_HINT_ATOMIC(tls->handshake_timeout_ms);
     pw_tls_pace_init(&tls->pace, tls->options.handshakes_per_s);
     status = pw_tls_read_files(&tls->options, listens, &tls->ssl_ctx, error);
-    if (status == PYWATT_OK && pw_mutex_init(&tls->lock) != PYWATT_OK) {
+    if (status == PYWATT_OK && init_locks(tls) != PYWATT_OK) {
         status = pw_error_no_memory(error);
         SSL_CTX_free(tls->ssl_ctx);
     }
@@ -134,6 +150,18 @@ enum pywatt_status pywatt_tls_server_new(const struct pywatt_tls_options *option
     return make(options, true, out, error);
 }
 
+/* ---- Changing it ---------------------------------------------------------------------------- */
+
+static void put_in_force(struct pw_tls *tls, SSL_CTX *fresh)
+{
+    pw_mutex_lock(&tls->lock);
+    SSL_CTX *const old = tls->ssl_ctx;
+    tls->ssl_ctx = fresh;
+    pw_tls_sessions_clear(&tls->sessions);
+    pw_mutex_unlock(&tls->lock);
+    SSL_CTX_free(old);
+}
+
 enum pywatt_status pywatt_tls_reload(struct pywatt_tls *tls, struct pywatt_error *error)
 {
     if (tls == NULL) {
@@ -141,18 +169,56 @@ enum pywatt_status pywatt_tls_reload(struct pywatt_tls *tls, struct pywatt_error
     }
     struct pw_tls *const self = pw_tls_of(tls);
     SSL_CTX *fresh = NULL;
+    pw_mutex_lock(&self->change);
     const enum pywatt_status status =
         pw_tls_read_files(&self->options, self->listens, &fresh, error);
+    if (status == PYWATT_OK) {
+        put_in_force(self, fresh);
+    }
+    pw_mutex_unlock(&self->change);
+    return status;
+}
+
+/* `given` becomes the object's own. */
+static void take_options_locked(struct pw_tls *tls, const struct pywatt_tls_options *given)
+{
+    const bool other_pace = given->handshakes_per_s != tls->options.handshakes_per_s;
+    pw_tls_options_clear(&tls->options);
+    tls->options = *given;
+    atomic_store_explicit(&tls->handshake_timeout_ms, given->handshake_timeout_ms,
+                          memory_order_relaxed);
+    if (other_pace) {
+        pw_mutex_lock(&tls->lock);
+        pw_tls_pace_init(&tls->pace, given->handshakes_per_s);
+        pw_mutex_unlock(&tls->lock);
+    }
+}
+
+enum pywatt_status pywatt_tls_reconfigure(struct pywatt_tls *tls,
+                                          const struct pywatt_tls_options *options,
+                                          struct pywatt_error *error)
+{
+    if (tls == NULL || !pw_tls_of(tls)->listens) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "TLS: %s",
+                            tls == NULL ? "tls is NULL" : "the options of a client do not change");
+    }
+    struct pw_tls *const self = pw_tls_of(tls);
+    struct pywatt_tls_options given;
+    SSL_CTX *fresh = NULL;
+    enum pywatt_status status = pw_tls_options_read(options, true, &given, error);
     if (status != PYWATT_OK) {
         return status;
     }
-    pw_mutex_lock(&self->lock);
-    SSL_CTX *const old = self->ssl_ctx;
-    self->ssl_ctx = fresh;
-    pw_tls_sessions_clear(&self->sessions);
-    pw_mutex_unlock(&self->lock);
-    SSL_CTX_free(old);
-    return PYWATT_OK;
+    pw_mutex_lock(&self->change);
+    status = pw_tls_read_files(&given, true, &fresh, error);
+    if (status == PYWATT_OK) {
+        put_in_force(self, fresh);
+        take_options_locked(self, &given);
+    } else {
+        pw_tls_options_clear(&given);
+    }
+    pw_mutex_unlock(&self->change);
+    return status;
 }
 
 void pywatt_tls_free(struct pywatt_tls *tls)

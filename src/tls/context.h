@@ -21,10 +21,15 @@ struct pw_tls {
     struct pywatt_tls base;
     /* Constant. */
     bool listens;
-    struct pywatt_tls_options options; /* its strings are its own */
+    const char *server_name; /* a client's, of its options; NULL: the URL's host */
+
+    struct pw_mutex change; /* held while files are read; outside of `lock` */
+    /* change */
+    struct pywatt_tls_options options; /* its strings are its own; a client's do not change */
 
     /* Atomic. */
     atomic_uint references;
+    atomic_uint handshake_timeout_ms;
     atomic_uint_fast64_t handshakes;
     atomic_uint_fast64_t resumed;
     atomic_uint_fast64_t failed;

@@ -240,9 +240,7 @@ static short tls_poll_events(struct pw_conn *conn, short wanted)
 static uint32_t tls_opening_ms(struct pw_conn *conn)
 {
     const struct pw_tls_conn *const c = pw_tls_conn_of(conn);
-    return atomic_load_explicit(&c->open, memory_order_relaxed)
-               ? 0
-               : c->tls->options.handshake_timeout_ms;
+    return atomic_load_explicit(&c->open, memory_order_relaxed) ? 0 : c->tls->handshake_timeout_ms;
 }
 
 static struct pw_grant *tls_grant(struct pw_conn *conn)
