@@ -434,6 +434,52 @@ static void threads_get_as_many_places_as_there_are_each_its_own(void **state)
     pw_pace_destroy(&pace);
 }
 
+/* ---- Another rate ---- */
+
+static void as_many_are_ahead_at_the_new_rate_as_were_at_the_old(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, RATE, PLACES);
+    for (int i = 0; i < 2 * RATE; i++) {
+        pw_pace_pass(&pace, BEGIN);
+    }
+    pw_pace_change(&pace, 10 * RATE, PLACES, BEGIN);
+    /* Less than a second's worth is missing. */
+    assert_true(pw_pace_is_open(&pace, BEGIN));
+    pw_pace_change(&pace, RATE, PLACES, BEGIN);
+    assert_false(pw_pace_is_open(&pace, BEGIN));
+    assert_int_equal(enter(&pace, 1, BEGIN), 1000 + 2 * STEP_MS);
+    pw_pace_destroy(&pace);
+}
+
+static void a_rate_of_0_lets_in_who_waits_and_forgets_what_was_missing(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    const uint64_t who = begin_with_a_line(&pace);
+    pw_pace_change(&pace, 0, PLACES, BEGIN);
+    assert_true(pw_pace_is_open(&pace, BEGIN));
+    assert_int_equal(enter(&pace, who + 1, BEGIN), 0);
+    pw_pace_change(&pace, RATE, PLACES, BEGIN);
+    assert_int_equal(enter(&pace, who + 2, BEGIN), 0);
+    pw_pace_destroy(&pace);
+}
+
+static void a_slower_rate_makes_nobody_wait_for_longer_than_it_may(void **state)
+{
+    (void)state;
+    struct pw_pace pace;
+    begin(&pace, 10000000, PLACES);
+    for (int i = 0; i < 1000; i++) {
+        pw_pace_pass(&pace, BEGIN);
+    }
+    pw_pace_change(&pace, 1, PLACES, BEGIN);
+    assert_int_equal(enter(&pace, 1, BEGIN), PW_PACE_WAIT_MAX_MS);
+    assert_int_equal(enter(&pace, 1, BEGIN + 62 * PW_NS_PER_S), 0);
+    pw_pace_destroy(&pace);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -455,6 +501,9 @@ int main(void)
         cmocka_unit_test(a_rate_of_0_is_no_limit),
         cmocka_unit_test(any_rate_lets_as_many_in_as_it_says),
         cmocka_unit_test(threads_get_as_many_places_as_there_are_each_its_own),
+        cmocka_unit_test(as_many_are_ahead_at_the_new_rate_as_were_at_the_old),
+        cmocka_unit_test(a_rate_of_0_lets_in_who_waits_and_forgets_what_was_missing),
+        cmocka_unit_test(a_slower_rate_makes_nobody_wait_for_longer_than_it_may),
     };
     return PW_TEST_RUN(cases);
 }

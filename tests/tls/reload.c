@@ -113,12 +113,75 @@ static void a_client_may_change_its_own_and_whom_it_trusts(void **state)
     end();
 }
 
+/* What the orchestrator would have with the certificate of `shown`, asking for one of clients. */
+static void other_options(struct pywatt_tls_options *options,
+                          const struct pw_test_certificate *shown)
+{
+    scene_server_options(options);
+    scene_show(options, shown);
+    scene_ask(options);
+    options->handshake_timeout_ms = 300000;
+}
+
+static void other_files_are_put_in_force_and_old_connections_stand(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pywatt_tls_options given;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    begin();
+    scene_client_options(&options);
+    struct pywatt_tls *const tls = scene_client(&options);
+    struct pywatt_client *const client = scene_open(&host, tls, "json");
+    struct pywatt_module *const module = client_register(client, "lamp");
+    other_options(&given, &scene.hub);
+    assert_int_equal(pywatt_tls_reconfigure(host.options.tls, &given, &error), PYWATT_OK);
+    scene_expect(&host, &options, PYWATT_CONNECTION, "wants a certificate from us");
+    scene_show(&options, &scene.module);
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    assert_int_equal(pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error), PYWATT_OK);
+    /* From now on these are the files that are read again. */
+    assert_int_equal(remove(own.cert_file), 0);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    pywatt_tls_free(tls);
+    end();
+}
+
+static void other_options_that_are_wrong_change_nothing(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pywatt_tls_options given;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    begin();
+    scene_client_options(&options);
+    other_options(&given, &scene.hub);
+    given.key_file = scene.module.key_file;
+    assert_int_equal(pywatt_tls_reconfigure(host.options.tls, &given, &error),
+                     PYWATT_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.text, "is not the key of the certificate"));
+    other_options(&given, &scene.hub);
+    given.handshakes_per_s = 1000001;
+    assert_int_equal(pywatt_tls_reconfigure(host.options.tls, &given, &error),
+                     PYWATT_INVALID_ARGUMENT);
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    struct pywatt_tls *const tls = scene_client(&options);
+    assert_int_equal(pywatt_tls_reconfigure(tls, &options, &error), PYWATT_INVALID_ARGUMENT);
+    assert_int_equal(pywatt_tls_reconfigure(NULL, &given, &error), PYWATT_INVALID_ARGUMENT);
+    pywatt_tls_free(tls);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(new_connections_see_the_new_certificate_and_old_ones_stand),
         cmocka_unit_test(a_bad_file_changes_nothing_and_is_named),
         cmocka_unit_test(a_client_may_change_its_own_and_whom_it_trusts),
+        cmocka_unit_test(other_files_are_put_in_force_and_old_connections_stand),
+        cmocka_unit_test(other_options_that_are_wrong_change_nothing),
     };
     return pw_test_run("reload", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }
