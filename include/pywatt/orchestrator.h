@@ -179,11 +179,19 @@ pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
 
 /*
  * That pywatt_orchestrator_new would take these options: nothing is opened, and nothing changes.
- * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_NO_MEMORY. Does not block.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_UNSUPPORTED (no such store),
+ * PYWATT_NO_MEMORY. Does not block.
  */
 PYWATT_API enum pywatt_status
 pywatt_orchestrator_check(const struct pywatt_orchestrator_options *options,
                           struct pywatt_error *error);
+
+/*
+ * That `url` is one for pywatt_orchestrator_listen: nothing is opened, no name is resolved. PYWATT_OK,
+ * PYWATT_INVALID_ARGUMENT, PYWATT_UNSUPPORTED (scheme). Does not block.
+ */
+PYWATT_API enum pywatt_status pywatt_orchestrator_check_url(const char *url,
+                                                            struct pywatt_error *error);
 
 /*
  * Puts other options in force, all of them or, if anything is wrong, none. At any time, while it runs

@@ -154,18 +154,6 @@ enum pywatt_status pywatt_orchestrator_new(const struct pywatt_orchestrator_opti
     return pw_orchestrator_new(options, NULL, NULL, out, error);
 }
 
-enum pywatt_status pywatt_orchestrator_check(const struct pywatt_orchestrator_options *options,
-                                             struct pywatt_error *error)
-{
-    struct pw_config *config = NULL;
-    if (options == NULL) {
-        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "options is NULL");
-    }
-    const enum pywatt_status status = pw_config_new(options, NULL, &config, error);
-    pw_config_release(config);
-    return status;
-}
-
 enum pywatt_status pywatt_store_recover(const char *store, struct pywatt_store_recovery *out,
                                         struct pywatt_error *error)
 {

@@ -143,6 +143,9 @@ struct pw_store_ops {
                                   struct pywatt_error *error);
 };
 
+/* That there is such a store; it is not opened. PYWATT_OK or PYWATT_UNSUPPORTED. */
+enum pywatt_status pw_store_check(const char *url, struct pywatt_error *error);
+
 /* Opens the store of this URL. Adds PYWATT_UNSUPPORTED: the text lists the forms there are. */
 enum pywatt_status pw_store_open(const char *url, struct pw_store **out,
                                  struct pywatt_error *error);

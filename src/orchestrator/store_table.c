@@ -54,6 +54,12 @@ static enum pywatt_status refuse_unknown(const char *url, struct pywatt_error *e
                         usages);
 }
 
+enum pywatt_status pw_store_check(const char *url, struct pywatt_error *error)
+{
+    const char *place;
+    return find(url, &place) == NULL ? refuse_unknown(url, error) : PYWATT_OK;
+}
+
 enum pywatt_status pw_store_open(const char *url, struct pw_store **out, struct pywatt_error *error)
 {
     const char *place;

@@ -305,10 +305,19 @@ static void options_are_checked_without_an_orchestrator(void **state)
     pywatt_orchestrator_options_init(&options);
     options.store = "sqlite:/nowhere/at/all";
     assert_int_equal(pywatt_orchestrator_check(&options, &error), PYWATT_OK);
+    options.store = "papyrus:x";
+    assert_int_equal(pywatt_orchestrator_check(&options, &error), PYWATT_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "papyrus"));
+    options.store = "memory";
     options.workers = 257;
     assert_int_equal(pywatt_orchestrator_check(&options, &error), PYWATT_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, "workers is 257"));
     assert_int_equal(pywatt_orchestrator_check(NULL, NULL), PYWATT_INVALID_ARGUMENT);
+    assert_int_equal(pywatt_orchestrator_check_url("tcp://0.0.0.0:0", &error), PYWATT_OK);
+    assert_int_equal(pywatt_orchestrator_check_url("tcp://0.0.0.0", &error),
+                     PYWATT_INVALID_ARGUMENT);
+    assert_int_equal(pywatt_orchestrator_check_url("ftp://a:1", &error), PYWATT_UNSUPPORTED);
+    assert_int_equal(pywatt_orchestrator_check_url(NULL, NULL), PYWATT_INVALID_ARGUMENT);
 }
 
 static void without_memory_nothing_changes(void **state)
