@@ -8,6 +8,7 @@
 PW_BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkgconf
     libcjson-dev libprotobuf-c-dev protobuf-c-compiler uuid-dev libssl-dev libsqlite3-dev
+    libinih-dev
 )
 
 # To run every stage of scripts/test, in addition.

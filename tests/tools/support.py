@@ -39,6 +39,11 @@ OPTIONS = argparse.Namespace(build=None)
 # What a daemon keeps goes to a folder of the test, never to that of whoever runs it.
 os.environ.pop("XDG_STATE_HOME", None)
 
+# Nor is it configured by what whoever runs it has.
+for variable in [name for name in os.environ if name.startswith("PYWATT_ORCHESTRATOR_")]:
+    del os.environ[variable]
+os.environ["PYWATT_ORCHESTRATOR_CONFIG"] = "/dev/null"
+
 
 def program(folder, name):
     return str(pathlib.Path(OPTIONS.build) / folder / name)

@@ -78,8 +78,8 @@ class Tls(Case):
     def test_bad_files_end_the_daemon_with_2_and_are_named(self):
         listen = ["--listen", "tls://127.0.0.1:0"]
         hub, module = self.path("hub"), self.path("module")
-        self.assertIn("--tls-cert and --tls-key are needed", self.refused(*listen))
-        self.assertIn("no key_file", self.refused(*listen, "--tls-cert", hub + ".pem"))
+        self.assertIn("needs tls-cert and tls-key", self.refused(*listen))
+        self.assertIn("needs a tls-key", self.refused(*listen, "--tls-cert", hub + ".pem"))
         self.assertIn("is not the key of the certificate in", self.refused(
             *listen, "--tls-cert", hub + ".pem", "--tls-key", module + ".key"))
         self.assertIn("No such file", self.refused(
@@ -114,21 +114,51 @@ class Tls(Case):
         daemon = self.start_tls()
         shutil.copy(self.path("module.key"), self.path("hub.key"))
         daemon.signal(signal.SIGHUP)
-        daemon.wait_line("SIGHUP: the certificates stay as they were: TLS: key_file .* is not the "
-                         "key of the certificate in", stream="stderr")
+        daemon.wait_line("SIGHUP: --tls-key: TLS: key_file .* is not the key of the certificate in", stream="stderr")
         self.register(daemon, "a", *self.trusting)
         os.remove(self.path("hub.pem"))
         daemon.signal(signal.SIGHUP)
-        daemon.wait_line("stay as they were: .*hub.pem.*No such file", stream="stderr")
+        daemon.wait_line("SIGHUP: --tls-cert: .*hub.pem.*No such file", stream="stderr")
+        daemon.wait_line("SIGHUP: settings and certificates stay as they were", stream="stderr")
         self.register(daemon, "b", *self.trusting)
         daemon.signal(signal.SIGTERM)
         self.assert_ends(daemon, 0)
 
-    def test_sighup_without_tls_does_nothing(self):
-        daemon = self.start_orchestrator()
+    def test_sighup_puts_other_files_in_force(self):
+        config = self.path("orchestrator.ini")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"[tls]\ntls-cert = {self.path('hub.pem')}\ntls-key = {self.path('hub.key')}\n")
+        daemon = self.start_orchestrator("--config", config, listen="tls://127.0.0.1:0")
+        self.register(daemon, "a", *self.trusting)
+        with open(config, "a", encoding="ascii") as file:
+            file.write(f"tls-client-ca = {self.path('ca.pem')}\n")
         daemon.signal(signal.SIGHUP)
-        daemon.wait_line("SIGHUP: there is nothing to be read again", stream="stderr")
-        self.ctl("register", "--endpoint", daemon.url, "--name", "a")
+        daemon.wait_line("SIGHUP: settings were read again: 1 changed: tls-client-ca", stream="stderr")
+        refused = self.register(daemon, "camera", *self.trusting, code=3)
+        self.assertIn("it wants a certificate from us", refused.text("stderr"))
+        self.register(daemon, "camera", *self.trusting, *self.showing)
+        os.remove(config)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_line("SIGHUP: .*orchestrator.ini: the config file cannot be read", stream="stderr")
+        self.register(daemon, "camera", *self.trusting, *self.showing)
+
+    def test_whether_there_is_tls_is_decided_at_the_start(self):
+        config = self.path("orchestrator.ini")
+        with open(config, "w", encoding="ascii"):
+            pass
+        daemon = self.start_orchestrator("--config", config)
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"[tls]\ntls-cert = {self.path('hub.pem')}\ntls-key = {self.path('hub.key')}\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_line("SIGHUP: tls-cert has changed, which needs a restart", stream="stderr")
+        daemon.wait_line("SIGHUP: settings were read again: 0 changed", stream="stderr")
+
+    def test_a_key_that_others_may_read_is_warned_of(self):
+        os.chmod(self.path("hub.key"), 0o604)
+        daemon = self.start_tls()
+        daemon.wait_line(r"warning: --tls-key: everybody on this machine may use '.*hub.key'; chmod o=",
+                         stream="stderr")
+        self.register(daemon, "a", *self.trusting)
 
 
 if __name__ == "__main__":

@@ -31,10 +31,4 @@ int tool_parse_word(const char *option, const char *text, const char *const *wor
  */
 int tool_parse_pair(const char *option, const char *text, char **key, const char **value);
 
-/*
- * HOST:PORT or [HOST]:PORT, with a port from 1 to 65535. *host is a copy on the heap, without
- * brackets, that the caller frees. Also returns TOOL_EXIT_OTHER when memory is out.
- */
-int tool_parse_host_port(const char *option, const char *text, char **host, uint16_t *port);
-
 #endif

@@ -3,11 +3,12 @@
  * pywatt-orchestrator: the orchestrator of the library as a daemon.
  *
  * The main thread blocks the signals that end it before any other thread exists, starts the
- * orchestrator, and then waits for one of them. Module events are printed on the library's event
+ * orchestrator, and then waits for one of them; on SIGHUP it reads its settings again. Module events are printed on the library's event
  * thread.
  */
 #include "common/report.h"
 #include "orchestrator/event_line.h"
+#include "orchestrator/reload.h"
 #include "orchestrator/settings.h"
 
 #include <pywatt/pywatt.h>
@@ -31,6 +32,12 @@ static int exit_code_of(enum pywatt_status status, bool listening)
     }
 }
 
+static void say_complaint(void *user, bool warning, const char *text)
+{
+    (void)user;
+    tool_fail(0, PYWATT_INVALID_ARGUMENT, "%s%s", warning ? "warning: " : "", text);
+}
+
 static void log_event(void *user, const struct pywatt_event *event)
 {
     char line[EVENT_LINE_SIZE];
@@ -49,70 +56,69 @@ static int announce(char (*urls)[URL_SIZE], size_t count)
     return tool_flush_stdout();
 }
 
-/* What is wrong with the files leaves the old certificates in force. */
-static void reload(struct pywatt_tls *tls, enum pywatt_log_level level)
-{
-    struct pywatt_error error = {PYWATT_OK, ""};
-    char line[sizeof(error.text) + 64];
-
-    if (tls == NULL || pywatt_tls_reload(tls, &error) == PYWATT_OK) {
-        if (level >= PYWATT_LOG_INFO) {
-            pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO,
-                                 tls == NULL ? "SIGHUP: there is nothing to be read again"
-                                             : "SIGHUP: certificates were read again");
-        }
-    } else {
-        snprintf(line, sizeof(line), "SIGHUP: the certificates stay as they were: %s", error.text);
-        pywatt_log_to_stderr(NULL, PYWATT_LOG_ERROR, line);
-    }
-}
-
 /* Waits for a signal that ends it; from then on a second one ends the program at once. */
-static void wait_for_end(const sigset_t *ending, enum pywatt_log_level level,
-                         struct pywatt_tls *tls)
+static void wait_for_end(struct pywatt_orchestrator *orchestrator, struct settings *settings,
+                         const struct command_line *command, const sigset_t *ending)
 {
     int number = 0;
     char line[64];
 
     while (sigwait(ending, &number) != 0 || number == SIGHUP) {
         if (number == SIGHUP) {
-            reload(tls, level);
+            reload(orchestrator, settings, command);
         }
     }
-    if (level >= PYWATT_LOG_INFO) {
+    if (settings->log_level >= PYWATT_LOG_INFO) {
         snprintf(line, sizeof(line), "signal %d (%s): ending", number, strsignal(number));
         pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO, line);
     }
     pthread_sigmask(SIG_UNBLOCK, ending, NULL);
 }
 
-static int serve(struct pywatt_orchestrator *orchestrator, const struct settings *settings,
-                 const sigset_t *ending)
+static int serve(struct pywatt_orchestrator *orchestrator, struct settings *settings,
+                 const struct command_line *line, const sigset_t *ending)
 {
     static char bound[LISTENERS_MAX][URL_SIZE];
     struct pywatt_error error = {PYWATT_OK, ""};
 
-    for (size_t i = 0; i < settings->url_count; i++) {
-        enum pywatt_status status = pywatt_orchestrator_listen(orchestrator, settings->urls[i],
-                                                               bound[i], sizeof(bound[i]), &error);
+    for (size_t i = 0; i < settings->listen.count; i++) {
+        const char *url = settings->listen.urls[i];
+        enum pywatt_status status =
+            pywatt_orchestrator_listen(orchestrator, url, bound[i], sizeof(bound[i]), &error);
         if (status != PYWATT_OK) {
-            return tool_fail(exit_code_of(status, true), status, "cannot listen at '%s': %s",
-                             settings->urls[i], error.text);
+            return tool_fail(exit_code_of(status, true), status, "cannot listen at '%s': %s", url,
+                             error.text);
         }
     }
     enum pywatt_status status = pywatt_orchestrator_start(orchestrator, &error);
     if (status != PYWATT_OK) {
         return tool_fail(TOOL_EXIT_OTHER, status, "cannot start: %s", error.text);
     }
-    int failed = announce(bound, settings->url_count);
+    int failed = announce(bound, settings->listen.count);
     if (failed == 0) {
-        wait_for_end(ending, settings->log_level, settings->options.tls);
+        wait_for_end(orchestrator, settings, line, ending);
     }
     pywatt_orchestrator_stop(orchestrator);
     return failed;
 }
 
-static int run(struct settings *settings)
+static int make_tls(struct settings *settings)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+    struct complaints complaints = {.say = say_complaint};
+
+    if (settings->tls_wanted) {
+        enum pywatt_status status =
+            pywatt_tls_server_new(&settings->tls, &settings->options.tls, &error);
+        if (status != PYWATT_OK) {
+            settings_complain_of(settings, error.text, &complaints);
+            complaints.code = status == PYWATT_NO_MEMORY ? TOOL_EXIT_OTHER : complaints.code;
+        }
+    }
+    return complaints.code;
+}
+
+static int run(struct settings *settings, const struct command_line *line)
 {
     struct pywatt_orchestrator *orchestrator = NULL;
     struct pywatt_error error = {PYWATT_OK, ""};
@@ -133,19 +139,15 @@ static int run(struct settings *settings)
     if (failed != 0) {
         return failed;
     }
-    if (settings->tls_given) {
-        enum pywatt_status made =
-            pywatt_tls_server_new(&settings->tls, &settings->options.tls, &error);
-        if (made != PYWATT_OK) {
-            return tool_fail(made == PYWATT_NO_MEMORY ? TOOL_EXIT_OTHER : TOOL_EXIT_USAGE, made,
-                             "%s", error.text);
-        }
+    failed = make_tls(settings);
+    if (failed != 0) {
+        return failed;
     }
     enum pywatt_status status = pywatt_orchestrator_new(&settings->options, &orchestrator, &error);
     if (status != PYWATT_OK) {
         return tool_fail(exit_code_of(status, false), status, "%s", error.text);
     }
-    int code = serve(orchestrator, settings, &ending);
+    int code = serve(orchestrator, settings, line, &ending);
     pywatt_orchestrator_free(orchestrator);
     return code;
 }
@@ -165,23 +167,57 @@ static int recover(const struct settings *settings)
     return tool_flush_stdout();
 }
 
-int main(int argc, char **argv)
+static int check(const struct settings *settings)
+{
+    struct complaints complaints = {.say = say_complaint};
+
+    settings_check_tls(settings, &complaints);
+    if (complaints.code == 0) {
+        printf("ok: %s\n", settings->file == NULL ? "there is no config file" : settings->file);
+        complaints.code = tool_flush_stdout();
+    }
+    return complaints.code;
+}
+
+/* With settings that are good. */
+static int work(struct settings *settings, const struct command_line *line)
+{
+    return line->check_config ? check(settings)
+           : line->recover    ? recover(settings)
+                              : run(settings, line);
+}
+
+static int read_and_work(const struct command_line *line)
 {
     struct settings settings;
+    struct complaints complaints = {.say = say_complaint};
+    int code = settings_read(&settings, line, &complaints);
 
-    tool_report_init("pywatt-orchestrator", NULL);
-    int code = settings_read(&settings, argc, argv);
-    if (code == 0 && settings.help) {
-        code = settings_print_help();
-    } else if (code == 0 && settings.version) {
-        printf("pywatt-orchestrator %s (libpywatt %s)\n", PYWATT_PROGRAM_VERSION, pywatt_version());
-        code = tool_flush_stdout();
-    } else if (code == 0 && settings.recover) {
-        code = recover(&settings);
-    } else if (code == 0) {
-        code = run(&settings);
+    if (code == 0) {
+        code = work(&settings, line);
+    } else if (line->check_config) {
+        settings_check_tls(&settings, &complaints);
     }
     pywatt_tls_free(settings.options.tls);
     settings_clear(&settings);
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line;
+
+    tool_report_init("pywatt-orchestrator", NULL);
+    int code = command_line_read(&line, argc, argv);
+    if (code != 0) {
+        return code;
+    }
+    if (line.help) {
+        return command_line_help();
+    }
+    if (line.version) {
+        printf("pywatt-orchestrator %s (libpywatt %s)\n", PYWATT_PROGRAM_VERSION, pywatt_version());
+        return tool_flush_stdout();
+    }
+    return read_and_work(&line);
 }

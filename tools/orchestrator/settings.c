@@ -1,295 +1,413 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* See settings.h. */
+/* See settings.h: where settings come from, and what they are as a whole. */
 #include "orchestrator/settings.h"
 
-#include "common/options.h"
-#include "common/parse.h"
+#include "common/report.h"
+#include "orchestrator/config_file.h"
+#include "orchestrator/config_place.h"
 #include "orchestrator/state_folder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum key {
-    KEY_LISTEN = 256,
-    KEY_WORKERS,
-    KEY_ADVERTISE,
-    KEY_STORE,
-    KEY_RECOVER,
-    KEY_LEASE,
-    KEY_MIN_LEASE,
-    KEY_MAX_LEASE,
-    KEY_RETAIN,
-    KEY_TAKEOVER,
-    KEY_MAX_FRAME,
-    KEY_MAX_CONNECTIONS,
-    KEY_MAX_CONNECTIONS_PER_PEER,
-    KEY_MAX_MODULES,
-    KEY_REGISTRATIONS,
-    KEY_FRAME_TIMEOUT,
-    KEY_IDLE_TIMEOUT,
-    KEY_TLS_CERT,
-    KEY_TLS_KEY,
-    KEY_TLS_CLIENT_CA,
-    KEY_TLS_12,
-    KEY_TLS_HANDSHAKES,
-    KEY_TLS_TIMEOUT,
-    KEY_LOG_LEVEL,
-    KEY_LOG_EVENTS,
-    KEY_VERSION
+#define CONFIG_VARIABLE SETTING_VARIABLE_PREFIX "CONFIG"
+
+/* ---- Texts ---- */
+
+struct settings_text {
+    struct settings_text *next;
+    char text[];
 };
 
-static const struct tool_option serving[] = {
-    {"listen", KEY_LISTEN, "URL",
-     "where modules connect: tcp://HOST:PORT, tls://HOST:PORT,\nunix:/PATH; may be given several "
-     "times; port 0 takes a\nfree one (default " DEFAULT_LISTEN ")"},
-    {"workers", KEY_WORKERS, "N", "threads that serve connections (default 0: one per processor)"},
-    {"advertise", KEY_ADVERTISE, "HOST:PORT",
-     "address that modules are told, an IP literal and a port\n(default: where they came in)"},
-    {"store", KEY_STORE, "URL",
-     "where registrations are kept: sqlite:PATH, or memory,\nwhich ends with the program (default: "
-     "sqlite in the state\nfolder, $XDG_STATE_HOME/pywatt or /var/lib/pywatt)"},
-    {"recover", KEY_RECOVER, NULL,
-     "do not serve: set a damaged store aside, and begin it anew\nwith all modules that are sound in "
-     "it"},
-    {NULL, 0, NULL, NULL},
-};
-
-static const struct tool_option leases[] = {
-    {"lease", KEY_LEASE, "MS", "lease of a module that asks for none (default 15000)"},
-    {"min-lease", KEY_MIN_LEASE, "MS", "shortest lease a module may ask for (default 100)"},
-    {"max-lease", KEY_MAX_LEASE, "MS", "longest lease a module may ask for (default 3600000)"},
-    {"retain", KEY_RETAIN, "MS", "how long a lost module is kept (default 86400000)"},
-    {"takeover", KEY_TAKEOVER, "WHEN",
-     "when a name in use may be taken without its token:\nonce its holder is suspect (default), "
-     "once it is lost,\nor never: token"},
-    {NULL, 0, NULL, NULL},
-};
-
-static const struct tool_option limits[] = {
-    {"max-frame", KEY_MAX_FRAME, "BYTES",
-     "longest message accepted, 256 to 67108864\n(default 1048576)"},
-    {"max-connections", KEY_MAX_CONNECTIONS, "N", "connections at once (default 10000)"},
-    {"max-connections-per-peer", KEY_MAX_CONNECTIONS_PER_PEER, "N",
-     "the same for each IP address (default 0: no other limit)"},
-    {"max-modules", KEY_MAX_MODULES, "N", "modules at once (default 1000000)"},
-    {"registrations", KEY_REGISTRATIONS, "N",
-     "registrations a second; further ones are told when to come\nagain (default 50000; 0: no limit)"},
-    {"frame-timeout", KEY_FRAME_TIMEOUT, "MS",
-     "time for a message from its first byte to its last, and for\nthe first one of a connection (default 10000)"},
-    {"idle-timeout", KEY_IDLE_TIMEOUT, "MS",
-     "how long a connection may be silent that waits for nothing\n(default 0: for ever)"},
-    {NULL, 0, NULL, NULL},
-};
-
-static const struct tool_option tls[] = {
-    {"tls-cert", KEY_TLS_CERT, "FILE",
-     "the certificate for tls: listeners, and those up to its CA"},
-    {"tls-key", KEY_TLS_KEY, "FILE", "its private key; both are read again on SIGHUP"},
-    {"tls-client-ca", KEY_TLS_CLIENT_CA, "FILE",
-     "lets in only who shows a certificate of these CAs; its names\nare the modules that a "
-     "connection is good for"},
-    {"tls-1.2", KEY_TLS_12, NULL, "TLS 1.2 will do (default: 1.3 or nothing)"},
-    {"tls-handshakes", KEY_TLS_HANDSHAKES, "N",
-     "handshakes a second; who comes meanwhile waits\n(default 400; 0: no limit)"},
-    {"tls-handshake-timeout", KEY_TLS_TIMEOUT, "MS", "time for a handshake (default 5000)"},
-    {NULL, 0, NULL, NULL},
-};
-
-static const struct tool_option other[] = {
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", "error, warning, info (default) or debug; to stderr"},
-    {"log-events", KEY_LOG_EVENTS, NULL, "log what happens to modules, one line each, to stderr"},
-    {"version", KEY_VERSION, NULL, "print the version and end"},
-    {"help", 'h', NULL, "print this and end"},
-    {NULL, 0, NULL, NULL},
-};
-
-static const struct tool_syntax syntax = {
-    .usage = "pywatt-orchestrator [OPTION...]",
-    .about =
-        "Registers modules, keeps their leases and answers their heartbeats, over JSON and\n"
-        "protobuf on the same port. Prints one line \"listening URL\" for each listener once\n"
-        "connections are accepted there, and logs to stderr. SIGTERM and SIGINT end it; SIGHUP\n"
-        "has it read its certificates again.",
-    .groups = {{"Serving", serving},
-               {"Leases and names", leases},
-               {"Limits", limits},
-               {"TLS", tls},
-               {"Other", other}},
-    .notes = "Times are in milliseconds, or carry a unit: 250ms, 2s, 5m, 1h.\n\n"
-             "Exit codes: 0 ended by a signal, 1 other failure, 2 bad usage, 3 cannot listen,\n"
-             "4 the store cannot be opened.",
-};
-
-static int set_serving(struct settings *settings, int key, const char *value)
+const char *settings_keep(struct settings *settings, const char *text, size_t len)
 {
-    struct pywatt_orchestrator_options *options = &settings->options;
+    struct settings_text *own = malloc(sizeof(*own) + len + 1);
 
-    switch (key) {
-    case KEY_LISTEN:
-        if (settings->url_count == LISTENERS_MAX) {
-            return tool_usage_error("--listen: more than %d listeners", LISTENERS_MAX);
-        }
-        settings->urls[settings->url_count++] = value;
-        return 0;
-    case KEY_WORKERS: return tool_parse_u32("workers", value, 0, 256, &options->workers);
-    case KEY_ADVERTISE:
-        free(settings->advertise_host);
-        settings->advertise_host = NULL;
-        return tool_parse_host_port("advertise", value, &settings->advertise_host,
-                                    &options->advertise_port);
-    case KEY_RECOVER: settings->recover = true; return 0;
-    default: options->store = value; return 0;
+    if (own == NULL) {
+        return NULL;
     }
+    memcpy(own->text, text, len);
+    own->text[len] = '\0';
+    own->next = settings->texts;
+    settings->texts = own;
+    return own->text;
 }
 
-static int set_lease(struct pywatt_orchestrator_options *options, int key, const char *value)
-{
-    static const char *const words[] = {[PYWATT_TAKEOVER_SUSPECT] = "suspect",
-                                        [PYWATT_TAKEOVER_LOST] = "lost",
-                                        [PYWATT_TAKEOVER_TOKEN] = "token"};
-    int word = 0;
-
-    switch (key) {
-    case KEY_LEASE:
-        return tool_parse_time_ms_u32("lease", value, 1, UINT32_MAX, &options->lease_ms);
-    case KEY_MIN_LEASE:
-        return tool_parse_time_ms_u32("min-lease", value, 1, UINT32_MAX, &options->min_lease_ms);
-    case KEY_MAX_LEASE:
-        return tool_parse_time_ms_u32("max-lease", value, 1, UINT32_MAX, &options->max_lease_ms);
-    case KEY_RETAIN:
-        return tool_parse_time_ms("retain", value, 0, UINT64_C(1) << 53, &options->retain_ms);
-    default:
-        if (tool_parse_word("takeover", value, words, 3, &word) != 0) {
-            return TOOL_EXIT_USAGE;
-        }
-        options->takeover = (enum pywatt_takeover)word;
-        return 0;
-    }
-}
-
-static int set_limit(struct pywatt_orchestrator_options *options, int key, const char *value)
-{
-    switch (key) {
-    case KEY_MAX_FRAME:
-        return tool_parse_u32("max-frame", value, 256, 64 << 20, &options->max_frame_bytes);
-    case KEY_MAX_CONNECTIONS:
-        return tool_parse_u32("max-connections", value, 1, UINT32_MAX, &options->max_connections);
-    case KEY_MAX_CONNECTIONS_PER_PEER:
-        return tool_parse_u32("max-connections-per-peer", value, 0, UINT32_MAX,
-                              &options->max_connections_per_peer);
-    case KEY_MAX_MODULES:
-        return tool_parse_u32("max-modules", value, 1, UINT32_MAX, &options->max_modules);
-    case KEY_REGISTRATIONS:
-        return tool_parse_u32("registrations", value, 0, 10000000, &options->registrations_per_s);
-    case KEY_FRAME_TIMEOUT:
-        return tool_parse_time_ms_u32("frame-timeout", value, 1, UINT32_MAX,
-                                      &options->frame_timeout_ms);
-    default:
-        return tool_parse_time_ms_u32("idle-timeout", value, 0, UINT32_MAX,
-                                      &options->idle_timeout_ms);
-    }
-}
-
-static int set_tls(struct settings *settings, int key, const char *value)
-{
-    struct pywatt_tls_options *options = &settings->tls;
-
-    settings->tls_given = true;
-    switch (key) {
-    case KEY_TLS_CERT: options->cert_file = value; return 0;
-    case KEY_TLS_KEY: options->key_file = value; return 0;
-    case KEY_TLS_CLIENT_CA: options->ca_file = value; return 0;
-    case KEY_TLS_12: options->allow_tls12 = true; return 0;
-    case KEY_TLS_HANDSHAKES:
-        return tool_parse_u32("tls-handshakes", value, 0, 1000000, &options->handshakes_per_s);
-    default:
-        return tool_parse_time_ms_u32("tls-handshake-timeout", value, 1, 600000,
-                                      &options->handshake_timeout_ms);
-    }
-}
-
-static int set_other(struct settings *settings, int key, const char *value)
-{
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
-    int level = 0;
-
-    switch (key) {
-    case KEY_LOG_LEVEL:
-        if (tool_parse_word("log-level", value, levels, 4, &level) != 0) {
-            return TOOL_EXIT_USAGE;
-        }
-        settings->log_level = (enum pywatt_log_level)level;
-        return 0;
-    case KEY_LOG_EVENTS: settings->log_events = true; return 0;
-    case KEY_VERSION: settings->version = true; return 0;
-    default: settings->help = true; return 0;
-    }
-}
-
-static int set(void *user, int key, const char *value)
-{
-    struct settings *settings = user;
-
-    if (key >= KEY_LISTEN && key <= KEY_RECOVER) {
-        return set_serving(settings, key, value);
-    }
-    if (key >= KEY_LEASE && key <= KEY_TAKEOVER) {
-        return set_lease(&settings->options, key, value);
-    }
-    if (key >= KEY_MAX_FRAME && key <= KEY_IDLE_TIMEOUT) {
-        return set_limit(&settings->options, key, value);
-    }
-    if (key >= KEY_TLS_CERT && key <= KEY_TLS_TIMEOUT) {
-        return set_tls(settings, key, value);
-    }
-    return set_other(settings, key, value);
-}
-
-int settings_read(struct settings *settings, int argc, char **argv)
+void settings_init(struct settings *settings)
 {
     memset(settings, 0, sizeof(*settings));
     pywatt_orchestrator_options_init(&settings->options);
     settings->options.store = NULL;
     pywatt_tls_options_init(&settings->tls);
     settings->log_level = PYWATT_LOG_INFO;
-
-    int bad = tool_options_parse(&syntax, argc, argv, set, settings);
-    if (bad != 0) {
-        return bad;
-    }
-    if (settings->url_count == 0) {
-        settings->urls[settings->url_count++] = DEFAULT_LISTEN;
-    }
-    for (size_t i = 0; i < settings->url_count; i++) {
-        if (strncasecmp(settings->urls[i], "tls:", 4) == 0 && settings->tls.cert_file == NULL) {
-            return tool_usage_error("--listen '%s': --tls-cert and --tls-key are needed",
-                                    settings->urls[i]);
-        }
-    }
-    settings->options.advertise_host = settings->advertise_host;
-    if (settings->options.store == NULL) {
-        settings->default_store = state_store();
-        settings->options.store = settings->default_store;
-        return settings->default_store != NULL ? 0 : TOOL_EXIT_OTHER;
-    }
-    return 0;
-}
-
-int settings_prepare_store(const struct settings *settings)
-{
-    return settings->default_store == NULL ? 0 : state_make_folder(settings->default_store);
-}
-
-int settings_print_help(void)
-{
-    return tool_options_help(&syntax);
 }
 
 void settings_clear(struct settings *settings)
 {
-    free(settings->advertise_host);
-    settings->advertise_host = NULL;
-    free(settings->default_store);
-    settings->default_store = NULL;
+    struct settings_text *next;
+
+    for (struct settings_text *own = settings->texts; own != NULL; own = next) {
+        next = own->next;
+        free(own);
+    }
+    settings->texts = NULL;
+}
+
+/* ---- Where something stands ---- */
+
+#define PLACE_SIZE 512
+
+/* `name`, as it is called where it was set last. */
+static void place_of(const struct settings *settings, size_t number, char out[PLACE_SIZE])
+{
+    const char *name = setting_at(number, NULL)->name;
+
+    switch (settings->origins[number].source) {
+    case SETTINGS_FILE:
+        snprintf(out, PLACE_SIZE, "%.400s:%u: %s", settings->file, settings->origins[number].line,
+                 name);
+        break;
+    case SETTINGS_ENVIRONMENT: setting_variable(name, out); break;
+    case SETTINGS_FLAG: snprintf(out, PLACE_SIZE, "--%s", name); break;
+    case SETTINGS_DEFAULT: snprintf(out, PLACE_SIZE, "%s", name); break;
+    }
+}
+
+/* Where `word` stands in `text` as a whole word; NULL if it does not. */
+static const char *find_word(const char *text, const char *word)
+{
+    static const char inside[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    const size_t len = strlen(word);
+
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++) {
+        bool begins = at == text || strchr(inside, at[-1]) == NULL;
+        if (begins && (at[len] == '\0' || strchr(inside, at[len]) == NULL)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* Of the settings that the text names the first one, if it can be one that somebody has set. */
+void settings_complain_of(const struct settings *settings, const char *text,
+                          struct complaints *complaints)
+{
+    const struct setting *setting;
+    const char *first = NULL;
+    bool first_set = false;
+    char place[PLACE_SIZE] = "";
+
+    for (size_t number = 0; (setting = setting_at(number, NULL)) != NULL; number++) {
+        const char *at = setting->field == NULL ? NULL : find_word(text, setting->field);
+        const bool set = settings->origins[number].source != SETTINGS_DEFAULT;
+        if (at != NULL && (first == NULL || set > first_set || (set == first_set && at < first))) {
+            first = at;
+            first_set = set;
+            place_of(settings, number, place);
+        }
+    }
+    complain(complaints, "%s%s%s", place, first == NULL ? "" : ": ", text);
+}
+
+/* ---- One after the other ---- */
+
+struct taking {
+    struct settings *settings;
+    struct complaints *complaints;
+};
+
+/* The setting has this value there, from where it was not set before. */
+static void take(const struct taking *taking, size_t number, enum settings_source source,
+                 unsigned line, const char *value)
+{
+    struct settings *settings = taking->settings;
+    const struct setting *setting = setting_at(number, NULL);
+    bool again = settings->origins[number].source == source;
+    char why[TOOL_WHY_SIZE] = "";
+    char place[PLACE_SIZE];
+
+    settings->origins[number].source = source;
+    settings->origins[number].line = line;
+    if (setting->type == SETTING_URLS && !again) {
+        settings->listen.count = 0;
+    }
+    switch (setting_set(setting, settings, value, source == SETTINGS_FLAG, why)) {
+    case SETTING_GOOD: break;
+    case SETTING_BAD:
+        settings->spoiled = true;
+        place_of(settings, number, place);
+        complain(taking->complaints, "%s: %s", place, why);
+        break;
+    case SETTING_NO_MEMORY: complain_no_memory(taking->complaints); break;
+    }
+}
+
+/* ---- The file ---- */
+
+static const char *look_at_section(void *user, const char *name)
+{
+    (void)user;
+    for (const struct setting_section *section = setting_sections; section->name != NULL;
+         section++) {
+        if (strcmp(section->name, name) == 0) {
+            return NULL;
+        }
+    }
+    return "there is no such section; there are serving, leases, limits, tls and log";
+}
+
+static void take_fault(void *user, unsigned line, const char *why)
+{
+    const struct taking *taking = user;
+
+    complain(taking->complaints, "%.400s:%u: %s", taking->settings->file, line, why);
+}
+
+/* SIZE_MAX if there is none; *section is where it belongs. */
+static size_t find_setting(const char *name, const struct setting_section **section)
+{
+    const struct setting *setting;
+
+    for (size_t number = 0; (setting = setting_at(number, section)) != NULL; number++) {
+        if (strcmp(setting->name, name) == 0) {
+            return number;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static void take_entry(void *user, unsigned line, const char *section, const char *key,
+                       const char *value)
+{
+    const struct taking *taking = user;
+    const struct setting_section *belongs = NULL;
+    size_t number = find_setting(key, &belongs);
+    char why[PLACE_SIZE] = "";
+
+    if (strcmp(section, CONFIG_NO_SECTION) == 0) {
+        return;
+    }
+    if (number == SIZE_MAX) {
+        snprintf(why, sizeof(why), "%.60s: there is no such key; --help names them", key);
+    } else if (strcmp(section, belongs->name) != 0) {
+        snprintf(why, sizeof(why), "%s: it belongs into the section [%s]", key, belongs->name);
+    } else if (taking->settings->origins[number].source == SETTINGS_FILE) {
+        snprintf(why, sizeof(why), "%s: it stands in line %u already", key,
+                 taking->settings->origins[number].line);
+    } else if (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL) {
+        snprintf(why, sizeof(why), "%s: a comment behind a value begins with ' ;'", key);
+    } else {
+        take(taking, number, SETTINGS_FILE, line, value);
+        return;
+    }
+    take_fault(user, line, why);
+}
+
+void settings_take_file(struct settings *settings, const char *name, const char *bytes, size_t len,
+                        struct complaints *complaints)
+{
+    static const struct config_events events = {
+        .section = look_at_section, .entry = take_entry, .fault = take_fault};
+    struct taking taking = {settings, complaints};
+
+    settings->file = settings_keep(settings, name, strlen(name));
+    if (settings->file == NULL) {
+        complain_no_memory(complaints);
+        return;
+    }
+    config_read(bytes, len, &events, &taking);
+}
+
+static void read_file(struct settings *settings, const struct command_line *line,
+                      struct complaints *complaints)
+{
+    const char *named = line->config != NULL ? line->config : getenv(CONFIG_VARIABLE);
+    struct config_found found;
+
+    config_find(named, &found);
+    if (found.bytes != NULL) {
+        settings_take_file(settings, found.path, found.bytes, found.len, complaints);
+    } else if (found.why != NULL) {
+        complain(complaints, "%.400s: the config file cannot be read: %s", found.path, found.why);
+    }
+    config_found_clear(&found);
+}
+
+/* ---- The environment ---- */
+
+/* A variable with our prefix that is no setting's has been misspelled. */
+static void look_for_strangers(struct complaints *complaints)
+{
+    static const char prefix[] = SETTING_VARIABLE_PREFIX;
+
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        size_t len = strcspn(*entry, "=");
+        char variable[SETTING_VARIABLE_SIZE];
+        bool known = strncmp(*entry, CONFIG_VARIABLE "=", sizeof(CONFIG_VARIABLE)) == 0;
+        const struct setting *setting;
+        if (strncmp(*entry, prefix, sizeof(prefix) - 1) != 0) {
+            continue;
+        }
+        for (size_t number = 0; !known && (setting = setting_at(number, NULL)) != NULL; number++) {
+            setting_variable(setting->name, variable);
+            known = strlen(variable) == len && memcmp(variable, *entry, len) == 0;
+        }
+        if (!known) {
+            complain(complaints, "%.*s: there is no such setting; --help names them",
+                     (int)(len < 100 ? len : 100), *entry);
+        }
+    }
+}
+
+static void read_environment(const struct taking *taking)
+{
+    const struct setting *setting;
+    char variable[SETTING_VARIABLE_SIZE];
+
+    for (size_t number = 0; (setting = setting_at(number, NULL)) != NULL; number++) {
+        setting_variable(setting->name, variable);
+        const char *value = getenv(variable);
+        if (value != NULL) {
+            take(taking, number, SETTINGS_ENVIRONMENT, 0, value);
+        }
+    }
+    look_for_strangers(taking->complaints);
+}
+
+/* ---- The command line ---- */
+
+static void take_flag(void *user, size_t number, const char *value)
+{
+    take(user, number, SETTINGS_FLAG, 0, value == NULL ? "yes" : value);
+}
+
+/* ---- As a whole ---- */
+
+static void complain_about(const struct settings *settings, const void *text,
+                           struct complaints *complaints, const char *why)
+{
+    const ptrdiff_t offset = (const char *)text - (const char *)settings;
+    const struct setting *setting;
+    char place[PLACE_SIZE];
+
+    for (size_t number = 0; (setting = setting_at(number, NULL)) != NULL; number++) {
+        if ((ptrdiff_t)setting->offset == offset) {
+            place_of(settings, number, place);
+            complain(complaints, "%s: %s", place, why);
+        }
+    }
+}
+
+static void look_at_tls(struct settings *settings, struct complaints *complaints)
+{
+    const struct pywatt_tls_options *tls = &settings->tls;
+    bool whole = tls->cert_file != NULL && tls->key_file != NULL;
+
+    settings->tls_wanted = tls->cert_file != NULL || tls->key_file != NULL || tls->ca_file != NULL;
+    if (tls->cert_file != NULL && tls->key_file == NULL) {
+        complain_about(settings, &tls->cert_file, complaints, "it needs a tls-key beside it");
+    } else if (tls->key_file != NULL && tls->cert_file == NULL) {
+        complain_about(settings, &tls->key_file, complaints, "it needs a tls-cert beside it");
+    } else if (tls->ca_file != NULL && !whole) {
+        complain_about(settings, &tls->ca_file, complaints, "it needs tls-cert and tls-key");
+    }
+    for (size_t i = 0; i < settings->listen.count && !whole; i++) {
+        if (strncasecmp(settings->listen.urls[i], "tls:", 4) == 0) {
+            char why[PLACE_SIZE];
+            snprintf(why, sizeof(why), "'%.300s' needs tls-cert and tls-key",
+                     settings->listen.urls[i]);
+            complain_about(settings, &settings->listen, complaints, why);
+        }
+    }
+}
+
+static void look_at_secrets(const struct settings *settings, struct complaints *complaints)
+{
+    const struct setting *setting;
+    struct stat status;
+    char place[PLACE_SIZE];
+
+    for (size_t number = 0; (setting = setting_at(number, NULL)) != NULL; number++) {
+        const char *path = setting->type == SETTING_SECRET ? setting_text(setting, settings) : NULL;
+        if (path != NULL && stat(path, &status) == 0 && (status.st_mode & S_IRWXO) != 0) {
+            place_of(settings, number, place);
+            complain_mildly(complaints,
+                            "%s: everybody on this machine may use '%.300s'; chmod o= takes that "
+                            "away",
+                            place, path);
+        }
+    }
+}
+
+void settings_finish(struct settings *settings, struct complaints *complaints)
+{
+    struct pywatt_error error = {PYWATT_OK, ""};
+
+    if (settings->listen.count == 0) {
+        settings->listen.urls[settings->listen.count++] = DEFAULT_LISTEN;
+    }
+    if (settings->options.store == NULL) {
+        char *store = state_store();
+        settings->default_store = true;
+        settings->options.store =
+            store == NULL ? NULL : settings_keep(settings, store, strlen(store));
+        free(store);
+        if (settings->options.store == NULL) {
+            complain_no_memory(complaints);
+            return;
+        }
+    }
+    look_at_tls(settings, complaints);
+    look_at_secrets(settings, complaints);
+    /* A wrong value is as it was before, and may not go together with the others. */
+    if (settings->spoiled) {
+        return;
+    }
+    enum pywatt_status status = pywatt_orchestrator_check(&settings->options, &error);
+    if (status == PYWATT_NO_MEMORY) {
+        complain_no_memory(complaints);
+    } else if (status == PYWATT_UNSUPPORTED) {
+        complain_about(settings, &settings->options.store, complaints, error.text);
+        complaints->code = EXIT_STORE;
+    } else if (status != PYWATT_OK) {
+        settings_complain_of(settings, error.text, complaints);
+    }
+}
+
+void settings_check_tls(const struct settings *settings, struct complaints *complaints)
+{
+    struct pywatt_tls *tls = NULL;
+    struct pywatt_error error = {PYWATT_OK, ""};
+
+    if (settings->tls_wanted) {
+        enum pywatt_status status = pywatt_tls_server_new(&settings->tls, &tls, &error);
+        if (status == PYWATT_NO_MEMORY) {
+            complain_no_memory(complaints);
+        } else if (status != PYWATT_OK) {
+            settings_complain_of(settings, error.text, complaints);
+        }
+        pywatt_tls_free(tls);
+    }
+}
+
+int settings_read(struct settings *settings, const struct command_line *line,
+                  struct complaints *complaints)
+{
+    struct taking taking = {settings, complaints};
+
+    settings_init(settings);
+    read_file(settings, line, complaints);
+    read_environment(&taking);
+    command_line_settings(line, take_flag, &taking);
+    settings_finish(settings, complaints);
+    return complaints->code;
+}
+
+int settings_prepare_store(const struct settings *settings)
+{
+    return settings->default_store ? state_make_folder(settings->options.store) : 0;
 }

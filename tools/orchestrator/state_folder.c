@@ -2,6 +2,7 @@
 /* See state_folder.h. */
 #include "orchestrator/state_folder.h"
 
+#include "common/report.h"
 #include "orchestrator/settings.h"
 
 #include <errno.h>
@@ -13,8 +14,7 @@
 
 #define SCHEME "sqlite:"
 
-/* A relative path means nothing here, as the XDG specification says. */
-static const char *absolute(const char *variable)
+const char *absolute_path_in(const char *variable)
 {
     const char *value = getenv(variable);
 
@@ -23,17 +23,13 @@ static const char *absolute(const char *variable)
 
 char *state_store(void)
 {
-    const char *state = absolute("XDG_STATE_HOME");
-    const char *home = geteuid() == 0 ? NULL : absolute("HOME");
+    const char *state = absolute_path_in("XDG_STATE_HOME");
+    const char *home = geteuid() == 0 ? NULL : absolute_path_in("HOME");
     const char *base = state != NULL ? state : home != NULL ? home : "/var/lib";
     const char *below = state == NULL && home != NULL ? "/.local/state" : "";
     char *store = NULL;
 
-    if (asprintf(&store, SCHEME "%s%s/pywatt/registrations.db", base, below) < 0) {
-        tool_fail(TOOL_EXIT_OTHER, PYWATT_NO_MEMORY, "out of memory");
-        return NULL;
-    }
-    return store;
+    return asprintf(&store, SCHEME "%s%s/pywatt/registrations.db", base, below) < 0 ? NULL : store;
 }
 
 /* `path` is a file's; its folders are made one after the other. */

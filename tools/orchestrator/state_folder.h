@@ -5,10 +5,13 @@
 
 /*
  * The URL of the store in the state folder, to be freed: $XDG_STATE_HOME/pywatt; else, for root and
- * for who has no home, /var/lib/pywatt; else ~/.local/state/pywatt. NULL after it has said that memory
- * is out.
+ * for who has no home, /var/lib/pywatt; else ~/.local/state/pywatt. NULL when memory is out.
  */
 char *state_store(void);
+
+/* The value of a variable, if it is an absolute path: another means nothing, as the XDG specification
+ * says. Else NULL. */
+const char *absolute_path_in(const char *variable);
 
 /* Makes the folder of such a URL, for its owner alone. Returns 0, or an exit code. */
 int state_make_folder(const char *store);
