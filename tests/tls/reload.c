@@ -163,6 +163,7 @@ static void other_options_that_are_wrong_change_nothing(void **state)
                      PYWATT_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, "is not the key of the certificate"));
     other_options(&given, &scene.hub);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
     given.handshakes_per_s = 1000001;
     assert_int_equal(pywatt_tls_reconfigure(host.options.tls, &given, &error),
                      PYWATT_INVALID_ARGUMENT);
