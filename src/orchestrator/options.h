@@ -7,6 +7,7 @@
 #define PW_ORCHESTRATOR_OPTIONS_H
 
 #include "base/clock.h"
+#include "orchestrator/allow.h"
 
 #include <pywatt/orchestrator.h>
 
@@ -15,18 +16,17 @@ struct pw_config_hooks {
     const struct pw_clock *clock;
     /* A reply that is not ready by then never goes out: its connection is closed instead. */
     uint32_t reply_timeout_ms;
-    /* A peer that takes nothing of what waits for it for so long is gone. */
-    uint32_t write_timeout_ms;
     /* How long stopping waits for peers to take their last replies. */
     uint32_t stop_timeout_ms;
 };
 
-/* Monotonic clock, 8 s, 10 s, 1 s. */
+/* Monotonic clock, 8 s, 1 s. */
 extern const struct pw_config_hooks pw_config_default_hooks;
 
 struct pw_config {
     struct pywatt_orchestrator_options options; /* its strings are the config's own */
     struct pw_config_hooks hooks;
+    struct pw_allow allow; /* what the lists among the options say */
 };
 
 /*

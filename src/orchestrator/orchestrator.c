@@ -44,7 +44,8 @@ static enum pywatt_status init_parts(struct pywatt_orchestrator *o)
     if (pw_registrar_init(&o->registrar, &o->table, o->store, &o->config) != PYWATT_OK) {
         goto no_registrar;
     }
-    if (pw_server_init(&o->server, &o->config, &o->table, &o->lease, &o->registrar) != PYWATT_OK) {
+    if (pw_server_init(&o->server, &o->config, &o->table, &o->lease, &o->registrar,
+                       &o->join_tokens) != PYWATT_OK) {
         goto no_server;
     }
     if (pw_mutex_init(&o->life_mutex) != PYWATT_OK) {
@@ -113,6 +114,20 @@ static enum pywatt_status open_parts(struct pywatt_orchestrator *o, struct pywat
     return status;
 }
 
+/* The file of tokens first: what is wrong with it is known before anything is opened. */
+static enum pywatt_status open_all(struct pywatt_orchestrator *o, struct pywatt_error *error)
+{
+    enum pywatt_status status =
+        pw_join_tokens_init(&o->join_tokens, o->config.options.join_token_file, error);
+    if (status == PYWATT_OK) {
+        status = open_parts(o, error);
+        if (status != PYWATT_OK) {
+            pw_join_tokens_destroy(&o->join_tokens);
+        }
+    }
+    return status;
+}
+
 enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options *options,
                                        const struct pw_config_hooks *hooks, struct pw_store *store,
                                        struct pywatt_orchestrator **out, struct pywatt_error *error)
@@ -127,7 +142,7 @@ enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options 
             orchestrator->config.hooks = *hooks;
         }
         orchestrator->store = store;
-        status = open_parts(orchestrator, error);
+        status = open_all(orchestrator, error);
         if (status != PYWATT_OK) {
             pw_config_destroy(&orchestrator->config);
         }
@@ -268,6 +283,15 @@ enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchest
     return status;
 }
 
+enum pywatt_status pywatt_orchestrator_reload(struct pywatt_orchestrator *orchestrator,
+                                              struct pywatt_error *error)
+{
+    if (orchestrator == NULL) {
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "orchestrator is NULL");
+    }
+    return pw_join_tokens_reload(&orchestrator->join_tokens, error);
+}
+
 /*
  * False if there is nothing to do. Inside of on_event nobody is waited for: who stops it already
  * waits for that very call, and who starts it will see that it is to be stopped.
@@ -317,6 +341,7 @@ static void give_back(void *user)
     pw_registrar_close(&orchestrator->registrar);
     pw_store_close(orchestrator->store);
     destroy_parts(orchestrator);
+    pw_join_tokens_destroy(&orchestrator->join_tokens);
     pw_config_destroy(&orchestrator->config);
     free(orchestrator);
 }

@@ -26,6 +26,7 @@ enum pw_life {
 
 struct pywatt_orchestrator {
     struct pw_config config;
+    struct pw_join_tokens join_tokens;
     struct pw_store *store;
     struct pw_events events;
     struct pw_lease lease;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "codec/codec.h"
+#include "orchestrator/join_token.h"
 #include "orchestrator/lease.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/options.h"
@@ -39,6 +40,7 @@ struct pw_server {
     struct pw_module_table *table;
     struct pw_lease *lease;
     struct pw_registrar *registrar;
+    struct pw_join_tokens *join_tokens;
     struct pw_codec_limits limits;
     struct pw_worker *workers;
     unsigned worker_count;
@@ -58,18 +60,22 @@ struct pw_server {
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t connections_accepted;
     atomic_uint_fast64_t connections_refused;
+    atomic_uint_fast64_t connections_unproven;
+    atomic_uint_fast64_t peers_refused;
     struct pw_peers peers;
     struct pw_pace pace;           /* of registrations */
     atomic_uint counting;          /* workers whose counters can be read: none before the start */
     struct pw_log_limit log_limit; /* of what peers can cause */
     struct pw_log_limit own_log_limit; /* of our own troubles */
     struct pw_log_limit pace_log_limit;
+    struct pw_log_limit admission_log_limit; /* of who is not let in */
 };
 
 /* All is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */
 enum pywatt_status pw_server_init(struct pw_server *server, const struct pw_config *config,
                                   struct pw_module_table *table, struct pw_lease *lease,
-                                  struct pw_registrar *registrar);
+                                  struct pw_registrar *registrar,
+                                  struct pw_join_tokens *join_tokens);
 
 /* Statuses of pywatt_orchestrator_listen. Before the start. */
 enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, char *bound_url,
