@@ -148,6 +148,25 @@ static void every_registration_needs_one_and_nothing_else_does(void **state)
     end(&scene);
 }
 
+static void who_has_shown_it_has_proven_something(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct peer peer;
+    struct peer other;
+    begin(&scene, OLD);
+    world_peer(&scene.world, &peer, "json");
+    assert_int_equal(join(&peer, "a", OLD), PYWATT_OK);
+    world_peer(&scene.world, &other, "json");
+    assert_int_equal(join(&other, "b", NEW), PYWATT_REJECTED);
+    assert_int_equal(world_stats(&scene.world).connections_unproven, 1);
+    assert_int_equal(join(&other, "a", OLD), PYWATT_NAME_TAKEN);
+    assert_int_equal(world_stats(&scene.world).connections_unproven, 0);
+    peer_close(&other);
+    peer_close(&peer);
+    end(&scene);
+}
+
 static void two_are_good_while_they_are_changed(void **state)
 {
     (void)state;
@@ -481,6 +500,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_has_no_join_token_is_told_what_to_do),
         cmocka_unit_test(every_registration_needs_one_and_nothing_else_does),
+        cmocka_unit_test(who_has_shown_it_has_proven_something),
         cmocka_unit_test(two_are_good_while_they_are_changed),
         cmocka_unit_test(a_join_token_is_kept_nowhere),
         cmocka_unit_test(many_wrong_ones_are_worth_few_lines),

@@ -371,6 +371,83 @@ static void only_so_many_connections_may_have_proven_nothing(void **state)
     }
 }
 
+static bool beats_in_a_run(struct peer *peer, const struct identity *who)
+{
+    struct pw_buffer bytes;
+    pw_buffer_init(&bytes, 100000);
+    for (int i = 0; i < 2; i++) {
+        struct pw_request beat = beat_of(who, PYWATT_HEALTHY);
+        assert_true(peer_pack(peer, &beat, &bytes));
+    }
+    bool good = peer_send_raw(peer, pw_buffer_bytes(&bytes), pw_buffer_len(&bytes));
+    pw_buffer_destroy(&bytes);
+    for (int i = 0; i < 2; i++) {
+        good &= peer_receive(peer) && peer->response.success;
+    }
+    return good;
+}
+
+static bool beats_in_a_batch(struct peer *peer, const struct identity *who)
+{
+    const struct pw_batched_beat beat = {
+        .module_id = who->id, .token = pw_str_from(who->token), .health = PYWATT_HEALTHY};
+    struct pw_request request = {
+        .operation = PW_OP_HEARTBEAT_BATCH, .beats = &beat, .beat_count = 1};
+    return peer_call(peer, &request) == PYWATT_OK && peer->response.exception_count == 0;
+}
+
+static bool beats_with_details(struct peer *peer, const struct identity *who)
+{
+    struct pywatt_string_map *details = pywatt_string_map_new();
+    assert_int_equal(pywatt_string_map_set(details, "load", "7"), PYWATT_OK);
+    const enum pywatt_status status = peer_beat_with(peer, who, PYWATT_HEALTHY, 0, details);
+    pywatt_string_map_free(details);
+    return status == PYWATT_OK;
+}
+
+static bool beats(struct peer *peer, const struct identity *who)
+{
+    return peer_beat(peer, who, PYWATT_HEALTHY) == PYWATT_OK;
+}
+
+static bool advertises(struct peer *peer, const struct identity *who)
+{
+    return peer_advertise(peer, who, "/a") == PYWATT_OK;
+}
+
+static bool unregisters(struct peer *peer, const struct identity *who)
+{
+    return peer_unregister(peer, who) == PYWATT_OK;
+}
+
+static void whatever_comes_through_proves_who_sent_it(void **state)
+{
+    (void)state;
+    static bool (*const acts[])(struct peer * peer, const struct identity *who) = {
+        beats, beats_in_a_run, beats_in_a_batch, beats_with_details, advertises, unregisters};
+    struct world world;
+    struct peer module;
+    struct identity who;
+    world_begin(&world);
+    world_peer(&world, &module, "protobuf");
+    assert_int_equal(peer_register(&module, "a", &who), PYWATT_OK);
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        struct identity wrong = who;
+        struct peer peer;
+        wrong.token[0] ^= 1;
+        world_peer(&world, &peer, "protobuf");
+        world_await_connections(&world, 2);
+        (void)acts[i](&peer, &wrong);
+        assert_int_equal(world_stats(&world).connections_unproven, 1);
+        assert_true(acts[i](&peer, &who));
+        assert_int_equal(world_stats(&world).connections_unproven, 0);
+        peer_close(&peer);
+        world_await_connections(&world, 1);
+    }
+    peer_close(&module);
+    world_stop(&world);
+}
+
 static void an_address_may_register_only_so_often(void **state)
 {
     (void)state;
@@ -456,6 +533,7 @@ int main(void)
         cmocka_unit_test(messages_may_be_only_so_deep_and_have_only_so_many_elements),
         cmocka_unit_test(only_so_many_requests_of_a_connection_wait_for_the_store),
         cmocka_unit_test(only_so_many_connections_may_have_proven_nothing),
+        cmocka_unit_test(whatever_comes_through_proves_who_sent_it),
         cmocka_unit_test(an_address_may_register_only_so_often),
         cmocka_unit_test(the_disposition_of_sigpipe_is_left_alone),
     };

@@ -26,6 +26,8 @@ static void begin(struct scene *scene, const char *uids, const char *gids)
     struct pywatt_orchestrator_options options;
     pywatt_orchestrator_options_init(&options);
     options.workers = 1;
+    options.first_frame_timeout_ms = 600000;
+    options.unproven_idle_timeout_ms = 0;
     options.unix_allow_uids = uids;
     options.unix_allow_gids = gids;
     snprintf(scene->unix_url, sizeof(scene->unix_url), "unix:@pw-users-%d-%u", (int)getpid(),
