@@ -5,6 +5,9 @@
  *
  * All functions may be called from any thread unless a comment says otherwise. An orchestrator has
  * `workers` threads that serve connections and one that keeps the leases; all block all signals.
+ *
+ * After fork(2) an orchestrator is the parent's: in a child all functions return PYWATT_FORKED, and
+ * those that stop or free it do nothing.
  */
 #ifndef PYWATT_ORCHESTRATOR_H
 #define PYWATT_ORCHESTRATOR_H

@@ -25,6 +25,7 @@ enum pw_life {
 };
 
 struct pywatt_orchestrator {
+    uint32_t process; /* of fork.h */
     struct pw_config config;
     struct pw_join_tokens join_tokens;
     struct pw_store *store;
