@@ -127,6 +127,7 @@ static unsigned in_a_child(struct family *f, bool at_work)
     assert_int_equal(pipe(ends), 0);
     const pid_t pid = fork();
     if (pid == 0) {
+        alarm(30 * pw_test_slow_factor()); /* who waits for a lock waits for ever */
         result = at_work ? call_all(f, capabilities) : live_on(f);
         _exit(write(ends[1], &result, sizeof(result)) == sizeof(result) ? 0 : 1);
     }

@@ -495,6 +495,48 @@ static void an_address_may_register_only_so_often(void **state)
     }
 }
 
+/* Half a megabyte of metadata, which the reply has as well. */
+static struct pywatt_module_info *large_info(void)
+{
+    struct pywatt_module_info *info = NULL;
+    char value[4001];
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    assert_int_equal(pywatt_module_info_new("large", "1", "d", &info), PYWATT_OK);
+    for (int i = 0; i < 120; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key %d", i);
+        assert_int_equal(pywatt_module_info_set_metadata(info, key, value), PYWATT_OK);
+    }
+    return info;
+}
+
+static void only_so_much_is_buffered_for_a_peer_that_does_not_read(void **state)
+{
+    (void)state;
+    struct pywatt_module_info *info = large_info();
+    for (int tight = 0; tight < 2; tight++) {
+        struct world world;
+        struct peer peer;
+        struct pw_request request = register_of(info);
+        world_prepare(&world);
+        world.options.max_unproven_frame_bytes = world.options.max_frame_bytes;
+        world.options.max_output_bytes = tight == 1 ? 65536 : world.options.max_output_bytes;
+        world_start(&world);
+        assert_true(peer_open(&peer, world.memory_url, "protobuf"));
+        assert_true(peer_send(&peer, &request));
+        if (tight == 1) {
+            world_await_connections(&world, 0);
+        } else {
+            assert_true(peer_receive(&peer));
+            assert_true(peer.response.success);
+        }
+        peer_close(&peer);
+        world_stop(&world);
+    }
+    pywatt_module_info_free(info);
+}
+
 /* ---- Signals ---- */
 
 static void the_disposition_of_sigpipe_is_left_alone(void **state)
@@ -535,6 +577,7 @@ int main(void)
         cmocka_unit_test(only_so_many_connections_may_have_proven_nothing),
         cmocka_unit_test(whatever_comes_through_proves_who_sent_it),
         cmocka_unit_test(an_address_may_register_only_so_often),
+        cmocka_unit_test(only_so_much_is_buffered_for_a_peer_that_does_not_read),
         cmocka_unit_test(the_disposition_of_sigpipe_is_left_alone),
     };
     return PW_TEST_RUN(cases);
