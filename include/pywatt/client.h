@@ -11,7 +11,9 @@
  * providers need more than that they must take elsewhere. A blocking call needs none of them: the caller itself
  * sends, receives and connects.
  *
- * A client does not survive fork(2): a child must not use what its parent opened.
+ * A client does not survive fork(2). In a child every function that is given what its parent made
+ * (client, modules, loops) touches nothing and returns PYWATT_FORKED, or NULL, or nothing; those that
+ * free leave the memory. The child can open a client of its own. Descriptors are closed by exec.
  */
 #ifndef PYWATT_CLIENT_H
 #define PYWATT_CLIENT_H

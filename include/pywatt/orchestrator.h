@@ -5,6 +5,9 @@
  *
  * All functions may be called from any thread unless a comment says otherwise. An orchestrator has
  * `workers` threads that serve connections and one that keeps the leases; all block all signals.
+ *
+ * After fork(2) an orchestrator is the parent's: in a child all functions return PYWATT_FORKED, and
+ * those that stop or free it do nothing.
  */
 #ifndef PYWATT_ORCHESTRATOR_H
 #define PYWATT_ORCHESTRATOR_H
@@ -125,8 +128,8 @@ struct pywatt_orchestrator_options {
     /* Modules at once. Default 1000000. A registration over it is answered with a limit error. */
     uint32_t max_modules;
     /*
-     * How long a frame may take from its first byte to its last, and the first one of a connection
-     * from when that was accepted. Default 10000.
+     * How long a frame may take from its first byte to its last; the first one of a connection has
+     * first_frame_timeout_ms. Default 10000.
      */
     uint32_t frame_timeout_ms;
     /*
@@ -141,7 +144,8 @@ struct pywatt_orchestrator_options {
     void *event_user;
     /*
      * Connections at once from one IP address; further ones are closed at once. Default 0: as many
-     * as max_connections, as all modules of a machine share one.
+     * as max_connections, as all modules of a machine share one. IPv6 addresses with the same first
+     * 64 bits are one here, and wherever else a limit is an address's.
      */
     uint32_t max_connections_per_peer;
     /*
@@ -160,6 +164,71 @@ struct pywatt_orchestrator_options {
      * good for those modules only which its certificate names. Default NULL.
      */
     struct pywatt_tls *tls;
+    /*
+     * A file with the token, or while it is being changed the two tokens, each on a line of its own,
+     * without which nobody registers: every registration, repeated ones included, must have one of
+     * them in its metadata, as "join_token". Of 1 to 256 bytes each; the file is read when the
+     * orchestrator is made, and again by each pywatt_orchestrator_reconfigure. Who shows none, or a wrong one, is
+     * refused with PYWATT_REJECTED. Nothing of a join token is kept but its SHA-256, and it is taken
+     * out of the metadata in any case, also where none is wanted. Default NULL: none is. Copied, as
+     * are all strings here.
+     */
+    const char *join_token_file;
+    /*
+     * Names that may be registered, separated by commas: "camera, sensor-*" lets in camera, and
+     * whatever begins with sensor-; "*.floor2" what ends in .floor2. Others are refused with
+     * PYWATT_REJECTED. Modules that are registered already are left alone. Default NULL: all.
+     */
+    const char *allow_names;
+    /*
+     * Over "unix:": user ids and group ids, as decimal numbers separated by commas. If one of the two is
+     * set, the peer's process must be of a user in the one, or of a group (supplementary ones
+     * included) in the other; everybody else is refused with PYWATT_REJECTED at his first request, and
+     * his connection ends. Default NULL: whom the socket file's mode lets in.
+     */
+    const char *unix_allow_uids;
+    const char *unix_allow_gids;
+    /*
+     * Connections at once that have proven nothing yet: no registration, advertisement or beat has
+     * come through on them, no right join token and no client certificate. In all, and of those from one IP
+     * address; further ones are closed at once. Default 0: as many as there may be connections.
+     */
+    uint32_t max_unproven_connections;
+    uint32_t max_unproven_per_peer;
+    /*
+     * Registrations a second from one IP address; as many may come at once. Those over it are refused with
+     * PYWATT_UNAVAILABLE, modules of all SDKs alike, and those of libpywatt come again by themselves.
+     * Default 0: no limit. At most 10000000.
+     */
+    uint32_t registrations_per_s_per_peer;
+    /* How long a connection may take for its first frame once it is accepted, and its TLS handshake
+     * is over. Default 5000. */
+    uint32_t first_frame_timeout_ms;
+    /*
+     * How long a connection may be silent that has proven nothing yet; who was told when to come again
+     * may be so until then. Default 15000, three heartbeats of the default lease; 0: for ever.
+     */
+    uint32_t unproven_idle_timeout_ms;
+    /* How long a peer may take nothing of what waits for it. Default 10000. */
+    uint32_t write_timeout_ms;
+    /*
+     * The longest frame of a connection that has proven nothing yet, where that is less than
+     * max_frame_bytes. Modules of other SDKs may advertise on a new connection. 256 to 64 MiB; 64 KiB.
+     */
+    uint32_t max_unproven_frame_bytes;
+    /* How deeply a message may be nested, and how many values it may have. Defaults, and most: 40
+     * and 16384, which is what libpywatt can build; least: 4 and 64. */
+    uint32_t max_depth;
+    uint32_t max_elements;
+    /* Requests of one connection that may wait for the store; no further one is read meanwhile. 1 to
+     * 65536; 256. */
+    uint32_t max_pending_requests;
+    /*
+     * TCP: how long what was sent may stay without a sign from the peer's machine, after which the
+     * connection ends (TCP_USER_TIMEOUT). Where nothing is sent keepalive finds out in 30 s. Default
+     * 15000; 0: the system's, which is a quarter of an hour.
+     */
+    uint32_t tcp_user_timeout_ms;
 };
 
 /* Fills *options with the defaults. */
@@ -178,9 +247,9 @@ pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
                         struct pywatt_orchestrator **out, struct pywatt_error *error);
 
 /*
- * That pywatt_orchestrator_new would take these options: nothing is opened, and nothing changes.
- * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_UNSUPPORTED (no such store),
- * PYWATT_NO_MEMORY. Does not block.
+ * That pywatt_orchestrator_new would take these options: nothing is opened but `join_token_file`, which
+ * is read, and nothing changes. PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option, or file
+ * and line), PYWATT_UNSUPPORTED (no such store), PYWATT_IO (that file cannot be read), PYWATT_NO_MEMORY.
  */
 PYWATT_API enum pywatt_status
 pywatt_orchestrator_check(const struct pywatt_orchestrator_options *options,
@@ -202,9 +271,9 @@ PYWATT_API enum pywatt_status pywatt_orchestrator_check_url(const char *url,
  * too much now: connections and modules are not ended by a limit, a module's lease is changed by its
  * next registration, a lost module is kept for as long as was said when it was lost, and a message that
  * has begun to come has the time that it had. How long a connection may be silent changes for
- * those that stand, too.
- * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_NO_MEMORY.
- * Waits for a moment for each worker, and for other calls of it. Not from a log sink.
+ * those that stand, too. `join_token_file` is read again, also if it is the same file.
+ * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option, or file and line), PYWATT_IO (a file
+ * cannot be read), PYWATT_NO_MEMORY, PYWATT_FORKED. Reads files, and waits for a moment for each worker, and for other calls of it. Not from a log sink.
  */
 PYWATT_API enum pywatt_status
 pywatt_orchestrator_reconfigure(struct pywatt_orchestrator *orchestrator,
@@ -365,6 +434,17 @@ struct pywatt_orchestrator_stats {
     uint64_t bytes_sent;
     /* Registrations that were told to come again later (registrations_per_s); refused as well. */
     uint64_t registrations_deferred;
+    /* Registrations without a right join token, of a name that is not allowed, and over
+     * registrations_per_s_per_peer; refused as well. */
+    uint64_t join_tokens_refused;
+    uint64_t names_refused;
+    uint64_t registrations_throttled;
+    /* Connections over a limit of their address; refused as well. */
+    uint64_t peers_refused;
+    /* Peers of a Unix socket whose user and groups are not allowed. */
+    uint64_t users_refused;
+    /* Connections now that have proven nothing yet. */
+    uint64_t connections_unproven;
 };
 
 /* Fills as many fields as *stats's `size` covers. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */

@@ -37,7 +37,8 @@ PYWATT_BEGIN_DECLS
     X(CANCELLED, 15, "cancelled", "the operation was cancelled")                             \
     X(LIMIT, 16, "limit_exceeded", "a limit is exceeded")                                    \
     X(STALE_GENERATION, 17, "stale_generation", "a newer registration of the module exists") \
-    X(UNAVAILABLE, 18, "unavailable", "the service is unavailable for now, try again later")
+    X(UNAVAILABLE, 18, "unavailable", "the service is unavailable for now, try again later") \
+    X(FORKED, 19, "forked", "the object belongs to the process that has forked this one")
 
 enum pywatt_status {
 #define PYWATT_STATUS_ENUM(name, number, wire, text) PYWATT_##name = number,

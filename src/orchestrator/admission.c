@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * admission.c - who a registration is for the pace, and what it is told. On the worker's thread; the
- * pace has a lock of its own, and to see whether a token is the module's takes that of its shard.
+ * admission.c - whether a registration may come in at all: its join token, its name, how many its
+ * address has sent; and then who it is for the pace, and what it is told. On the worker's thread; the
+ * pace, the join tokens and the addresses have locks of their own, and to see whether a token is the
+ * module's takes that of its shard.
  *
  * A worker that has told somebody to come again looks after the places of those who never did, until
  * there are none any more: nobody else may come who would do it.
@@ -27,9 +29,10 @@ static uint64_t hash_of_peer(const struct pw_session *session)
     if (own.host[0] == '\0') {
         return 0;
     }
+    struct pw_network from;
     pw_conn_peer_name(session->conn, name, sizeof(name));
-    const char *port = strrchr(name, ':');
-    return pw_hash_bytes(name, port == NULL ? strlen(name) : (size_t)(port - name)) | 1;
+    (void)pw_address_network(name, &from);
+    return pw_hash_bytes(&from, sizeof(from)) | 1;
 }
 
 static bool is_proven(struct pw_session *session, const struct pw_request *request)
@@ -79,16 +82,16 @@ static void log_deferral(struct pw_worker *worker, uint32_t wait_ms)
     }
 }
 
-static void defer(struct pw_session *session, const struct pw_codec_ops *codec,
-                  const struct pw_request *request, uint32_t wait_ms)
+static void ask_to_come_again(struct pw_session *session, const struct pw_codec_ops *codec,
+                              const struct pw_request *request, const char *why, uint32_t wait_ms)
 {
     struct pw_worker *worker = session->worker;
-    char text[64];
-    snprintf(text, sizeof(text), "The orchestrator is busy: come again in %u ms", wait_ms);
+    char text[128];
+    snprintf(text, sizeof(text), "%s: come again in %u ms", why, wait_ms);
     const struct pw_answer answer = pw_answer_to(codec, request);
     struct pw_response response = pw_answer_bad(&answer, PYWATT_UNAVAILABLE, text, PYWATT_HEALTHY);
     response.retry_after_ms = wait_ms;
-    pw_count(&worker->counters.registrations_deferred, 1);
+    session->excused_until_ns = pw_deadline_after_ms(worker->now_ns, wait_ms);
     pw_count(&worker->counters.requests_refused, 1);
     pw_session_reply(session, codec, &response);
 }
@@ -100,8 +103,9 @@ static void look_again(struct pw_worker *worker, uint64_t at_ns)
     pw_wheel_set(&worker->wheel, &worker->pace_timer, at_ms > earliest_ms ? at_ms : earliest_ms);
 }
 
-bool pw_admission_defers(struct pw_session *session, const struct pw_codec_ops *codec,
-                         const struct pw_request *request)
+/* If it is too early for this registration: refuses it, says when to come again, and true. */
+static bool defers(struct pw_session *session, const struct pw_codec_ops *codec,
+                   const struct pw_request *request)
 {
     struct pw_worker *worker = session->worker;
     struct pw_pace *pace = &worker->server->pace;
@@ -118,11 +122,99 @@ bool pw_admission_defers(struct pw_session *session, const struct pw_codec_ops *
         return false;
     }
     log_deferral(worker, wait_ms);
-    defer(session, codec, request, wait_ms);
+    pw_count(&worker->counters.registrations_deferred, 1);
+    ask_to_come_again(session, codec, request, "The orchestrator is busy", wait_ms);
     if (!pw_list_linked(&worker->pace_timer.link)) {
         look_again(worker, worker->now_ns);
     }
     return true;
+}
+
+/* ---- Whether it may come in at all ---- */
+
+static void log_refusal(struct pw_session *session, const char *why)
+{
+    struct pw_worker *worker = session->worker;
+    uint32_t more;
+    if (pw_log_limit_pass(&worker->server->admission_log_limit, PW_LOG_LINES, worker->now_ns,
+                          &more)) {
+        char peer[PW_ENDPOINT_URL_MAX];
+        pw_conn_peer_name(session->conn, peer, sizeof(peer));
+        pw_log(PYWATT_LOG_WARNING, "%s: a registration was refused: %s (%u such lines left out)",
+               peer, why, more);
+    }
+}
+
+static bool has_join_token(struct pw_session *session, const struct pw_codec_ops *codec,
+                           const struct pw_request *request, const struct pw_join_shown *shown)
+{
+    struct pw_worker *worker = session->worker;
+    const struct pw_join_set *tokens = &worker->config->join_tokens;
+    if (!pw_join_set_wanted(tokens)) {
+        return true;
+    }
+    const struct pw_answer answer = pw_answer_to(codec, request);
+    if (shown->status != PYWATT_OK) {
+        pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY,
+                           "The orchestrator is out of memory, try again later", PYWATT_HEALTHY);
+        return false;
+    }
+    if (pw_join_set_accept(tokens, shown)) {
+        pw_session_prove(session);
+        return true;
+    }
+    pw_count(&worker->counters.join_tokens_refused, 1);
+    log_refusal(session, shown->any ? "its join token is not in force" : "it has no join token");
+    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED,
+                       shown->any ? "The join token in the metadata (" PW_METADATA_JOIN_TOKEN
+                                    ") is not in force here: ask whoever runs the orchestrator"
+                                  : "A registration here needs a join token in its metadata "
+                                    "(" PW_METADATA_JOIN_TOKEN
+                                    "): ask whoever runs the orchestrator",
+                       PYWATT_HEALTHY);
+    return false;
+}
+
+static bool has_allowed_name(struct pw_session *session, const struct pw_codec_ops *codec,
+                             const struct pw_request *request)
+{
+    struct pw_worker *worker = session->worker;
+    const char *name = pywatt_module_info_name(request->info);
+    if (pw_grant_allows(worker->config->allow.names, name)) {
+        return true;
+    }
+    char text[PYWATT_NAME_MAX + 64];
+    const struct pw_answer answer = pw_answer_to(codec, request);
+    snprintf(text, sizeof(text), "Module '%s' is not among those that may register here", name);
+    pw_count(&worker->counters.names_refused, 1);
+    log_refusal(session, "allow_names does not have its name");
+    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED, text, PYWATT_HEALTHY);
+    return false;
+}
+
+static bool comes_too_often(struct pw_session *session, const struct pw_codec_ops *codec,
+                            const struct pw_request *request)
+{
+    struct pw_worker *worker = session->worker;
+    const uint32_t wait_ms =
+        pw_peers_register(&worker->server->peers, session->peer, worker->now_ns);
+    if (wait_ms == 0) {
+        return false;
+    }
+    pw_count(&worker->counters.registrations_throttled, 1);
+    log_refusal(session, "its address sends more than registrations_per_s_per_peer");
+    ask_to_come_again(session, codec, request, "Too many registrations come from this address",
+                      wait_ms);
+    return true;
+}
+
+bool pw_admission_admits(struct pw_session *session, const struct pw_codec_ops *codec,
+                         struct pw_request *request)
+{
+    const struct pw_join_shown shown = pw_join_token_take(request->info);
+    return has_join_token(session, codec, request, &shown) &&
+           has_allowed_name(session, codec, request) && !comes_too_often(session, codec, request) &&
+           !defers(session, codec, request);
 }
 
 void pw_admission_on_timer(struct pw_worker *worker)

@@ -126,12 +126,16 @@ static const char no_memory[] = "The orchestrator is out of memory, try again la
 /* ---- Serving ---- */
 
 /* `exceptions` tells how many there are among them. */
-static void count_beats(struct pw_worker *worker, const struct pw_beat_outcome *outcomes,
+static void count_beats(struct pw_session *session, const struct pw_beat_outcome *outcomes,
                         uint32_t count, uint32_t exceptions)
 {
+    struct pw_worker *worker = session->worker;
     uint32_t refused = 0;
     for (uint32_t i = 0; exceptions > 0 && i < count; i++) {
         refused += outcomes[i].status != PYWATT_OK ? 1 : 0;
+    }
+    if (refused < count) {
+        pw_session_prove(session);
     }
     pw_count(&worker->counters.heartbeats, count - refused);
     pw_count(&worker->counters.requests_refused, refused);
@@ -189,7 +193,7 @@ void pw_dispatch_batch(struct pw_session *session, const struct pw_codec_ops *co
     const struct pw_beat_outcome *outcomes = serve(session, request);
     const uint32_t exceptions = outcomes == NULL ? 0 : count_exceptions(outcomes, request);
     if (outcomes != NULL) {
-        count_beats(session->worker, outcomes, request->beat_count, exceptions);
+        count_beats(session, outcomes, request->beat_count, exceptions);
     }
     if (outcomes == NULL || !fill_response(session, request, outcomes, exceptions, &response)) {
         pw_dispatch_refuse(session, &answer, PYWATT_NO_MEMORY, no_memory, PYWATT_HEALTHY);
@@ -217,7 +221,7 @@ static void serve_held(struct pw_session *session, struct pw_held_beat *held)
     } else {
         held->outcome.status = PYWATT_INVALID_ARGUMENT;
     }
-    count_beats(worker, &held->outcome, 1, 1);
+    count_beats(session, &held->outcome, 1, 1);
 }
 
 void pw_dispatch_held_beats(struct pw_session *session, struct pw_held_beat *beats, uint32_t count,

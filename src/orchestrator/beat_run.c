@@ -62,6 +62,9 @@ static void serve_many(struct pw_beat_run *run, struct pw_session *session)
         answer(session, run, i);
     }
     pw_count(&worker->counters.heartbeats, run->count - refused);
+    if (refused < run->count) {
+        pw_session_prove(session);
+    }
     pw_count(&worker->counters.requests_refused, refused);
 }
 

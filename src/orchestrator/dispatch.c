@@ -9,6 +9,7 @@
 #include "orchestrator/dispatch.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "orchestrator/beat_run.h"
 #include "orchestrator/pending.h"
 #include "orchestrator/server.h"
@@ -101,6 +102,7 @@ void pw_dispatch_beat(struct pw_session *session, const struct pw_answer *answer
     *response = pw_answer_good(answer);
     response->health = health;
     pw_count(&worker->counters.heartbeats, 1);
+    pw_session_prove(session);
 }
 
 static void serve_detailed_beat(struct pw_session *session, const struct pw_codec_ops *codec,
@@ -158,6 +160,28 @@ static void serve_undecodable(struct pw_session *session, const struct pw_codec_
     /* Else it is well-formed but no request: those get no reply. */
 }
 
+/* Answers it with why nothing is done for this peer, and ends the connection. */
+static void turn_away(struct pw_session *session, const struct pw_codec_ops *codec,
+                      const struct pw_request *request)
+{
+    struct pw_server *server = session->worker->server;
+    const struct pw_answer answer = pw_answer_to(codec, request);
+    uint32_t more;
+    pw_count(&session->worker->counters.requests, 1);
+    pw_count(&session->worker->counters.users_refused, 1);
+    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED, session->unwelcome, request->health);
+    session->ending = true;
+    if (pw_log_limit_pass(&server->admission_log_limit, PW_LOG_LINES, session->worker->now_ns,
+                          &more)) {
+        char peer[PW_ENDPOINT_URL_MAX];
+        pw_conn_peer_name(session->conn, peer, sizeof(peer));
+        pw_log(PYWATT_LOG_WARNING,
+               "%s: turned away: its user is not one of unix_allow_uids, and no group of it one of "
+               "unix_allow_gids (%u such lines left out)",
+               peer, more);
+    }
+}
+
 /* Whether it is a beat that others may wait for. */
 static bool joins_the_run(const struct pw_session *session, const struct pw_request *request)
 {
@@ -192,6 +216,12 @@ void pw_dispatch_frame(struct pw_session *session, const struct pw_frame *frame)
     const enum pywatt_status status =
         pw_codec_decode_request(codec, frame->payload, &worker->config->limits, &worker->arena,
                                 &worker->request, &recognised, &error);
+    if (session->unwelcome != NULL && (status == PYWATT_OK || recognised)) {
+        turn_away(session, codec, &worker->request);
+        pw_request_reset(&worker->request);
+        pw_arena_reset(&worker->arena);
+        return;
+    }
     if (status == PYWATT_OK && joins_the_run(session, &worker->request)) {
         pw_count(&worker->counters.requests, 1);
         pw_beat_run_add(run, codec, &worker->request);

@@ -17,13 +17,15 @@ enum {
     FRAME_MIN = 256,
     FRAME_MAX = 64 << 20,
     OUTPUT_MIN = 4096,
+    DEPTH_MIN = 4,
+    ELEMENTS_MIN = 64,
+    PENDING_MAX = 65536,
     REGISTRATIONS_MAX = 10000000
 };
 
 const struct pw_config_hooks pw_config_default_hooks = {
     .clock = &pw_clock_monotonic,
     .reply_timeout_ms = 8000,
-    .write_timeout_ms = 10000,
     .stop_timeout_ms = 1000,
 };
 
@@ -46,6 +48,14 @@ void pywatt_orchestrator_options_init(struct pywatt_orchestrator_options *option
         .frame_timeout_ms = 10000,
         .max_output_bytes = 1 << 20,
         .registrations_per_s = 50000,
+        .first_frame_timeout_ms = 5000,
+        .unproven_idle_timeout_ms = 15000,
+        .write_timeout_ms = 10000,
+        .max_unproven_frame_bytes = 64 << 10,
+        .max_depth = pw_codec_default_limits.max_depth,
+        .max_elements = pw_codec_default_limits.max_elements,
+        .max_pending_requests = 256,
+        .tcp_user_timeout_ms = 15000,
     };
 }
 
@@ -131,6 +141,14 @@ static enum pywatt_status check(const struct pywatt_orchestrator_options *o,
         {"frame_timeout_ms", o->frame_timeout_ms, 1, UINT32_MAX},
         {"max_output_bytes", o->max_output_bytes, OUTPUT_MIN, UINT32_MAX},
         {"registrations_per_s", o->registrations_per_s, 0, REGISTRATIONS_MAX},
+        {"registrations_per_s_per_peer", o->registrations_per_s_per_peer, 0, REGISTRATIONS_MAX},
+        {"first_frame_timeout_ms", o->first_frame_timeout_ms, 1, UINT32_MAX},
+        {"write_timeout_ms", o->write_timeout_ms, 1, UINT32_MAX},
+        {"max_unproven_frame_bytes", o->max_unproven_frame_bytes, FRAME_MIN, FRAME_MAX},
+        {"max_depth", o->max_depth, DEPTH_MIN, pw_codec_default_limits.max_depth},
+        {"max_elements", o->max_elements, ELEMENTS_MIN, pw_codec_default_limits.max_elements},
+        {"max_pending_requests", o->max_pending_requests, 1, PENDING_MAX},
+        {"tcp_user_timeout_ms", o->tcp_user_timeout_ms, 0, INT32_MAX},
     };
     enum pywatt_status status = check_leases(o, error);
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && status == PYWATT_OK; i++) {
@@ -158,6 +176,25 @@ static enum pywatt_status copy_text(const char *from, const char **out)
     return *out == NULL ? PYWATT_NO_MEMORY : PYWATT_OK;
 }
 
+/* Each string of the options; they are all copied. */
+#define STRINGS(X)     \
+    X(store)           \
+    X(advertise_host)  \
+    X(join_token_file) \
+    X(allow_names)     \
+    X(unix_allow_uids) \
+    X(unix_allow_gids)
+
+static enum pywatt_status copy_strings(struct pywatt_orchestrator_options *to,
+                                       const struct pywatt_orchestrator_options *from)
+{
+    enum pywatt_status status = PYWATT_OK;
+#define COPY(field) status = status == PYWATT_OK ? copy_text(from->field, &to->field) : status;
+    STRINGS(COPY)
+#undef COPY
+    return status;
+}
+
 static uint32_t processors(void)
 {
     const long n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -177,7 +214,7 @@ enum pywatt_status pw_config_init(struct pw_config *config,
                             options->size);
     }
     memcpy(&given, options, options->size);
-    const enum pywatt_status status = check(&given, error);
+    enum pywatt_status status = check(&given, error);
     if (status != PYWATT_OK) {
         return status;
     }
@@ -186,14 +223,27 @@ enum pywatt_status pw_config_init(struct pw_config *config,
                                  .limits = pw_codec_default_limits,
                                  .hooks = pw_config_default_hooks};
     config->limits.max_bytes = given.max_frame_bytes;
+    config->limits.max_depth = given.max_depth;
+    config->limits.max_elements = given.max_elements;
     atomic_init(&config->references, 1);
     PW_HINT_ATOMIC(config->references);
-    config->options.store = NULL;
-    config->options.advertise_host = NULL;
+    status = pw_join_set_read(&config->join_tokens, given.join_token_file, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    status = pw_allow_init(&config->allow, given.allow_names, given.unix_allow_uids,
+                           given.unix_allow_gids, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    if (given.store == NULL) {
+        given.store = "memory";
+    }
+#define CLEAR(field) config->options.field = NULL;
+    STRINGS(CLEAR)
+#undef CLEAR
     pw_tls_acquire(given.tls);
-    if (copy_text(given.store == NULL ? "memory" : given.store, &config->options.store) !=
-            PYWATT_OK ||
-        copy_text(given.advertise_host, &config->options.advertise_host) != PYWATT_OK) {
+    if (copy_strings(&config->options, &given) != PYWATT_OK) {
         pw_config_destroy(config);
         return pw_error_no_memory(error);
     }
@@ -210,10 +260,13 @@ static void free_text(const char *text)
 
 void pw_config_destroy(struct pw_config *config)
 {
-    free_text(config->options.store);
-    free_text(config->options.advertise_host);
-    config->options.store = NULL;
-    config->options.advertise_host = NULL;
+#define FREE(field)                   \
+    free_text(config->options.field); \
+    config->options.field = NULL;
+    STRINGS(FREE)
+#undef FREE
+    pw_allow_destroy(&config->allow);
+    pw_token_wipe(&config->join_tokens, sizeof(config->join_tokens));
     pw_tls_release(config->options.tls);
     config->options.tls = NULL;
 }

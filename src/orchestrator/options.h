@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "codec/codec.h"
+#include "orchestrator/allow.h"
+#include "orchestrator/join_token.h"
 
 #include <pywatt/orchestrator.h>
 
@@ -19,13 +21,11 @@ struct pw_config_hooks {
     const struct pw_clock *clock;
     /* A reply that is not ready by then never goes out: its connection is closed instead. */
     uint32_t reply_timeout_ms;
-    /* A peer that takes nothing of what waits for it for so long is gone. */
-    uint32_t write_timeout_ms;
     /* How long stopping waits for peers to take their last replies. */
     uint32_t stop_timeout_ms;
 };
 
-/* Monotonic clock, 8 s, 10 s, 1 s. */
+/* Monotonic clock, 8 s, 1 s. */
 extern const struct pw_config_hooks pw_config_default_hooks;
 
 struct pw_config {
@@ -33,6 +33,8 @@ struct pw_config {
     uint32_t workers_asked;                     /* as they were given; 0: as many as it takes */
     struct pw_codec_limits limits;
     struct pw_config_hooks hooks;
+    struct pw_allow allow;          /* what the lists among the options say */
+    struct pw_join_set join_tokens; /* what stood in join_token_file when this was made */
     atomic_uint references;
 };
 

@@ -7,9 +7,16 @@
 #include "orchestrator/orchestrator.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* This is a child of the process that made it: nothing of it may be touched. */
+static bool is_in_child(const struct pywatt_orchestrator *orchestrator)
+{
+    return pw_fork_is_child(orchestrator->process);
+}
 
 /* ---- Making one ---- */
 
@@ -124,10 +131,12 @@ enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options 
                                        const struct pw_config_hooks *hooks, struct pw_store *store,
                                        struct pywatt_orchestrator **out, struct pywatt_error *error)
 {
-    struct pywatt_orchestrator *orchestrator = calloc(1, sizeof(*orchestrator));
+    struct pywatt_orchestrator *orchestrator =
+        pw_fork_watch() == PYWATT_OK ? calloc(1, sizeof(*orchestrator)) : NULL;
     if (orchestrator == NULL) {
         return pw_error_no_memory(error);
     }
+    orchestrator->process = atomic_load_explicit(&pw_fork_process, memory_order_relaxed);
     struct pw_config *config = NULL;
     enum pywatt_status status = pw_config_new(options, hooks, &config, error);
     if (status == PYWATT_OK) {
@@ -179,6 +188,9 @@ enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orches
     if (orchestrator == NULL || url == NULL) {
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
                             url == NULL ? "url" : "orchestrator");
+    }
+    if (is_in_child(orchestrator)) {
+        return pw_fork_refuse("orchestrator", error);
     }
     enum pywatt_status status;
     pw_mutex_lock(&orchestrator->life_mutex);
@@ -255,6 +267,9 @@ enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchest
     if (orchestrator == NULL) {
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "orchestrator is NULL");
     }
+    if (is_in_child(orchestrator)) {
+        return pw_fork_refuse("orchestrator", error);
+    }
     pw_mutex_lock(&orchestrator->life_mutex);
     const bool is_new = orchestrator->life == PW_LIFE_NEW;
     if (is_new) {
@@ -291,7 +306,7 @@ static bool begin_stop(struct pywatt_orchestrator *orchestrator, bool in_event, 
 
 void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator)
 {
-    if (orchestrator == NULL) {
+    if (orchestrator == NULL || is_in_child(orchestrator)) {
         return;
     }
     const bool in_event = pw_events_on_own_thread(&orchestrator->events);
@@ -325,7 +340,7 @@ static void give_back(void *user)
 
 void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
 {
-    if (orchestrator == NULL) {
+    if (orchestrator == NULL || is_in_child(orchestrator)) {
         return;
     }
     const bool in_event = pw_events_on_own_thread(&orchestrator->events);
@@ -347,7 +362,7 @@ static void put_in_force(struct pywatt_orchestrator *orchestrator, struct pw_con
     atomic_store_explicit(&orchestrator->lease.retain_ms, options->retain_ms, memory_order_relaxed);
     pw_pace_change(&server->pace, options->registrations_per_s, options->max_modules,
                    pw_clock_now_ns(config->hooks.clock));
-    pw_peers_set_limit(&server->peers, options->max_connections_per_peer);
+    pw_peers_set_limits(&server->peers, options);
     pw_in_force_change(server, config);
 }
 
@@ -359,6 +374,9 @@ pywatt_orchestrator_reconfigure(struct pywatt_orchestrator *orchestrator,
     if (orchestrator == NULL || options == NULL) {
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
                             options == NULL ? "options" : "orchestrator");
+    }
+    if (is_in_child(orchestrator)) {
+        return pw_fork_refuse("orchestrator", error);
     }
     pw_mutex_lock(&orchestrator->change_mutex);
     struct pw_config *old = pw_in_force_config(&orchestrator->server.in_force);
@@ -385,6 +403,9 @@ enum pywatt_status pywatt_orchestrator_find(struct pywatt_orchestrator *orchestr
     if (orchestrator == NULL || id == NULL || out == NULL) {
         return PYWATT_INVALID_ARGUMENT;
     }
+    if (is_in_child(orchestrator)) {
+        return PYWATT_FORKED;
+    }
     return pw_view_take(&orchestrator->table, id, out);
 }
 
@@ -394,6 +415,9 @@ enum pywatt_status pywatt_orchestrator_find_by_name(struct pywatt_orchestrator *
 {
     if (orchestrator == NULL || name == NULL || out == NULL) {
         return PYWATT_INVALID_ARGUMENT;
+    }
+    if (is_in_child(orchestrator)) {
+        return PYWATT_FORKED;
     }
     struct pw_module_table *table = &orchestrator->table;
     enum pywatt_status status = PYWATT_MODULE_NOT_FOUND;
@@ -414,6 +438,9 @@ pywatt_orchestrator_for_each(struct pywatt_orchestrator *orchestrator,
     if (orchestrator == NULL || visit == NULL) {
         return PYWATT_INVALID_ARGUMENT;
     }
+    if (is_in_child(orchestrator)) {
+        return PYWATT_FORKED;
+    }
     return pw_view_for_each(&orchestrator->table, visit, user);
 }
 
@@ -422,6 +449,9 @@ static enum pywatt_status set_verdict(struct pywatt_orchestrator *orchestrator,
 {
     if (orchestrator == NULL || id == NULL) {
         return PYWATT_INVALID_ARGUMENT;
+    }
+    if (is_in_child(orchestrator)) {
+        return PYWATT_FORKED;
     }
     struct pw_shard *shard;
     struct pw_module *module = pw_table_lock_module(&orchestrator->table, id, &shard);
@@ -454,6 +484,9 @@ enum pywatt_status pywatt_orchestrator_get_stats(struct pywatt_orchestrator *orc
 {
     if (orchestrator == NULL || stats == NULL || stats->size < sizeof(stats->size)) {
         return PYWATT_INVALID_ARGUMENT;
+    }
+    if (is_in_child(orchestrator)) {
+        return PYWATT_FORKED;
     }
     struct pywatt_orchestrator_stats all = {
         .size = stats->size,

@@ -25,6 +25,7 @@ enum pw_life {
 };
 
 struct pywatt_orchestrator {
+    uint32_t process; /* of fork.h */
     struct pw_store *store;
     struct pw_events events;
     struct pw_lease lease;

@@ -198,6 +198,9 @@ static void bind_to_session(const struct pw_pending *pending)
     const struct pw_task *task = &pending->task;
     struct pw_session *session = pending->session;
     struct pw_server *server = session->worker->server;
+    if (task->status == PYWATT_OK && !pw_session_is_closed(session)) {
+        pw_session_prove(session);
+    }
     if (task->status != PYWATT_OK || task->kind == PW_TASK_UNREGISTER) {
         return;
     }
@@ -400,7 +403,7 @@ void pw_pending_refuse(struct pw_session *session, const struct pw_codec_ops *co
 void pw_pending_change(struct pw_session *session, const struct pw_codec_ops *codec,
                        struct pw_request *request, size_t size)
 {
-    if (request->operation == PW_OP_REGISTER && pw_admission_defers(session, codec, request)) {
+    if (request->operation == PW_OP_REGISTER && !pw_admission_admits(session, codec, request)) {
         return;
     }
     struct pw_pending *pending = pw_pending_new(session, codec, request, size);

@@ -29,9 +29,10 @@ enum pywatt_status pw_server_init(struct pw_server *server, struct pw_config *co
                                   struct pw_module_table *table, struct pw_lease *lease,
                                   struct pw_registrar *registrar)
 {
+    const struct pywatt_orchestrator_options *options = &config->options;
     *server = (struct pw_server){
-        .workers_wanted = config->options.workers,
-        .tls = config->options.tls,
+        .workers_wanted = options->workers,
+        .tls = options->tls,
         .table = table,
         .lease = lease,
         .registrar = registrar,
@@ -42,21 +43,25 @@ enum pywatt_status pw_server_init(struct pw_server *server, struct pw_config *co
     atomic_init(&server->connections, 0);
     atomic_init(&server->connections_accepted, 0);
     atomic_init(&server->connections_refused, 0);
+    atomic_init(&server->connections_unproven, 0);
+    atomic_init(&server->peers_refused, 0);
     atomic_init(&server->counting, 0);
     PW_HINT_ATOMIC(server->counting);
     PW_HINT_ATOMIC(server->connections);
     PW_HINT_ATOMIC(server->connections_accepted);
     PW_HINT_ATOMIC(server->connections_refused);
+    PW_HINT_ATOMIC(server->connections_unproven);
+    PW_HINT_ATOMIC(server->peers_refused);
     PW_HINT_ATOMIC(server->log_limit);
     PW_HINT_ATOMIC(server->own_log_limit);
     PW_HINT_ATOMIC(server->pace_log_limit);
+    PW_HINT_ATOMIC(server->admission_log_limit);
     /* No more places than there may be modules. */
-    if (pw_pace_init(&server->pace, config->options.registrations_per_s,
-                     config->options.max_modules) != PYWATT_OK) {
+    if (pw_pace_init(&server->pace, options->registrations_per_s, options->max_modules) !=
+        PYWATT_OK) {
         return PYWATT_NO_MEMORY;
     }
-    enum pywatt_status status =
-        pw_peers_init(&server->peers, config->options.max_connections_per_peer);
+    enum pywatt_status status = pw_peers_init(&server->peers, options);
     if (status == PYWATT_OK) {
         status = pw_in_force_init(&server->in_force, config);
         if (status == PYWATT_OK) {
@@ -104,6 +109,9 @@ enum pywatt_status pw_server_listen(struct pw_server *server, const char *url, c
     }
     struct pw_server_listener *listener = &server->listeners[server->listener_count];
     listener->source.kind = PW_SOURCE_LISTENER;
+    const struct pw_config *config = pw_in_force_config(&server->in_force);
+    endpoint.user_timeout_ms = config->options.tcp_user_timeout_ms;
+    pw_config_release(config);
     status = pw_transport_listen(&endpoint, &listener->listener, error);
     if (status != PYWATT_OK) {
         listener->listener = NULL;
@@ -169,27 +177,46 @@ void pw_server_resume_accepting(struct pw_server *server)
     watch_listeners(server, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-/* NULL, or why the connection cannot stay. */
-static const char *hand_over(struct pw_server *server, struct pw_conn *conn, const char *from)
+/* NULL, or which limit of all connections together does not let one more in. */
+static const char *over_limit(const struct pw_server *server)
 {
-    const uint64_t limit = server->workers[0].config->options.max_connections;
-    if (atomic_load_explicit(&server->connections, memory_order_relaxed) >= limit) {
+    const struct pywatt_orchestrator_options *options = &server->workers[0].config->options;
+    if (atomic_load_explicit(&server->connections, memory_order_relaxed) >=
+        options->max_connections) {
         return "there are as many connections as there may be";
+    }
+    if (options->max_unproven_connections > 0 &&
+        atomic_load_explicit(&server->connections_unproven, memory_order_relaxed) >=
+            options->max_unproven_connections) {
+        return "there are as many connections that have proven nothing as there may be";
+    }
+    return NULL;
+}
+
+/* NULL, or why the connection cannot stay. */
+static const char *hand_over(struct pw_server *server, struct pw_conn *conn,
+                             const struct pw_network *from)
+{
+    const char *why = over_limit(server);
+    if (why != NULL) {
+        return why;
     }
     struct pw_peer *peer = NULL;
     const enum pywatt_status status =
-        from == NULL ? PYWATT_OK : pw_peers_enter(&server->peers, from, &peer);
+        from == NULL ? PYWATT_OK : pw_peers_enter(&server->peers, from, &peer, &why);
     if (status == PYWATT_LIMIT) {
-        return "there are as many connections from there as there may be";
+        atomic_fetch_add_explicit(&server->peers_refused, 1, memory_order_relaxed);
+        return why;
     }
     struct pw_worker *worker = &server->workers[server->next_worker % server->worker_count];
     struct pw_session *session = status == PYWATT_OK ? pw_session_new(worker, conn, peer) : NULL;
     if (session == NULL) {
-        pw_peers_leave(&server->peers, peer);
+        pw_peers_leave(&server->peers, peer, false, server->workers[0].now_ns);
         return "memory is out";
     }
     server->next_worker++;
     atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->connections_unproven, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->connections_accepted, 1, memory_order_relaxed);
     pw_worker_post(worker, &session->arrival);
     return NULL;
@@ -211,11 +238,13 @@ static void turn_away(struct pw_server *server, struct pw_conn *conn, const char
 
 static void take(struct pw_server *server, struct pw_conn *conn, bool network)
 {
-    char from[PW_ENDPOINT_URL_MAX];
+    struct pw_network from;
     if (network) {
-        pw_conn_peer_name(conn, from, sizeof(from));
+        char name[PW_ENDPOINT_URL_MAX];
+        pw_conn_peer_name(conn, name, sizeof(name));
+        (void)pw_address_network(name, &from);
     }
-    const char *why_not = hand_over(server, conn, network ? from : NULL);
+    const char *why_not = hand_over(server, conn, network ? &from : NULL);
     if (why_not != NULL) {
         turn_away(server, conn, why_not);
     }
@@ -358,6 +387,9 @@ void pw_server_add_stats(struct pw_server *server, struct pywatt_orchestrator_st
         atomic_load_explicit(&server->connections_accepted, memory_order_relaxed);
     sum->connections_refused +=
         atomic_load_explicit(&server->connections_refused, memory_order_relaxed);
+    sum->connections_unproven +=
+        atomic_load_explicit(&server->connections_unproven, memory_order_relaxed);
+    sum->peers_refused += atomic_load_explicit(&server->peers_refused, memory_order_relaxed);
     const unsigned count = atomic_load_explicit(&server->counting, memory_order_acquire);
     for (unsigned i = 0; i < count; i++) {
         pw_counters_add_to(&server->workers[i].counters, sum);

@@ -59,12 +59,15 @@ struct pw_server {
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t connections_accepted;
     atomic_uint_fast64_t connections_refused;
+    atomic_uint_fast64_t connections_unproven;
+    atomic_uint_fast64_t peers_refused;
     struct pw_peers peers;
     struct pw_pace pace;           /* of registrations */
     atomic_uint counting;          /* workers whose counters can be read: none before the start */
     struct pw_log_limit log_limit; /* of what peers can cause */
     struct pw_log_limit own_log_limit; /* of our own troubles */
     struct pw_log_limit pace_log_limit;
+    struct pw_log_limit admission_log_limit; /* of who is not let in */
 };
 
 /* Takes a reference to `config`; all else is borrowed. PYWATT_OK or PYWATT_NO_MEMORY. */

@@ -85,7 +85,10 @@ void pw_session_close(struct pw_session *session)
     pw_worker_unwatch(worker, pw_conn_fd(session->conn));
     pw_conn_destroy(session->conn);
     session->conn = NULL;
-    pw_peers_leave(&server->peers, session->peer);
+    pw_peers_leave(&server->peers, session->peer, session->proven, worker->now_ns);
+    if (!session->proven) {
+        atomic_fetch_sub_explicit(&server->connections_unproven, 1, memory_order_relaxed);
+    }
     session->peer = NULL;
     drop_slots(session);
     pw_token_wipe_buffer(&session->input);
@@ -106,6 +109,16 @@ void pw_session_free_closed(struct pw_worker *worker)
     while ((link = pw_list_pop(&worker->closed)) != NULL) {
         free(PW_CONTAINER_OF(link, struct pw_session, link));
     }
+}
+
+/* ---- Strangers ---- */
+
+void pw_session_note_proven(struct pw_session *session)
+{
+    struct pw_server *server = pw_session_server(session);
+    session->proven = true;
+    pw_peers_prove(&server->peers, session->peer);
+    atomic_fetch_sub_explicit(&server->connections_unproven, 1, memory_order_relaxed);
 }
 
 /* ---- Settling ---- */
@@ -138,11 +151,24 @@ static uint64_t open_deadline_ns(const struct pw_session *session)
 /* Silent is a peer from which nothing comes although nothing is owed to it. */
 static uint64_t idle_deadline_ns(const struct pw_session *session)
 {
-    const uint32_t idle_ms = pw_session_options(session)->idle_timeout_ms;
+    const struct pywatt_orchestrator_options *options = pw_session_options(session);
+    const uint32_t idle_ms = session->proven || options->unproven_idle_timeout_ms == 0
+                                 ? options->idle_timeout_ms
+                                 : options->unproven_idle_timeout_ms;
+    const uint64_t since_ns = session->last_active_ns > session->excused_until_ns
+                                  ? session->last_active_ns
+                                  : session->excused_until_ns;
     return idle_ms == 0 || session->held_back || pw_buffer_len(&session->output) > 0 ||
                    pw_replies_waiting(&session->replies)
                ? PW_DEADLINE_NEVER
-               : pw_deadline_after_ms(session->last_active_ns, idle_ms);
+               : pw_deadline_after_ms(since_ns, idle_ms);
+}
+
+static uint64_t next_deadline_ns(const struct pw_session *session)
+{
+    return earlier(open_deadline_ns(session),
+                   earlier(earlier(session->frame_deadline_ns, session->write_deadline_ns),
+                           earlier(reply_deadline_ns(session), idle_deadline_ns(session))));
 }
 
 /*
@@ -151,10 +177,7 @@ static uint64_t idle_deadline_ns(const struct pw_session *session)
  */
 static void set_timer(struct pw_session *session)
 {
-    const uint64_t deadline_ns =
-        earlier(open_deadline_ns(session),
-                earlier(earlier(session->frame_deadline_ns, session->write_deadline_ns),
-                        earlier(reply_deadline_ns(session), idle_deadline_ns(session))));
+    const uint64_t deadline_ns = next_deadline_ns(session);
     if (deadline_ns == PW_DEADLINE_NEVER) {
         return;
     }
@@ -222,9 +245,23 @@ void pw_session_on_event(struct pw_session *session, uint32_t events)
     settle(session);
 }
 
+/*
+ * If we were late, what the peer has sent in time lies in the socket, and there may be room again for
+ * what waits for it: that is no fault of its.
+ */
+static void catch_up(struct pw_session *session)
+{
+    if (session->worker->now_ns >= next_deadline_ns(session)) {
+        pw_session_on_event(session, EPOLLIN | EPOLLOUT);
+    }
+}
+
 void pw_session_on_timer(struct pw_session *session)
 {
     const uint64_t now_ns = session->worker->now_ns;
+    if (!pw_session_is_closed(session)) {
+        catch_up(session);
+    }
     if (pw_session_is_closed(session)) {
         return;
     }
@@ -391,16 +428,28 @@ void pw_session_task_left(struct pw_session *session)
 
 /* ---- Beginning ---- */
 
+static void look_at_user(struct pw_session *session)
+{
+    const struct pw_allow *allow = &session->worker->config->allow;
+    struct pw_credentials peer;
+    if (pw_allow_asks_for_users(allow) && pw_conn_credentials(session->conn, &peer) &&
+        !pw_allow_user(allow, &peer)) {
+        session->unwelcome = "This user may not use the orchestrator's socket: ask whoever runs it "
+                             "to allow the user or one of its groups";
+    }
+}
+
 static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
 {
     struct pw_session *session = PW_CONTAINER_OF(mail, struct pw_session, arrival);
     pw_list_append(&worker->sessions, &session->link);
     worker->session_count++;
     session->last_active_ns = worker->now_ns;
-    session->frame_deadline_ns =
-        pw_deadline_after_ms(worker->now_ns, worker->config->options.frame_timeout_ms);
     session->open_deadline_ns =
         pw_deadline_after_ms(worker->now_ns, pw_conn_opening_ms(session->conn));
+    session->frame_deadline_ns = pw_deadline_after_ms(
+        session->open_deadline_ns, worker->config->options.first_frame_timeout_ms);
+    look_at_user(session);
     session->interest = EPOLLIN;
     if (worker->stopping || worker->ended) {
         pw_session_close(session);

@@ -39,12 +39,15 @@ struct pw_session {
     uint64_t frame_deadline_ns; /* of the first frame, or of one that has begun; else NEVER */
     uint64_t write_deadline_ns; /* PW_DEADLINE_NEVER unless the peer has to take something */
     uint64_t last_active_ns;
-    bool features_told; /* with the first reply */
-    bool held_back;     /* frames wait in `input` until replies have gone out */
-    bool no_more;       /* nothing is read any more: the peer has ended, or the orchestrator does */
-    bool greeted;       /* a whole frame has come */
-    bool ended;         /* the peer has: what it asked for is still answered */
-    bool ending;        /* closes once what was answered is sent, as far as that goes at once */
+    uint64_t excused_until_ns; /* told to come again by then: until then it is not idle */
+    const char *unwelcome; /* why all that it asks for is refused; NULL: it is welcome. Static */
+    bool proven;           /* something came through that a stranger could not have sent */
+    bool features_told;    /* with the first reply */
+    bool held_back;        /* frames wait in `input` until replies have gone out */
+    bool no_more; /* nothing is read any more: the peer has ended, or the orchestrator does */
+    bool greeted; /* a whole frame has come */
+    bool ended;   /* the peer has: what it asked for is still answered */
+    bool ending;  /* closes once what was answered is sent, as far as that goes at once */
 };
 
 /* Made by who accepts; consumes `conn` and `peer` on success. NULL when memory is out. */
@@ -86,6 +89,19 @@ void pw_session_open_slot(struct pw_session *session, struct pw_reply_slot *slot
 void pw_session_fill_slot(struct pw_session *session, struct pw_reply_slot *slot,
                           const struct pw_codec_ops *codec, const struct pw_response *response);
 void pw_session_task_left(struct pw_session *session);
+
+/*
+ * Something came through on it that a stranger could not have sent: a registration, an advertisement, a
+ * beat, a join token, a certificate. From now on it is not counted with those that have proven nothing.
+ */
+void pw_session_note_proven(struct pw_session *session);
+
+static inline void pw_session_prove(struct pw_session *session)
+{
+    if (!session->proven) {
+        pw_session_note_proven(session);
+    }
+}
 
 /* The peer sent what cannot be answered: one line in the log, and the connection ends. */
 void pw_session_bad_input(struct pw_session *session, const char *what);

@@ -42,9 +42,10 @@ static size_t output_len(const struct pw_session *session)
 
 bool pw_session_is_blocked(const struct pw_session *session)
 {
-    const size_t half = pw_session_options(session)->max_output_bytes / 2;
+    const struct pywatt_orchestrator_options *options = pw_session_options(session);
+    const size_t half = options->max_output_bytes / 2;
     return output_len(session) >= (half < PW_SESSION_OUTPUT_MARK ? half : PW_SESSION_OUTPUT_MARK) ||
-           session->replies.count >= PW_SESSION_SLOTS_MAX ||
+           session->replies.count >= options->max_pending_requests ||
            session->waiting_bytes >= PW_SESSION_WAITING_MARK;
 }
 
@@ -67,7 +68,7 @@ static void watch_progress(struct pw_session *session, bool progress)
         give_back(&session->output);
     } else if (progress || session->write_deadline_ns == PW_DEADLINE_NEVER) {
         session->write_deadline_ns =
-            pw_deadline_after_ms(session->worker->now_ns, config->hooks.write_timeout_ms);
+            pw_deadline_after_ms(session->worker->now_ns, config->options.write_timeout_ms);
     }
     if (pw_buffer_len(&session->output) > config->options.max_output_bytes) {
         pw_session_end(session, PYWATT_LOG_WARNING, "it does not read what it is sent");
@@ -106,12 +107,34 @@ void pw_session_flush(struct pw_session *session)
 
 /* ---- Frames ---- */
 
+static size_t frame_limit(const struct pw_session *session)
+{
+    const struct pywatt_orchestrator_options *options = pw_session_options(session);
+    return session->proven || options->max_unproven_frame_bytes > options->max_frame_bytes
+               ? options->max_frame_bytes
+               : options->max_unproven_frame_bytes;
+}
+
+/* One that seems too long is looked at again when the beats before it are served: they may prove. */
+static enum pw_frame_result parse_frame(struct pw_session *session, struct pw_span rest,
+                                        struct pw_frame *frame, size_t *size)
+{
+    enum pw_frame_result result = pw_frame_parse(rest, frame_limit(session), frame, size);
+    if (result == PW_FRAME_TOO_LONG) {
+        pw_dispatch_end(session);
+        result = pw_frame_parse(rest, frame_limit(session), frame, size);
+    }
+    return result;
+}
+
 /* Serves whole frames, and returns how many bytes they had. */
 static size_t serve_frames(struct pw_session *session, struct pw_span input)
 {
-    const size_t max = pw_session_options(session)->max_frame_bytes;
     size_t done = 0;
     session->held_back = false;
+    if (!session->proven && pw_conn_grant(session->conn) != NULL) {
+        pw_session_note_proven(session); /* by its certificate */
+    }
     while (!session->ending && !pw_session_is_closed(session)) {
         struct pw_frame frame;
         size_t size;
@@ -126,13 +149,15 @@ static size_t serve_frames(struct pw_session *session, struct pw_span input)
         if (session->held_back || session->ending || pw_session_is_closed(session)) {
             break;
         }
-        const enum pw_frame_result result = pw_frame_parse(rest, max, &frame, &size);
+        const enum pw_frame_result result = parse_frame(session, rest, &frame, &size);
         if (result == PW_FRAME_MORE) {
             break;
         }
         if (result == PW_FRAME_TOO_LONG) {
-            pw_dispatch_end(session);
-            pw_session_bad_input(session, "a frame that is longer than the limit");
+            pw_session_bad_input(session, session->proven
+                                              ? "a frame that is longer than the limit"
+                                              : "a frame that is longer than the limit for "
+                                                "connections that have proven nothing");
             break;
         }
         session->greeted = true;

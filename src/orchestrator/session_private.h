@@ -11,8 +11,6 @@
 
 /* More than this waits for the peer: nothing more is read from it until it has taken some. */
 #define PW_SESSION_OUTPUT_MARK ((size_t)256 * 1024)
-/* So many requests of one connection may wait for the store. */
-#define PW_SESSION_SLOTS_MAX 256
 /* While those hold more than so many bytes, no further one is read. */
 #define PW_SESSION_WAITING_MARK ((size_t)1 << 20)
 /* Of the buffers of a session; its own limits come first. */

@@ -22,6 +22,10 @@ void pw_counters_init(struct pw_counters *counters)
     init(&counters->bytes_received);
     init(&counters->bytes_sent);
     init(&counters->registrations_deferred);
+    init(&counters->join_tokens_refused);
+    init(&counters->names_refused);
+    init(&counters->registrations_throttled);
+    init(&counters->users_refused);
 }
 
 static uint64_t get(const pw_counter *counter)
@@ -39,4 +43,8 @@ void pw_counters_add_to(const struct pw_counters *counters, struct pywatt_orches
     sum->bytes_received += get(&counters->bytes_received);
     sum->bytes_sent += get(&counters->bytes_sent);
     sum->registrations_deferred += get(&counters->registrations_deferred);
+    sum->join_tokens_refused += get(&counters->join_tokens_refused);
+    sum->names_refused += get(&counters->names_refused);
+    sum->registrations_throttled += get(&counters->registrations_throttled);
+    sum->users_refused += get(&counters->users_refused);
 }

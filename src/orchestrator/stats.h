@@ -22,6 +22,10 @@ struct pw_counters {
     pw_counter bytes_received;
     pw_counter bytes_sent;
     pw_counter registrations_deferred;
+    pw_counter join_tokens_refused;
+    pw_counter names_refused;
+    pw_counter registrations_throttled;
+    pw_counter users_refused;
 } __attribute__((aligned(64)));
 
 void pw_counters_init(struct pw_counters *counters);

@@ -215,7 +215,7 @@ enum pywatt_status pywatt_register_module_async(struct pywatt_client *client,
                                            : "done");
     }
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pywatt_module *module = NULL;
     enum pywatt_status status = pw_handle_new(client, info, &module, error);
@@ -241,7 +241,7 @@ enum pywatt_status pywatt_unregister_module_async(struct pywatt_module *module, 
     }
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pw_async *operation = new_operation(PW_OP_UNREGISTER, pw_handle_acquire(module), user);
     enum pywatt_status status =
@@ -273,7 +273,7 @@ enum pywatt_status pywatt_heartbeat_async(struct pywatt_module *module, enum pyw
     }
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pw_async *operation = new_operation(PW_OP_HEARTBEAT, pw_handle_acquire(module), user);
     status =
@@ -309,7 +309,7 @@ pywatt_advertise_capabilities_async(struct pywatt_module *module,
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
         pw_told_release(told);
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pw_async *operation = new_operation(PW_OP_CAPABILITIES, pw_handle_acquire(module), user);
     if (operation == NULL) {

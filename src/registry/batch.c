@@ -463,7 +463,7 @@ static enum pywatt_status enter_and_run(struct pywatt_client *client, struct pyw
                                         size_t count, struct pywatt_error *error)
 {
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     const enum pywatt_status status = run(client, beats, count, error);
     pw_client_leave(client);

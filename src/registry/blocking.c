@@ -22,7 +22,7 @@ enum pywatt_status pywatt_register_module(struct pywatt_client *client,
     }
     *out = NULL;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pywatt_module *module = NULL;
     struct pw_errand errand;
@@ -49,7 +49,7 @@ enum pywatt_status pywatt_unregister_module(struct pywatt_module *module,
     }
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     const uint64_t deadline_ns = pw_client_deadline_ns(client);
     enum pywatt_status status = pw_handle_leave(module, error);
@@ -79,7 +79,7 @@ enum pywatt_status pywatt_heartbeat(struct pywatt_module *module, enum pywatt_he
     }
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pw_errand errand;
     pw_errand_init(&errand, PW_OP_HEARTBEAT, module, pw_client_deadline_ns(client));
@@ -106,7 +106,7 @@ enum pywatt_status pywatt_advertise_capabilities(struct pywatt_module *module,
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
         pw_told_release(told);
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pw_errand errand;
     pw_errand_init(&errand, PW_OP_CAPABILITIES, module, pw_client_deadline_ns(client));

@@ -40,6 +40,12 @@ enum pywatt_status pw_client_is_closed(struct pywatt_error *error)
     return pw_error_set(error, PYWATT_CLOSED, "the client is closed");
 }
 
+enum pywatt_status pw_client_refuses(const struct pywatt_client *client, struct pywatt_error *error)
+{
+    return pw_client_is_in_child(client) ? pw_fork_refuse("client", error)
+                                         : pw_client_is_closed(error);
+}
+
 /* ---- References, and calls inside ----------------------------------------------------------- */
 
 static void destroy(struct pywatt_client *client)
@@ -98,6 +104,9 @@ static void depart_locked_and_unlock(struct pywatt_client *client)
 
 bool pw_client_enter(struct pywatt_client *client)
 {
+    if (pw_client_is_in_child(client)) {
+        return false;
+    }
     pw_mutex_lock(&client->lock);
     const bool open = !client->closed;
     if (open) {
@@ -305,13 +314,14 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "no place for the client: out is NULL");
     }
     *out = NULL;
-    struct pywatt_client *client = calloc(1, sizeof(*client));
+    struct pywatt_client *client = pw_fork_watch() == PYWATT_OK ? calloc(1, sizeof(*client)) : NULL;
     if (client == NULL) {
         return pw_error_no_memory(error);
     }
     atomic_init(&client->references, 1);
     PW_HINT_ATOMIC(client->references);
     client->clock = &pw_clock_monotonic;
+    client->process = atomic_load_explicit(&pw_fork_process, memory_order_relaxed);
     PW_HINT_ATOMIC(client->operations);
     PW_HINT_ATOMIC(client->threads_ready);
     PW_HINT_ATOMIC(client->counters);
@@ -336,7 +346,7 @@ enum pywatt_status pywatt_client_open(const struct pywatt_client_options *option
 
 void pywatt_client_close(struct pywatt_client *client)
 {
-    if (client == NULL) {
+    if (client == NULL || pw_client_is_in_child(client)) {
         return;
     }
     pw_mutex_lock(&client->lock);
@@ -374,7 +384,7 @@ static void wait_until_quiet(struct pywatt_client *client)
 
 void pywatt_client_stop(struct pywatt_client *client)
 {
-    if (client == NULL) {
+    if (client == NULL || pw_client_is_in_child(client)) {
         return;
     }
     pywatt_client_close(client);
@@ -388,7 +398,7 @@ void pywatt_client_stop(struct pywatt_client *client)
 
 void pywatt_client_free(struct pywatt_client *client)
 {
-    if (client == NULL) {
+    if (client == NULL || pw_client_is_in_child(client)) {
         return;
     }
     pywatt_client_stop(client);
@@ -441,6 +451,9 @@ enum pywatt_status pywatt_client_get_stats(struct pywatt_client *client,
     const size_t smallest = offsetof(struct pywatt_client_stats, requests_sent) + sizeof(uint64_t);
     if (client == NULL || stats == NULL || stats->size < smallest) {
         return PYWATT_INVALID_ARGUMENT;
+    }
+    if (pw_client_is_in_child(client)) {
+        return PYWATT_FORKED;
     }
     struct pywatt_client_stats all;
     fill_stats(client, &all);

@@ -12,6 +12,7 @@
 #define PW_REGISTRY_CLIENT_H
 
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/log.h"
 #include "base/sync.h"
 #include "registry/alias.h"
@@ -50,6 +51,7 @@ struct pw_client_thread {
 struct pywatt_client {
     /* Set once by open. */
     struct pw_settings settings;
+    uint32_t process; /* of fork.h */
     const struct pw_clock *clock;
     struct pw_channel *channel; /* until `released` */
 
@@ -79,11 +81,21 @@ struct pywatt_client {
 };
 
 /*
- * A call that may use the channel comes in: false if the client is closed, and then nothing is to
- * be left. The client lives at least until pw_client_leave.
+ * A call that may use the channel comes in: false if the client is closed, or of another process,
+ * and then nothing is to be left. The client lives at least until pw_client_leave.
  */
 bool pw_client_enter(struct pywatt_client *client);
 void pw_client_leave(struct pywatt_client *client);
+
+/* Why pw_client_enter did not let a call in: PYWATT_CLOSED or PYWATT_FORKED, with its words. */
+enum pywatt_status pw_client_refuses(const struct pywatt_client *client,
+                                     struct pywatt_error *error);
+
+/* This is a child of the process that opened it: nothing of it may be touched. */
+static inline bool pw_client_is_in_child(const struct pywatt_client *client)
+{
+    return pw_fork_is_child(client->process);
+}
 
 /* PYWATT_CLOSED, with its words. */
 enum pywatt_status pw_client_is_closed(struct pywatt_error *error);

@@ -184,7 +184,7 @@ enum pywatt_status pywatt_start_heartbeat_loop(struct pywatt_module *module, uin
     }
     struct pywatt_client *client = module->client;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     const enum pywatt_status status =
         start(module, choose_interval_ms(module, interval_ms), provider, user, out, error);
@@ -222,7 +222,7 @@ void pw_loop_stop(struct pywatt_heartbeat_loop *loop)
 
 void pywatt_heartbeat_loop_stop(struct pywatt_heartbeat_loop *loop)
 {
-    if (loop != NULL) {
+    if (loop != NULL && !pw_client_is_in_child(loop->module->client)) {
         pw_loop_stop(loop);
         pw_loop_release(loop);
     }

@@ -153,7 +153,7 @@ void pw_handle_begin(struct pywatt_module *module, struct pywatt_registration *r
 
 void pywatt_module_free(struct pywatt_module *module)
 {
-    if (module == NULL) {
+    if (module == NULL || pw_client_is_in_child(module->client)) {
         return;
     }
     pywatt_module_set_watcher(module, NULL, NULL);
@@ -236,7 +236,7 @@ enum pywatt_status pywatt_attach_module(struct pywatt_client *client,
     }
     *out = NULL;
     if (!pw_client_enter(client)) {
-        return pw_client_is_closed(error);
+        return pw_client_refuses(client, error);
     }
     struct pywatt_registration *registration = NULL;
     struct pywatt_module *module = NULL;
@@ -270,7 +270,8 @@ struct pywatt_registration *pw_handle_registration(struct pywatt_module *module)
 
 struct pywatt_registration *pywatt_module_registration(struct pywatt_module *module)
 {
-    return module == NULL ? NULL : pw_handle_registration(module);
+    return module == NULL || pw_client_is_in_child(module->client) ? NULL
+                                                                   : pw_handle_registration(module);
 }
 
 /*

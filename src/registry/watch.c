@@ -168,7 +168,7 @@ static void run_job(struct pw_job *job)
 void pywatt_module_set_watcher(struct pywatt_module *module, pywatt_heartbeat_watcher watcher,
                                void *user)
 {
-    if (module == NULL) {
+    if (module == NULL || pw_client_is_in_child(module->client)) {
         return;
     }
     if (watcher != NULL) {

@@ -35,6 +35,33 @@ void pw_address_split(const struct sockaddr *address, struct pw_address *out)
     }
 }
 
+bool pw_address_network(const char *name, struct pw_network *out)
+{
+    char host[INET6_ADDRSTRLEN];
+    const char *const port = strrchr(name, ':');
+    const bool bracketed = name[0] == '[';
+    const size_t len = port == NULL ? 0 : (size_t)(port - name);
+    struct in_addr v4;
+    memset(out, 0, sizeof(*out));
+    if (len <= 2 || len >= sizeof(host) + 2 || (bracketed && name[len - 1] != ']')) {
+        return false;
+    }
+    snprintf(host, sizeof(host), "%.*s", (int)len - (bracketed ? 2 : 0), name + bracketed);
+    if (bracketed) {
+        const bool is_v6 = inet_pton(AF_INET6, host, out->bytes) == 1;
+        memset(out->bytes + 8, 0, 8);
+        return is_v6;
+    }
+    if (inet_pton(AF_INET, host, &v4) != 1) {
+        return false;
+    }
+    /* As it stands in IPv6. */
+    out->bytes[10] = 0xff;
+    out->bytes[11] = 0xff;
+    memcpy(out->bytes + 12, &v4, sizeof(v4));
+    return true;
+}
+
 const char *pw_address_text(const struct sockaddr *address, char out[PW_ADDRESS_TEXT_MAX])
 {
     struct pw_address split;

@@ -14,6 +14,14 @@
 /* "[", an IPv6 literal, "]:", a port and a NUL. */
 #define PW_ADDRESS_TEXT_MAX (INET6_ADDRSTRLEN + 10)
 
+/* What counts as one peer: an IPv4 address, or the first 64 bits of an IPv6 address. */
+struct pw_network {
+    uint8_t bytes[16];
+};
+
+/* That of a name as pw_address_text writes it; false, and all zero, if it is none. */
+bool pw_address_network(const char *name, struct pw_network *out);
+
 /* Splits an address of the families AF_INET and AF_INET6; *out gets "" and 0 for any other. */
 void pw_address_split(const struct sockaddr *address, struct pw_address *out);
 

@@ -27,6 +27,7 @@ struct pw_endpoint {
     char path[PW_ENDPOINT_PATH_MAX + 1];      /* unix: path or @name; memory: name */
     char url[PW_ENDPOINT_URL_MAX];            /* as given, for messages */
     struct pywatt_tls *tls;                   /* tls: borrowed; see pw_endpoint_secure */
+    uint32_t user_timeout_ms; /* tcp, tls, where one listens: TCP_USER_TIMEOUT; 0: the system's */
 };
 
 /*

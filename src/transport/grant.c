@@ -79,6 +79,10 @@ static bool matches(struct pw_str pattern, struct pw_str name)
         return name.len > suffix_len &&
                memcmp(name.data + name.len - suffix_len, pattern.data + 1, suffix_len) == 0;
     }
+    if (pattern.len > 1 && pattern.data[pattern.len - 1] == '*') {
+        const size_t prefix_len = pattern.len - 1;
+        return name.len >= prefix_len && memcmp(name.data, pattern.data, prefix_len) == 0;
+    }
     return pw_str_equal(pattern, name);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * grant.h - which modules the peer of a connection may act for, where the transport has made sure of
- * that, as TLS does by the peer's certificate. Does not change once it is made, and is shared by
+ * grant.h - a list of patterns of modules: which of them the peer of a connection may act for, where the
+ * transport has made sure of that, as TLS does by the peer's certificate; or which may be
+ * registered at all. Does not change once it is made, and is shared by
  * references: any thread, no lock.
  */
 #ifndef PW_TRANSPORT_GRANT_H
@@ -17,8 +18,8 @@
 struct pw_grant;
 
 /*
- * Of `count` patterns, which are copied: the name of a module, or "*.suffix" for every name that ends in
- * ".suffix" and has something before it. Names are compared byte by byte. No pattern: no module. One
+ * Of `count` patterns, which are copied: the name of a module, "*.suffix" for every name that ends in
+ * ".suffix" and has something before it, or "prefix*" for every name that begins so. Names are compared byte by byte. No pattern: no module. One
  * reference is the caller's. PYWATT_OK, PYWATT_NO_MEMORY.
  */
 enum pywatt_status pw_grant_new(const struct pw_str *patterns, size_t count, struct pw_grant **out);

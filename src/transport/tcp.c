@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,21 +102,24 @@ static void tcp_local_address(struct pw_conn *conn, struct pw_address *out)
 /* ---- Listeners ----------------------------------------------------------------------------- */
 
 /* A listening socket at one address; 0 and *out, or an errno. */
-static int listen_at(const struct addrinfo *address, int *out)
+static int listen_at(const struct addrinfo *address, uint32_t user_timeout_ms, int *out)
 {
     const int on = 1;
     const int off = 0;
+    const unsigned user_timeout = user_timeout_ms;
     const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return errno;
     }
     /* Accepted sockets have the options of their listener. */
     int number = pw_tcp_set_options(fd);
-    if (number == 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-                        (address->ai_family == AF_INET6 &&
-                         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) ||
-                        bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
-                        listen(fd, PW_LISTEN_BACKLOG) != 0)) {
+    if (number == 0 &&
+        (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout)) != 0 ||
+         (address->ai_family == AF_INET6 &&
+          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) ||
+         bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
+         listen(fd, PW_LISTEN_BACKLOG) != 0)) {
         number = errno;
     }
     if (number != 0) {
@@ -133,12 +137,13 @@ static bool is_elsewhere(int number)
 }
 
 /* At the first of the addresses that this machine has; 0 and *out, or the last errno. */
-static int listen_at_any(const struct addrinfo *addresses, struct pw_reasons *reasons, int *out)
+static int listen_at_any(const struct addrinfo *addresses, uint32_t user_timeout_ms,
+                         struct pw_reasons *reasons, int *out)
 {
     int number = EADDRNOTAVAIL;
     for (const struct addrinfo *at = addresses; at != NULL && is_elsewhere(number);
          at = at->ai_next) {
-        number = listen_at(at, out);
+        number = listen_at(at, user_timeout_ms, out);
         if (number != 0) {
             char where[PW_ADDRESS_TEXT_MAX];
             char words[PW_WORDS_ERRNO_MAX];
@@ -177,7 +182,7 @@ enum pywatt_status pw_tcp_listen_fd(const struct pw_endpoint *endpoint, int *out
             return status == PYWATT_NO_MEMORY ? pw_error_no_memory(error)
                                               : cannot_listen(endpoint->url, why.text, error);
         }
-        number = listen_at_any(addresses, &reasons, out);
+        number = listen_at_any(addresses, endpoint->user_timeout_ms, &reasons, out);
         freeaddrinfo(addresses);
     }
     return number == 0 ? PYWATT_OK : cannot_listen(endpoint->url, reasons.text, error);

@@ -123,6 +123,12 @@ struct pw_grant *pw_conn_grant(struct pw_conn *conn)
     return conn->ops->grant == NULL ? NULL : conn->ops->grant(conn);
 }
 
+bool pw_conn_credentials(struct pw_conn *conn, struct pw_credentials *out)
+{
+    assert(out != NULL);
+    return conn->ops->credentials != NULL && conn->ops->credentials(conn, out);
+}
+
 bool pw_conn_buffered(struct pw_conn *conn)
 {
     return conn->ops->buffered(conn);

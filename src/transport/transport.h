@@ -39,6 +39,17 @@ struct pw_address {
     uint16_t port;                       /* 0 where there is none */
 };
 
+/* As many groups of a peer are looked at. */
+#define PW_CREDENTIAL_GROUPS 64
+
+/* Whose process the other end of a connection on this machine is. */
+struct pw_credentials {
+    uint32_t uid;
+    uint32_t gid;
+    size_t group_count;
+    uint32_t groups[PW_CREDENTIAL_GROUPS]; /* the supplementary ones */
+};
+
 /* First member of every transport's connection. */
 struct pw_conn {
     const struct pw_conn_ops *ops;
@@ -89,6 +100,12 @@ struct pw_conn_ops {
 
     /* Which modules the peer may act for; the connection's. NULL, slot or result: for all. */
     struct pw_grant *(*grant)(struct pw_conn *conn);
+
+    /*
+     * Whose process has connected; of who has more groups than fit, none but the first is told. False
+     * if that cannot be told. NULL: it never can.
+     */
+    bool (*credentials)(struct pw_conn *conn, struct pw_credentials *out);
 
     /* The local end as the peer can reach it, and a name of the peer for log lines. */
     void (*local_address)(struct pw_conn *conn, struct pw_address *out);
@@ -167,6 +184,7 @@ enum pw_io pw_conn_send(struct pw_conn *conn, const struct iovec *pieces, int co
                         struct pywatt_error *error);
 uint32_t pw_conn_opening_ms(struct pw_conn *conn);
 struct pw_grant *pw_conn_grant(struct pw_conn *conn);
+bool pw_conn_credentials(struct pw_conn *conn, struct pw_credentials *out);
 bool pw_conn_buffered(struct pw_conn *conn);
 int pw_conn_fd(struct pw_conn *conn);
 short pw_conn_poll_events(struct pw_conn *conn, short wanted);

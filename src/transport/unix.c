@@ -24,6 +24,11 @@
 /* The kernel tells nobody when a full queue has room again, so it is asked this often. */
 #define FULL_QUEUE_RETRY_MS 5
 
+/* In the kernel since 4.13; headers of other libraries lag behind. */
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+
 #define PEER_NAME_MAX (sizeof("unix:") + PW_ENDPOINT_PATH_MAX)
 
 struct unix_listener {
@@ -245,6 +250,22 @@ static enum pw_io unix_accept(struct pw_listener *listener, struct pw_conn **out
                                                                             : PW_IO_ERROR;
 }
 
+static bool unix_credentials(struct pw_conn *conn, struct pw_credentials *out)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    const int fd = pw_socket_fd(conn);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.uid == (uid_t)-1) {
+        return false;
+    }
+    out->uid = peer.uid;
+    out->gid = peer.gid;
+    len = sizeof(out->groups);
+    const bool have_groups = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, out->groups, &len) == 0;
+    out->group_count = have_groups ? len / sizeof(out->groups[0]) : 0;
+    return true;
+}
+
 static int unix_fd(struct pw_listener *listener)
 {
     return unix_of(listener)->fd;
@@ -268,6 +289,7 @@ static const struct pw_conn_ops unix_conn_ops = {
     .fd = pw_socket_fd,
     .poll_events = pw_socket_poll_events,
     .shutdown = pw_socket_shutdown,
+    .credentials = unix_credentials,
     .local_address = pw_socket_no_address,
     .peer_name = pw_socket_peer_name,
     .destroy = pw_socket_destroy,

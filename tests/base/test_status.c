@@ -32,10 +32,11 @@ static void gives_each_status_its_own_words(void **state)
 static void keeps_the_numbers_and_codes_that_are_published(void **state)
 {
     (void)state;
-    assert_int_equal(COUNT, 19);
+    assert_int_equal(COUNT, 20);
     assert_int_equal(PYWATT_OK, 0);
     assert_int_equal(PYWATT_REJECTED, 7);
     assert_int_equal(PYWATT_UNAVAILABLE, 18);
+    assert_int_equal(PYWATT_FORKED, 19);
     assert_string_equal(pywatt_status_name(PYWATT_NAME_TAKEN), "NAME_TAKEN");
     assert_string_equal(pywatt_status_wire_code(PYWATT_NAME_TAKEN), "name_taken");
     assert_string_equal(pywatt_status_wire_code(PYWATT_NO_MEMORY), "out_of_memory");

@@ -44,6 +44,9 @@ void host_init(struct host *host, const char *scheme)
     host->options.workers = 2;
     host->options.on_event = on_event;
     host->options.event_user = host;
+    /* A slow machine is no slow peer. */
+    host->options.first_frame_timeout_ms = 600000;
+    host->options.unproven_idle_timeout_ms = 0;
     pthread_mutex_init(&host->mutex, NULL);
 }
 

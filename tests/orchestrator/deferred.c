@@ -35,8 +35,9 @@ static void begin(struct world *world, uint32_t per_s)
     world->options.registrations_per_s = per_s;
     world->options.lease_ms = 3600000;
     world->options.frame_timeout_ms = 3600000;
+    world->options.first_frame_timeout_ms = 3600000;
     world->hooks.clock = &moved;
-    world->hooks.write_timeout_ms = 3600000;
+    world->options.write_timeout_ms = 3600000;
     world->hooks.reply_timeout_ms = 3600000;
     world_start(world);
 }

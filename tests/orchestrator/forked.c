@@ -93,10 +93,79 @@ static void connections_end_although_a_child_holds_their_sockets(void **state)
     end_child(&child);
 }
 
+static bool end_in_visit(void *user, const struct pywatt_module_view *view)
+{
+    (void)user;
+    (void)view;
+    _exit(2);
+}
+
+/* What each call says in a child; bit n is the n-th that is wrong. Nothing there may assert. */
+static unsigned call_all(struct pywatt_orchestrator *orchestrator)
+{
+    struct pywatt_orchestrator_stats stats = {.size = sizeof(stats)};
+    struct pywatt_module_view *view = NULL;
+    struct pywatt_error error = {.text = ""};
+    struct pywatt_uuid id = {.bytes = {1}};
+    struct pywatt_orchestrator_options options;
+    pywatt_orchestrator_options_init(&options);
+    unsigned wrong = 0;
+    unsigned call = 0;
+#define CHECK(status) wrong |= ((status) == PYWATT_FORKED ? 0u : 1u) << call++
+    CHECK(pywatt_orchestrator_listen(orchestrator, "tcp://127.0.0.1:0", NULL, 0, &error));
+    CHECK(strstr(error.text, "forked") != NULL ? PYWATT_FORKED : PYWATT_OK);
+    CHECK(pywatt_orchestrator_start(orchestrator, NULL));
+    CHECK(pywatt_orchestrator_reconfigure(orchestrator, &options, NULL));
+    CHECK(pywatt_orchestrator_find(orchestrator, &id, &view));
+    CHECK(pywatt_orchestrator_find_by_name(orchestrator, "a", &view));
+    CHECK(pywatt_orchestrator_for_each(orchestrator, end_in_visit, NULL));
+    CHECK(pywatt_orchestrator_set_verdict(orchestrator, &id, PYWATT_HEALTHY));
+    CHECK(pywatt_orchestrator_clear_verdict(orchestrator, &id));
+    CHECK(pywatt_orchestrator_get_stats(orchestrator, &stats));
+#undef CHECK
+    pywatt_orchestrator_stop(orchestrator);
+    pywatt_orchestrator_free(orchestrator);
+    return wrong;
+}
+
+static void in_a_child_nothing_of_it_is_touched(void **state)
+{
+    (void)state;
+    struct world world;
+    struct peer peer;
+    struct identity who;
+    int result[2];
+    unsigned wrong = ~0u;
+    world_begin(&world);
+    world_peer(&world, &peer, "json");
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+    assert_int_equal(pipe(result), 0);
+    /* As if some thread were inside at that moment. */
+    pw_mutex_lock(&world.orchestrator->life_mutex);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        alarm(30 * pw_test_slow_factor()); /* who waits for a lock waits for ever */
+        wrong = call_all(world.orchestrator);
+        _exit(write(result[1], &wrong, sizeof(wrong)) == sizeof(wrong) ? 0 : 1);
+    }
+    pw_mutex_unlock(&world.orchestrator->life_mutex);
+    assert_true(pid > 0);
+    close(result[1]);
+    assert_int_equal(read(result[0], &wrong, sizeof(wrong)), sizeof(wrong));
+    close(result[0]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(wrong, 0);
+    /* Here it goes on. */
+    assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
+    peer_close(&peer);
+    world_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(connections_end_although_a_child_holds_their_sockets),
+        cmocka_unit_test(in_a_child_nothing_of_it_is_touched),
     };
     return PW_TEST_RUN(cases);
 }

@@ -257,7 +257,10 @@ static void every_allocation_may_fail_while_modules_are_served(void **state)
 {
     (void)state;
     struct world world;
-    world_begin(&world);
+    world_prepare(&world);
+    world.options.max_connections_per_peer = 100; /* so that they are counted */
+    world.options.registrations_per_s_per_peer = 10000000;
+    world_start(&world);
     for (const struct pw_codec_ops *const *codec = pw_codec_all(); *codec != NULL; codec++) {
         for (unsigned long n = 1; live_in_want(&world, (*codec)->name, n); n++) {
             check_recovered(&world, (*codec)->name);
@@ -436,6 +439,18 @@ static void every_allocation_may_fail_while_it_starts(void **state)
     options.workers = 3;
     options.advertise_host = "10.0.0.1";
     options.on_event = nobody;
+    options.allow_names = "a, b*";
+    options.unix_allow_uids = "0";
+    options.unix_allow_gids = "0, 1";
+    char *const folder = pw_test_temp_dir();
+    char file[256];
+    snprintf(file, sizeof(file), "%s/join", folder);
+    free(folder);
+    FILE *const out = fopen(file, "w");
+    assert_non_null(out);
+    fputs("a-token-of-some-length", out);
+    fclose(out);
+    options.join_token_file = file;
     const size_t fds = pw_test_open_fds();
     for (unsigned long n = 1;; n++) {
         struct pywatt_error error = {.text = ""};

@@ -35,6 +35,22 @@ static void the_defaults_are_as_documented(void **state)
     assert_null(o.event_user);
     assert_int_equal(o.max_connections_per_peer, 0);
     assert_int_equal(o.registrations_per_s, 50000);
+    assert_null(o.tls);
+    assert_null(o.join_token_file);
+    assert_null(o.allow_names);
+    assert_null(o.unix_allow_uids);
+    assert_null(o.unix_allow_gids);
+    assert_int_equal(o.max_unproven_connections, 0);
+    assert_int_equal(o.max_unproven_per_peer, 0);
+    assert_int_equal(o.registrations_per_s_per_peer, 0);
+    assert_int_equal(o.first_frame_timeout_ms, 5000);
+    assert_int_equal(o.unproven_idle_timeout_ms, 15000);
+    assert_int_equal(o.write_timeout_ms, 10000);
+    assert_int_equal(o.max_unproven_frame_bytes, 65536);
+    assert_int_equal(o.max_depth, 40);
+    assert_int_equal(o.max_elements, 16384);
+    assert_int_equal(o.max_pending_requests, 256);
+    assert_int_equal(o.tcp_user_timeout_ms, 15000);
     pywatt_orchestrator_options_init(NULL);
 }
 
@@ -77,6 +93,18 @@ static void refuses_values_out_of_range_and_names_them(void **state)
     REFUSED(frame_timeout_ms, 0);
     REFUSED(max_output_bytes, 4095);
     REFUSED(registrations_per_s, 10000001);
+    REFUSED(registrations_per_s_per_peer, 10000001);
+    REFUSED(first_frame_timeout_ms, 0);
+    REFUSED(write_timeout_ms, 0);
+    REFUSED(max_unproven_frame_bytes, 255);
+    REFUSED(max_unproven_frame_bytes, (64u << 20) + 1);
+    REFUSED(max_depth, 3);
+    REFUSED(max_depth, 41);
+    REFUSED(max_elements, 63);
+    REFUSED(max_elements, 16385);
+    REFUSED(max_pending_requests, 0);
+    REFUSED(max_pending_requests, 65537);
+    REFUSED(tcp_user_timeout_ms, 1u << 31);
 }
 
 static void the_advertised_host_has_to_be_an_address(void **state)

@@ -313,6 +313,7 @@ static void requests_that_wait_hold_so_much_memory_and_no_more(void **state)
     world_prepare(&world);
     world.store = slow_store_open(true);
     world.options.workers = 1;
+    world.options.max_unproven_frame_bytes = world.options.max_frame_bytes;
     world.hooks.reply_timeout_ms = 3600000;
     world_start(&world);
     assert_true(peer_open(&sender.peer, world.memory_url, "protobuf"));

@@ -185,7 +185,7 @@ static void who_sends_nothing_has_the_new_time_for_it(void **state)
     struct world world;
     struct peer peer;
     begin(&world);
-    world.options.frame_timeout_ms = 1;
+    world.options.first_frame_timeout_ms = 1;
     change(&world);
     world_peer(&world, &peer, "json");
     assert_true(peer_is_closed_by_other(&peer));

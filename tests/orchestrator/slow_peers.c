@@ -73,7 +73,7 @@ static void a_connection_without_a_frame_ends(void **state)
     struct peer silent;
     struct peer slow;
     world_prepare(&world);
-    world.options.frame_timeout_ms = 300;
+    world.options.first_frame_timeout_ms = 300;
     world_start(&world);
     begin_good(&world, &good);
     world_peer(&world, &silent, "json");
@@ -95,6 +95,7 @@ static void a_long_frame_that_comes_in_time_is_no_slow_one(void **state)
     struct peer peer;
     world_prepare(&world);
     world.options.frame_timeout_ms = 60000;
+    world.options.max_unproven_frame_bytes = world.options.max_frame_bytes;
     world_start(&world);
     world_peer(&world, &peer, "json");
     /* A description and a lot of metadata, of some 300 KiB. */
@@ -171,7 +172,7 @@ static void a_peer_that_does_not_read_is_not_read_from_and_then_ended(void **sta
     struct flooder flooder = {.count = 1000000};
     pthread_t thread;
     world_prepare(&world);
-    world.hooks.write_timeout_ms = 300;
+    world.options.write_timeout_ms = 300;
     world.options.max_output_bytes = 65536;
     world_start(&world);
     begin_good(&world, &good);

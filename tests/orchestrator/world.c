@@ -39,9 +39,11 @@ void world_prepare(struct world *world)
     world->options.event_user = world;
     /* Nobody is too slow, unless a test says so. */
     world->options.frame_timeout_ms = 600000;
+    world->options.first_frame_timeout_ms = 600000;
+    world->options.unproven_idle_timeout_ms = 0;
     world->hooks = pw_config_default_hooks;
     world->hooks.reply_timeout_ms = 600000;
-    world->hooks.write_timeout_ms = 600000;
+    world->options.write_timeout_ms = 600000;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -56,6 +56,26 @@ static struct pywatt_module *try_name(struct pywatt_client *client, const char *
     return module;
 }
 
+static bool all_have_proven(void *user)
+{
+    struct pywatt_orchestrator_stats stats = {.size = sizeof(stats)};
+    (void)user;
+    assert_int_equal(pywatt_orchestrator_get_stats(host.orchestrator, &stats), PYWATT_OK);
+    return stats.connections == 1 && stats.connections_unproven == 0;
+}
+
+/* Else it would count with strangers until a registration comes through. */
+static void a_certificate_proves_enough(void **state)
+{
+    (void)state;
+    begin();
+    struct pywatt_client *client = scene_open(&host, module_tls, "json");
+    assert_null(try_name(client, "lamp"));
+    assert_true(pw_test_wait_until(all_have_proven, NULL, 20000));
+    pywatt_client_free(client);
+    end();
+}
+
 static void registers_what_the_certificate_names(void **state)
 {
     (void)state;
@@ -240,6 +260,7 @@ static void a_good_name_does_not_get_the_id_of_another_module(void **state)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_certificate_proves_enough),
         cmocka_unit_test(registers_what_the_certificate_names),
         cmocka_unit_test(id_and_token_alone_are_not_enough),
         cmocka_unit_test(each_beat_of_a_batch_is_judged_by_itself),

@@ -4,9 +4,11 @@
 
 import json
 import os
+import signal
 import socket
 import stat
 import struct
+import threading
 
 from support import Case, Peer, closed_port, main, program, under_valgrind
 
@@ -149,6 +151,99 @@ class Commands(Case):
             with self.subTest(value=value):
                 sent = self.advertised('{"additional_capabilities": {"k": %s, "l": null}}' % value)
                 self.assertIn('"additional_capabilities":{"k":%s,"l":null}' % value, sent)
+
+    def echo(self, got):
+        """The URL of an orchestrator that keeps what comes, and registers whoever asks, with all that it was
+        told in its reply, as those of the Rust SDK do."""
+        def serve(connection):
+            (size,) = struct.unpack(">I", connection.recv(4, socket.MSG_WAITALL))
+            connection.recv(1)
+            request = json.loads(connection.recv(size, socket.MSG_WAITALL))
+            got.append(request["content"]["module_info"])
+            reply = json.dumps({"response_type": "registration", "success": True, "module": {
+                "info": {**got[-1], "id": UNKNOWN_ID}, "id": UNKNOWN_ID, "token": "t",
+                "orchestrator_host": "127.0.0.1", "orchestrator_port": 1}}).encode()
+            connection.sendall(struct.pack(">IB", len(reply), 1) + reply)
+            connection.recv(1)
+        peer = Peer(serve)
+        self.addCleanup(peer.close)
+        return peer.url
+
+    def token_file(self, text):
+        file = self.path("join")
+        with open(file, "wb") as out:
+            out.write(text)
+        return file
+
+    @under_valgrind
+    def test_a_join_token_comes_from_a_file_and_is_sent_and_kept_nowhere(self):
+        secret = "a-join-token-of-some-length"
+        got = []
+        url = self.echo(got)
+        texts = [t % secret.encode() for t in (b"%s", b"%s\n", b"%s\r\n", b"%s\nanother\n")]
+        for number, text in enumerate(self.some(texts)):
+            state = self.path(f"state{number}")
+            done = self.ctl("register", "--name", "a", "--metadata", "site=north", "--state", state,
+                            "--join-token-file", self.token_file(text), "--endpoint", url)
+            self.assertEqual(got[-1]["metadata"], {"site": "north", "join_token": secret})
+            self.assertNotIn(secret, done.text() + done.text("stderr"))
+            with open(state, encoding="utf-8") as file:
+                kept = file.read()
+            self.assertIn("north", kept)
+            self.assertNotIn(secret, kept)
+
+    def test_a_run_shows_its_join_token_also_when_it_registers_again(self):
+        secret = "a-join-token-of-some-length"
+        got = []
+        url = self.echo(got)
+        file = self.token_file(secret.encode())
+        state = self.path("state")
+        self.ctl("register", "--name", "a", "--state", state, "--join-token-file", file,
+                 "--endpoint", url)
+        daemon = self.start_orchestrator()
+        run = self.start(program("tools", "pywattctl"), "run", "--state", state, "--join-token-file",
+                         file, "--endpoint", self.relay(daemon.url, secret))
+        # The daemon does not know it.
+        run.wait_line("reregistered")
+        self.assertTrue(self.seen.is_set())
+        run.signal(signal.SIGTERM)
+        self.assertEqual(run.wait_end(), 0)
+
+    def relay(self, url, secret):
+        """Another way to `url`; `seen` is set when the secret goes along it."""
+        self.seen = threading.Event()
+        host, port = url.removeprefix("tcp://").rsplit(":", 1)
+
+        def copy(source, target):
+            while piece := source.recv(65536):
+                if secret.encode() in piece:
+                    self.seen.set()
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+        def serve(connection):
+            with socket.create_connection((host, int(port))) as other:
+                back = threading.Thread(target=copy, args=(other, connection), daemon=True)
+                back.start()
+                copy(connection, other)
+                back.join()
+        peer = Peer(serve)
+        self.addCleanup(peer.close)
+        return peer.url
+
+    def test_what_is_wrong_with_the_file_of_a_join_token_is_said(self):
+        cases = [(b"", "no token"), (b"\nx", "no token"), (b"x" * 257, "at most 256 bytes"),
+                 (b"\xff\xfe", "not UTF-8")]
+        for text, words in cases:
+            with self.subTest(text=text):
+                done = self.ctl("register", "--name", "a", "--join-token-file",
+                                self.token_file(text), code=2)
+                self.assertIn(words, done.text("stderr"))
+        done = self.ctl("register", "--name", "a", "--join-token-file", self.path("none"), code=2)
+        self.assertIn("No such file", done.text("stderr"))
+        done = self.ctl("register", "--name", "a", "--metadata", "join_token=secret", code=2)
+        self.assertIn("--join-token-file", done.text("stderr"))
+        self.assertNotIn("secret", done.text("stderr"))
 
     def test_help_version_and_the_help_of_each_command(self):
         self.assertIn("register", self.ctl("help").text())

@@ -49,7 +49,7 @@ static void a_star_stands_for_all_that_ends_so_and_is_longer(void **state)
 static void a_star_elsewhere_is_a_star(void **state)
 {
     (void)state;
-    static const char *const stars[] = {"*", "*.", "a*", "a.*", "**.x", "*x"};
+    static const char *const stars[] = {"*", "*.", "a*b", "**.x", "*x"};
     for (size_t i = 0; i < sizeof(stars) / sizeof(stars[0]); i++) {
         struct pw_grant *const grant = grant_of(stars[i], NULL);
         assert_true(pw_grant_allows(grant, stars[i]));
@@ -58,6 +58,21 @@ static void a_star_elsewhere_is_a_star(void **state)
         assert_false(pw_grant_allows(grant, "a.x"));
         pw_grant_release(grant);
     }
+}
+
+static void a_star_at_the_end_stands_for_all_that_begins_so(void **state)
+{
+    (void)state;
+    struct pw_grant *const grant = grant_of("cam-*", "*.b*");
+    static const char *const good[] = {"cam-", "cam-7", "cam-*", "cam-a.b", "a.b*"};
+    static const char *const bad[] = {"cam", "Cam-7", "acam-7", "", "a.b", "a.bc"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(pw_grant_allows(grant, good[i]));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(pw_grant_allows(grant, bad[i]));
+    }
+    pw_grant_release(grant);
 }
 
 static void no_pattern_allows_nothing_and_no_grant_everything(void **state)
@@ -99,6 +114,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(allows_what_it_names_byte_by_byte),
         cmocka_unit_test(a_star_stands_for_all_that_ends_so_and_is_longer),
+        cmocka_unit_test(a_star_at_the_end_stands_for_all_that_begins_so),
         cmocka_unit_test(a_star_elsewhere_is_a_star),
         cmocka_unit_test(no_pattern_allows_nothing_and_no_grant_everything),
         cmocka_unit_test(lives_until_its_last_reference_is_gone),

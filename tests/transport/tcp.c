@@ -44,6 +44,27 @@ static void both_ends_send_at_once_and_are_kept_alive(void **state)
     pw_listener_destroy(listener);
 }
 
+static void who_is_accepted_may_leave_bytes_without_a_sign_for_so_long(void **state)
+{
+    (void)state;
+    const uint32_t timeouts_ms[] = {0, 12345};
+    for (size_t i = 0; i < 2; i++) {
+        struct pywatt_error error = {.text = ""};
+        struct pw_listener *listener = NULL;
+        struct pw_conn *ends[2];
+        struct pw_endpoint endpoint = net_endpoint("tcp://127.0.0.1:0", true);
+        endpoint.user_timeout_ms = timeouts_ms[i];
+        assert_int_equal(pw_transport_listen(&endpoint, &listener, &error), PYWATT_OK);
+        net_pair(listener, &ends[0], &ends[1]);
+        assert_int_equal(option(pw_conn_fd(ends[0]), IPPROTO_TCP, TCP_USER_TIMEOUT) +
+                             option(pw_conn_fd(ends[1]), IPPROTO_TCP, TCP_USER_TIMEOUT),
+                         timeouts_ms[i]);
+        pw_conn_destroy(ends[0]);
+        pw_conn_destroy(ends[1]);
+        pw_listener_destroy(listener);
+    }
+}
+
 static struct pw_conn *connect_to(const char *host, uint16_t port)
 {
     char url[PW_ENDPOINT_URL_MAX];
@@ -374,6 +395,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(both_ends_send_at_once_and_are_kept_alive),
+        CASE(who_is_accepted_may_leave_bytes_without_a_sign_for_so_long),
         CASE(an_empty_host_listens_on_both_families),
         CASE(localhost_finds_the_family_that_listens),
         CASE(listens_at_a_name_and_tells_the_address),

@@ -46,6 +46,7 @@ enum ctl_key {
     KEY_MODULE_ID,
     KEY_METADATA,
     KEY_LEASE,
+    KEY_JOIN_TOKEN,
     KEY_MODULE_END,
     KEY_HTTP = 340,
     KEY_MESSAGE_TYPE,

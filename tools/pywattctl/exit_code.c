@@ -23,6 +23,7 @@ int ctl_exit_code(enum pywatt_status status)
     case PYWATT_SERIALIZATION:
     case PYWATT_IO:
     case PYWATT_CLOSED:
+    case PYWATT_FORKED:
     case PYWATT_CANCELLED: return TOOL_EXIT_OTHER;
     }
     return TOOL_EXIT_OTHER;

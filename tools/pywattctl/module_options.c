@@ -20,6 +20,8 @@ const struct tool_option ctl_module_options_table[] = {
     {"id", KEY_MODULE_ID, "UUID", "the id to register it with (default: a new one)"},
     {"metadata", KEY_METADATA, "KEY=VALUE", "a fact about it; may be given several times"},
     {"lease", KEY_LEASE, "MS", "the lease to ask for (default: the orchestrator's)"},
+    {"join-token-file", KEY_JOIN_TOKEN, "FILE",
+     "the join token, on the first line of FILE, without which\nsome orchestrators register nobody"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -78,6 +80,17 @@ static int set_lease(struct ctl_module_options *options, const char *value)
     return ctl_add_pair("lease", pair, &options->metadata);
 }
 
+static int add_metadata(struct ctl_module_options *options, const char *value)
+{
+    static const char secret[] = CTL_METADATA_JOIN_TOKEN "=";
+
+    if (strncmp(value, secret, sizeof(secret) - 1) == 0) {
+        return tool_usage_error("--metadata: everybody on this machine can read a command line; "
+                                "give the join token with --join-token-file");
+    }
+    return ctl_add_pair("metadata", value, &options->metadata);
+}
+
 int ctl_module_options_set(struct ctl_module_options *options, int key, const char *value)
 {
     switch (key) {
@@ -90,7 +103,8 @@ int ctl_module_options_set(struct ctl_module_options *options, int key, const ch
                        !pywatt_uuid_is_nil(&options->id)
                    ? 0
                    : tool_usage_error("--id: '%s' is not a UUID", value);
-    case KEY_METADATA: return ctl_add_pair("metadata", value, &options->metadata);
+    case KEY_METADATA: return add_metadata(options, value);
+    case KEY_JOIN_TOKEN: options->join_token_file = value; return 0;
     default: return set_lease(options, value);
     }
 }
@@ -117,10 +131,16 @@ int ctl_module_options_info(const struct ctl_module_options *options,
          status == PYWATT_OK && pywatt_string_map_at(options->metadata, i, &key, &value); i++) {
         status = pywatt_module_info_set_metadata(info, key, value);
     }
+    int code = 0;
     if (status != PYWATT_OK) {
-        pywatt_module_info_free(info);
-        return tool_fail(ctl_exit_code(status), status, "the module's description: %s",
+        code = tool_fail(ctl_exit_code(status), status, "the module's description: %s",
                          pywatt_status_text(status));
+    } else {
+        code = ctl_module_options_join(options, info);
+    }
+    if (code != 0) {
+        pywatt_module_info_free(info);
+        return code;
     }
     *out = info;
     return 0;

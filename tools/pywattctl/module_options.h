@@ -16,7 +16,11 @@ struct ctl_module_options {
     bool has_id;
     struct pywatt_uuid id;
     struct pywatt_string_map *metadata; /* owned */
+    const char *join_token_file;        /* NULL: none */
 };
+
+/* The metadata key with which a module shows a join token. It is sent, and kept nowhere. */
+#define CTL_METADATA_JOIN_TOKEN "join_token"
 
 extern const struct tool_option ctl_module_options_table[];
 
@@ -27,6 +31,13 @@ int ctl_module_options_set(struct ctl_module_options *options, int key, const ch
 /* Makes the info, which the caller frees. Says what is missing. Returns 0 or an exit code. */
 int ctl_module_options_info(const struct ctl_module_options *options,
                             struct pywatt_module_info **out);
+
+/*
+ * Reads the join token, if there is a file for it, and puts it among the metadata of `info`. Returns 0 or
+ * an exit code.
+ */
+int ctl_module_options_join(const struct ctl_module_options *options,
+                            struct pywatt_module_info *info);
 
 /*
  * Adds KEY=VALUE to *map, which is made when it is needed, and says under the name of the option

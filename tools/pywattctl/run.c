@@ -207,6 +207,10 @@ static int attach(struct command *command, struct run *run)
         return tool_usage_error("state file '%s' holds the module '%s', not '%s'",
                                 command->common.state_path, name, command->module.name);
     }
+    int bad = ctl_module_options_join(&command->module, state->info);
+    if (bad != 0) {
+        return bad;
+    }
     if (pywatt_attach_module(run->client, state->info, &state->id, state->token, &run->module,
                              &error) != PYWATT_OK) {
         return ctl_fail(&error);

@@ -3,6 +3,7 @@
 #include "pywattctl/state_file.h"
 
 #include "common/report.h"
+#include "pywattctl/module_options.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -245,7 +246,9 @@ static cJSON *make_object(const struct ctl_state *state)
                                 pywatt_module_info_description(state->info)) != NULL &&
         (metadata = cJSON_AddObjectToObject(object, "metadata")) != NULL;
     for (size_t i = 0; ok && pywatt_string_map_at(map, i, &key, &value); i++) {
-        ok = cJSON_AddStringToObject(metadata, key, value) != NULL;
+        /* An orchestrator may have echoed it; it is asked for again, where it is needed. */
+        ok = strcmp(key, CTL_METADATA_JOIN_TOKEN) == 0 ||
+             cJSON_AddStringToObject(metadata, key, value) != NULL;
     }
     if (!ok) {
         cJSON_Delete(object);
