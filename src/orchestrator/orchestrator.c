@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LOST_REPLY_WAIT_MS = 30000
+};
+
 /* ---- Making one ---- */
 
 static void forget(void *user, const struct pywatt_uuid *id)
@@ -192,10 +196,17 @@ enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orches
 
 /* ---- Start and stop ---- */
 
-/* Modules that the store knew have a whole lease from now on, not from when it was opened. */
+/*
+ * Modules that the store knew have a whole lease, from when their first beat can be there. A module of
+ * the Rust SDK sends it into the connection that died with the orchestrator before, opens the next, and
+ * waits there for the reply: until we end that connection, which has sent nothing, or for 30 s.
+ */
 static void renew_leases(struct pywatt_orchestrator *orchestrator)
 {
-    const uint64_t now_ns = pw_lease_now_ns(&orchestrator->lease);
+    const uint32_t frame_timeout_ms = orchestrator->config.options.frame_timeout_ms;
+    const uint32_t wait_ms =
+        frame_timeout_ms < LOST_REPLY_WAIT_MS ? frame_timeout_ms : LOST_REPLY_WAIT_MS;
+    const uint64_t begin_ns = pw_deadline_after_ms(pw_lease_now_ns(&orchestrator->lease), wait_ms);
     for (unsigned i = 0; i < PW_SHARD_COUNT; i++) {
         struct pw_shard *shard = &orchestrator->table.shards[i];
         size_t bucket = 0;
@@ -203,7 +214,7 @@ static void renew_leases(struct pywatt_orchestrator *orchestrator)
         pw_mutex_lock(&shard->mutex);
         while ((node = pw_map_walk(&shard->modules, &bucket, node)) != NULL) {
             struct pw_module *module = PW_CONTAINER_OF(node, struct pw_module, by_id);
-            module->last_beat_ns = now_ns;
+            module->last_beat_ns = begin_ns;
             pw_lease_watch(&orchestrator->lease, module);
         }
         pw_mutex_unlock(&shard->mutex);
