@@ -41,7 +41,9 @@ PYWATT_API const char *pywatt_liveness_name(enum pywatt_liveness liveness);
 /*
  * Who may register a name or an id that a module holds, without that module's token. A module that
  * the store knew when the orchestrator was started is suspect until it comes back; it is not to
- * blame for that, so it can be taken over only once it is lost: it has one whole lease.
+ * blame for that, so it can be taken over only once it is lost. It has one whole lease, which begins
+ * when first_frame_timeout_ms, or 30 s if that is less, is over: so long SDKs may wait for the reply to a beat
+ * that got lost with their old connection.
  */
 enum pywatt_takeover {
     /* Anybody, once the holder is suspect or lost. */

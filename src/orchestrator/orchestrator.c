@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LOST_REPLY_WAIT_MS = 30000
+};
+
 /* This is a child of the process that made it: nothing of it may be touched. */
 static bool is_in_child(const struct pywatt_orchestrator *orchestrator)
 {
@@ -207,10 +211,19 @@ enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orches
 
 /* ---- Start and stop ---- */
 
-/* Modules that the store knew have a whole lease from now on, not from when it was opened. */
+/*
+ * Modules that the store knew have a whole lease, from when their first beat can be there. A module of
+ * the Rust SDK sends it into the connection that died with the orchestrator before, opens the next, and
+ * waits there for the reply: until we end that connection, which has sent nothing, or for 30 s.
+ */
 static void renew_leases(struct pywatt_orchestrator *orchestrator)
 {
-    const uint64_t now_ns = pw_lease_now_ns(&orchestrator->lease);
+    struct pw_config *config = pw_in_force_config(&orchestrator->server.in_force);
+    const uint32_t first_frame_ms = config->options.first_frame_timeout_ms;
+    const uint32_t wait_ms =
+        first_frame_ms < LOST_REPLY_WAIT_MS ? first_frame_ms : LOST_REPLY_WAIT_MS;
+    pw_config_release(config);
+    const uint64_t begin_ns = pw_deadline_after_ms(pw_lease_now_ns(&orchestrator->lease), wait_ms);
     for (unsigned i = 0; i < PW_SHARD_COUNT; i++) {
         struct pw_shard *shard = &orchestrator->table.shards[i];
         size_t bucket = 0;
@@ -218,7 +231,7 @@ static void renew_leases(struct pywatt_orchestrator *orchestrator)
         pw_mutex_lock(&shard->mutex);
         while ((node = pw_map_walk(&shard->modules, &bucket, node)) != NULL) {
             struct pw_module *module = PW_CONTAINER_OF(node, struct pw_module, by_id);
-            module->last_beat_ns = now_ns;
+            module->last_beat_ns = begin_ns;
             pw_lease_watch(&orchestrator->lease, module);
         }
         pw_mutex_unlock(&shard->mutex);

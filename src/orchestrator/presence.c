@@ -80,15 +80,17 @@ void pw_presence_disconnected(struct pw_module_table *table, struct pw_binding *
 static void came_locked(struct pw_module_table *table, struct pw_module *module,
                         struct pw_binding *binding, uint64_t now_ns)
 {
-    /* Another worker may have been quicker with a later one. */
-    module->last_beat_ns = now_ns > module->last_beat_ns ? now_ns : module->last_beat_ns;
+    /* Another worker may have been quicker with a later one. That of a restored module is none. */
+    if (now_ns > module->last_beat_ns || module->restored) {
+        module->last_beat_ns = now_ns;
+    }
     bind_locked(table, module, binding);
     if (module->liveness != PYWATT_ALIVE) {
-        const bool was_lost = module->liveness == PYWATT_LOST;
+        const bool wrong_timer = module->liveness == PYWATT_LOST || module->restored;
         module->restored = false;
         pw_presence_set_liveness_locked(table, module, PYWATT_ALIVE);
-        if (was_lost) {
-            /* Its timer waits for the end of the time that lost modules are kept. */
+        if (wrong_timer) {
+            /* It waits for the end of the time that lost modules are kept, or of a longer lease. */
             pw_lease_watch(table->lease, module);
         }
     }

@@ -88,7 +88,7 @@ struct load {
     enum pywatt_status status;
 };
 
-/* Every module starts suspect, with one whole lease from the start on. */
+/* Every module starts suspect. Its lease begins when the orchestrator is started. */
 static bool load_record(void *user, const struct pw_store_record *record)
 {
     struct load *load = user;

@@ -81,6 +81,37 @@ static void modules_are_known_after_a_restart(void **state)
     store_place_end(&place);
 }
 
+/*
+ * Whoever waits for the reply to a beat that a dead connection has swallowed may do so for as long as a
+ * connection may be silent at first. His lease begins after that, or when he comes.
+ */
+static void a_lease_after_a_restart_begins_when_the_first_beat_cannot_be_under_way(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct world world;
+    struct peer peer;
+    struct identity known;
+    struct identity other;
+    store_place_begin(&place, &pw_store_sqlite);
+    start(&world, &place, &peer);
+    assert_int_equal(peer_register_with(&peer, "known", NULL, NULL, "50", &known), PYWATT_OK);
+    stop(&world, &peer);
+
+    world_prepare(&world);
+    world.options.store = place.url;
+    world.options.first_frame_timeout_ms = 3600000;
+    world_start(&world);
+    world_peer(&world, &peer, "protobuf");
+    assert_int_equal(peer_register_with(&peer, "other", NULL, NULL, "50", &other), PYWATT_OK);
+    world_await_liveness(&world, 0, &other.id, PYWATT_LOST);
+    assert_int_equal(world_liveness(&world, &known.id), PYWATT_SUSPECT);
+    assert_int_equal(peer_beat(&peer, &known, PYWATT_HEALTHY), PYWATT_OK);
+    world_await_liveness(&world, 0, &known.id, PYWATT_LOST);
+    stop(&world, &peer);
+    store_place_end(&place);
+}
+
 static void a_store_that_cannot_be_opened_is_told_by_the_public_functions(void **state)
 {
     (void)state;
@@ -106,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(modules_are_known_after_a_restart),
+        cmocka_unit_test(a_lease_after_a_restart_begins_when_the_first_beat_cannot_be_under_way),
         cmocka_unit_test(a_store_that_cannot_be_opened_is_told_by_the_public_functions),
     };
     return PW_TEST_RUN(cases);

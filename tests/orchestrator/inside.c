@@ -197,6 +197,7 @@ static void on_event_may_stop_what_is_being_started(void **state)
         slow_store_add(store, &id, "stored", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 1, 1);
         pywatt_orchestrator_options_init(&options);
         options.min_lease_ms = 1;
+        options.first_frame_timeout_ms = 1;
         options.on_event = end_it;
         options.event_user = &ender;
         assert_int_equal(pw_orchestrator_new(&options, NULL, store, &ender.orchestrator, NULL),

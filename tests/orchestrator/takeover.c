@@ -327,6 +327,7 @@ static void modules_of_the_store_keep_their_names_for_one_lease(void **state)
     world_stop(&world);
     /* Who does not come back is lost, and so is its name. */
     world_prepare(&world);
+    world.options.first_frame_timeout_ms = 3000; /* only after that its lease begins */
     world.store = slow_store_open(false);
     slow_store_add(world.store, &other_id, "stored", wrong_token, 7, 50);
     world_start(&world);

@@ -254,10 +254,12 @@ def closed_port():
     return holder, f"tcp://127.0.0.1:{holder.getsockname()[1]}"
 
 
-def main():
+def main(prepare=lambda: None):
+    """Runs the tests of the script. `prepare` is called before them, when OPTIONS are known."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, help="the build folder")
     parser.add_argument("rest", nargs="*")
     OPTIONS.__dict__.update(vars(parser.parse_args()))
+    prepare()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     unittest.main(module="__main__", argv=[sys.argv[0], *OPTIONS.rest], verbosity=2)
