@@ -19,8 +19,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How far rows are looked for behind the last one that was found, if nothing tells which is the last. */
-#define BLIND_STEPS 1000000
+/*
+ * How far rows are looked for behind the last one that was found, if nothing tells which is the last.
+ * Fuzzers have fewer, as each takes a while.
+ */
+#ifndef PW_BLIND_STEPS
+#define PW_BLIND_STEPS 1000000
+#endif
 
 struct recovery {
     const struct pw_sqlite_place *place;
@@ -89,7 +94,7 @@ static int read_one_by_one(struct recovery *r, int64_t number)
     int64_t last = 0;
     int64_t ignored;
     if (pw_sqlite_db_number(&r->from, "SELECT max(number) FROM modules", &last) != SQLITE_OK) {
-        last = number > INT64_MAX - BLIND_STEPS ? INT64_MAX - 1 : number + BLIND_STEPS;
+        last = number > INT64_MAX - PW_BLIND_STEPS ? INT64_MAX - 1 : number + PW_BLIND_STEPS;
     }
     int result = SQLITE_OK;
     for (; number <= last && result == SQLITE_OK; number++) {
