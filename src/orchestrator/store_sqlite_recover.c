@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 /*
- * How far rows are looked for behind the last one that was found, if nothing tells which is the last.
- * Fuzzers have fewer, as each takes a while.
+ * How far rows are looked for behind the last one that was found: the number of the last row of all may
+ * be damaged, too. Fuzzers have fewer, as each takes a while.
  */
 #ifndef PW_BLIND_STEPS
 #define PW_BLIND_STEPS 1000000
@@ -67,16 +67,15 @@ static int keep(struct recovery *r, struct pw_sqlite_row *row)
     return SQLITE_OK;
 }
 
-/* The row that a statement of `from` stands on. */
+/* The row that a statement of `from` stands on. *number is set if it is sound. */
 static int look_at(struct recovery *r, sqlite3_stmt *statement, int64_t *number)
 {
     struct pw_sqlite_row row;
-    const bool sound = pw_sqlite_row_read(&row, statement);
-    *number = row.number;
-    if (!sound) {
+    if (!pw_sqlite_row_read(&row, statement)) {
         r->salvage->left_out++;
         return SQLITE_OK;
     }
+    *number = row.number;
     return keep(r, &row);
 }
 
@@ -91,16 +90,17 @@ static bool is_damage(int result)
 static int read_one_by_one(struct recovery *r, int64_t number)
 {
     sqlite3_stmt *statement = r->from.statements[PW_SQL_READ_ONE];
-    int64_t last = 0;
+    int64_t last = INT64_MAX - 1;
+    int64_t found = number;
     int64_t ignored;
-    if (pw_sqlite_db_number(&r->from, "SELECT max(number) FROM modules", &last) != SQLITE_OK) {
-        last = number > INT64_MAX - PW_BLIND_STEPS ? INT64_MAX - 1 : number + PW_BLIND_STEPS;
-    }
+    /* As long as it says nothing else, until nothing is found any more. */
+    (void)pw_sqlite_db_number(&r->from, "SELECT max(number) FROM modules", &last);
     int result = SQLITE_OK;
-    for (; number <= last && result == SQLITE_OK; number++) {
+    for (; number <= last && number - found <= PW_BLIND_STEPS && result == SQLITE_OK; number++) {
         result = sqlite3_bind_int64(statement, 1, number);
         const int step = result == SQLITE_OK ? sqlite3_step(statement) : SQLITE_DONE;
         if (step == SQLITE_ROW) {
+            found = number;
             result = look_at(r, statement, &ignored);
         } else if (step != SQLITE_DONE && !is_damage(step)) {
             result = step;
@@ -113,14 +113,22 @@ static int read_one_by_one(struct recovery *r, int64_t number)
 static int read_all(struct recovery *r)
 {
     sqlite3_stmt *statement = r->from.statements[PW_SQL_READ_ALL];
-    int64_t number = 0;
+    int64_t number = 0; /* of the last row that was sound, and whose number can be true */
+    uint64_t left_out = 0;
     int result = SQLITE_OK;
     int step = SQLITE_ROW;
     while (result == SQLITE_OK && (step = sqlite3_step(statement)) == SQLITE_ROW) {
-        result = look_at(r, statement, &number);
+        int64_t told = 0;
+        result = look_at(r, statement, &told);
+        if (told > number && told - number <= PW_BLIND_STEPS) {
+            number = told;
+            left_out = r->salvage->left_out;
+        }
     }
     sqlite3_reset(statement);
     if (result == SQLITE_OK && step != SQLITE_DONE) {
+        /* Those behind it are seen once more. */
+        r->salvage->left_out = left_out;
         result = is_damage(step) ? read_one_by_one(r, number + 1) : step;
     }
     return result;
@@ -163,6 +171,10 @@ static int fill(struct recovery *r, bool readable)
 {
     struct pw_sqlite_state state = {.revision = 0};
     int result = pw_sqlite_db_step(&r->to, PW_SQL_BEGIN);
+    if (result == SQLITE_OK && readable) {
+        /* In one transaction, which costs a lock, and not one for each row. */
+        result = pw_sqlite_db_run(&r->from, "BEGIN");
+    }
     if (result == SQLITE_OK && readable) {
         result = read_all(r);
     }
