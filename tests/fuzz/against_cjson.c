@@ -54,10 +54,11 @@ static void compare_string(const struct scanned *scanned, const struct pw_json_t
 static void compare_number(const struct scanned *scanned, const struct pw_json_token *token,
                            double number)
 {
-    char *const text = strndup((const char *)scanned->text.data + token->offset, token->len);
+    char *const text = calloc(1, token->len + 1u);
     if (text == NULL) {
         return;
     }
+    memcpy(text, scanned->text.data + token->offset, token->len);
     const double ours = strtod(text, NULL);
     FUZZ_CHECK(ours <= number && ours >= number, "%s is not %g", text, number);
     free(text);
