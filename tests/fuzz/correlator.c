@@ -41,6 +41,7 @@ static void peer_reads(void)
         const unsigned n = beat.module_id.bytes[0];
         FUZZ_CHECK(n < world.count && !world.requests[n].seen, "request %u came twice", n);
         FUZZ_CHECK(world.requests[n].state != REFUSED, "request %u was refused, and came", n);
+        FUZZ_CHECK(!world.requests[n].unsent, "request %u can be sent again, and came", n);
         world.requests[n].seen = true;
         world.requests[n].id = beat.request_id;
         line_taken(&world.line, payload);
@@ -287,6 +288,8 @@ static void look(void)
     FUZZ_CHECK(failed || info.in_flight == 0 || !world.pump_idle, "nobody reads, nor is woken");
     for (unsigned i = 0; i < world.count; i++) {
         const struct request *const request = &world.requests[i];
+        FUZZ_CHECK(!request->seen || !request->unsent,
+                   "request %u can be sent again, and the peer has it", i);
         FUZZ_CHECK(request->state != PENDING || request->answer_end == 0 ||
                        request->answer_end > world.line.received_in_all,
                    "the reply to request %u was read and is lost", i);
@@ -342,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     pw_correlator_fail(world.correlator, PYWATT_CLOSED, "the input is over");
     look();
+    peer_reads();
     FUZZ_CHECK(pending(false) == 0, "%u requests never end", pending(false));
     pw_correlator_release(world.correlator);
     FUZZ_CHECK(world.gone == 1 && world.line.destroyed, "%u times gone", world.gone);

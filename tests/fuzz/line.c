@@ -54,6 +54,7 @@ static enum pw_io send_some(struct pw_conn *conn, const struct iovec *pieces, in
         line->room -= len;
         *sent += len;
     }
+    line->inside(line->user); /* the peer has them, and nobody here knows yet */
     return *sent > 0 ? PW_IO_OK : PW_IO_AGAIN;
 }
 

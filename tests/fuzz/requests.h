@@ -36,6 +36,7 @@ struct request {
     bool answered;         /* with its own id, or in its turn */
     bool garbled;          /* an answer was sent that cannot be read */
     uint64_t answer_end;   /* where the first such answer with an id ends; 0: none */
+    bool unsent;           /* it ended as one of which nothing has left */
     bool posts_again;      /* when it ends */
 };
 

@@ -6,7 +6,7 @@
  * were put. What is opened takes another record, and has it when it is opened again.
  *
  * The input: which image, and whether a record is put; then the damage, a row of pieces: which file and
- * how, three bytes where, and more as that needs.
+ * how, three bytes where (in the file, or among its bytes that are not 0), and more as that needs.
  */
 #include "fuzz.h"
 #include "store_image.h"
@@ -27,10 +27,26 @@ static size_t at_most(size_t len, size_t most)
     return len < most ? len : most;
 }
 
-static void damage(struct fuzz_input *input, const struct store_bytes *original,
-                   struct store_bytes *bytes, unsigned kind)
+/* Most of a file is empty: a byte that is not. */
+static size_t somewhere_used(struct fuzz_input *input, const struct store_bytes *bytes)
 {
-    const size_t at = somewhere(input, bytes->len);
+    size_t used = 0;
+    for (size_t i = 0; i < bytes->len; i++) {
+        used += bytes->data[i] != 0;
+    }
+    size_t left = used == 0 ? 0 : somewhere(input, used);
+    size_t at = 0;
+    while (at + 1 < bytes->len && (bytes->data[at] == 0 || left-- > 0)) {
+        at++;
+    }
+    return at;
+}
+
+static void damage(struct fuzz_input *input, const struct store_bytes *original,
+                   struct store_bytes *bytes, uint8_t code)
+{
+    const unsigned kind = code / 2 % 7;
+    const size_t at = code & 64 ? somewhere_used(input, bytes) : somewhere(input, bytes->len);
     const size_t behind = bytes->len - at;
     switch (kind) {
     case 0: bytes->data[at] ^= (uint8_t)(1u << fuzz_byte(input) % 8); break;
@@ -87,9 +103,9 @@ static void write_damaged(struct fuzz_input *input, const struct store_image *im
     while (fuzz_left(input)) {
         const uint8_t code = fuzz_byte(input);
         if (code % 2 == 0) {
-            damage(input, &image->database, &database, code / 2 % 7);
+            damage(input, &image->database, &database, code);
         } else if (log.len > 0) {
-            damage(input, &image->log, &log, code / 2 % 7);
+            damage(input, &image->log, &log, code);
         }
     }
     write_file("", database);
