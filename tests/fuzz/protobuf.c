@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * protobuf.c - any bytes as a protobuf request and as a reply. What is read is read in the same way
- * with a field behind it that nobody knows (messages that look as usual are read by another way than
+ * with a field in front that nobody knows (messages that look as usual are read by another way than
  * others), and is the same message when any codec has carried it. The input is the message.
  */
 #include "fuzz.h"
@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (longer == NULL) {
         return 0;
     }
-    memcpy(longer, data, size);
-    memcpy(longer + size, unknown_field, sizeof(unknown_field));
+    memcpy(longer, unknown_field, sizeof(unknown_field));
+    memcpy(longer + sizeof(unknown_field), data, size);
     const struct pw_span with_field = {longer, size + sizeof(unknown_field)};
 
     struct fuzz_reader reader;
