@@ -56,6 +56,9 @@ if(PYWATT_HAVE_HELGRIND_H AND NOT PYWATT_SANITIZE)
 endif()
 
 if(PYWATT_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+        message(FATAL_ERROR "PYWATT_FUZZ needs clang, which has libFuzzer")
+    endif()
     target_compile_options(pw_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
