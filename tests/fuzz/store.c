@@ -89,7 +89,7 @@ static struct store_bytes copy(const struct store_bytes *bytes)
 
 static void write_file(const char *suffix, struct store_bytes bytes)
 {
-    char path[128];
+    char path[256];
     snprintf(path, sizeof(path), "%s%s", store_images()->path, suffix);
     FILE *const file = fopen(path, "wb");
     FUZZ_CHECK(file != NULL && fwrite(bytes.data, 1, bytes.len, file) == bytes.len, "%s", path);

@@ -36,10 +36,13 @@ static void remove_folder(void)
     rmdir(images.folder);
 }
 
+/* Where run-fuzzers says, which then tidies up behind who crashes; else in memory, if it can be. */
 static void make_folder(void)
 {
+    const char *const told = getenv("PYWATT_FUZZ_FOLDER");
+    const char *const usual = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(images.folder, sizeof(images.folder), "%s/pywatt-fuzz-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+             told != NULL ? told : usual);
     FUZZ_CHECK(mkdtemp(images.folder) != NULL, "%s cannot be made", images.folder);
     atexit(remove_folder);
     snprintf(images.path, sizeof(images.path), "%s/store.db", images.folder);
@@ -48,7 +51,7 @@ static void make_folder(void)
 
 static struct store_bytes read_file(const char *suffix)
 {
-    char path[128];
+    char path[256];
     struct store_bytes bytes = {NULL, 0};
     snprintf(path, sizeof(path), "%s%s", images.path, suffix);
     FILE *const file = fopen(path, "rb");

@@ -33,9 +33,9 @@ struct store_state {
 };
 
 struct store_images {
-    char folder[64];
-    char path[96];
-    char url[104];
+    char folder[200];
+    char path[240];
+    char url[250];
     struct store_image closed; /* closed in order: nothing is in the log */
     struct store_image killed; /* as a kill leaves it: some is in the log only */
     struct store_state states[STORE_CHANGES_MAX + 1];
