@@ -11,6 +11,7 @@ option(PYWATT_BUILD_TESTS "Build the tests (needs cmocka)" ${PROJECT_IS_TOP_LEVE
 option(PYWATT_WERROR "Turn warnings into errors" OFF)
 option(PYWATT_HARDEN "Build with _FORTIFY_SOURCE, stack protector, relro and bind-now" OFF)
 option(PYWATT_COVERAGE "Instrument for gcov" OFF)
+option(PYWATT_FUZZ "Instrument for libFuzzer, and build the fuzzers (needs clang)" OFF)
 set(PYWATT_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: 'address,undefined' or 'thread'")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -52,6 +53,13 @@ include(CheckIncludeFile)
 check_include_file(valgrind/helgrind.h PYWATT_HAVE_HELGRIND_H)
 if(PYWATT_HAVE_HELGRIND_H AND NOT PYWATT_SANITIZE)
     target_compile_definitions(pw_flags INTERFACE $<$<CONFIG:Debug>:PW_TOOL_HINTS>)
+endif()
+
+if(PYWATT_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+        message(FATAL_ERROR "PYWATT_FUZZ needs clang, which has libFuzzer")
+    endif()
+    target_compile_options(pw_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 if(PYWATT_COVERAGE)

@@ -16,6 +16,9 @@ PW_TEST_PACKAGES=(
     g++ clang clang-format libcmocka-dev valgrind gcovr shellcheck python3 git
 )
 
+# To run tests/fuzz/run-fuzzers, in addition to what builds.
+PW_FUZZ_PACKAGES=(clang libclang-rt-14-dev llvm libcmocka-dev python3)
+
 # What measurements compare with, and draw with; they go on without.
 PW_BENCH_PACKAGES=(redis-server redis-tools etcd-server nats-server libnats-dev gnuplot-nox)
 

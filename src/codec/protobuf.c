@@ -214,8 +214,8 @@ enum pywatt_status pw_protobuf_scan_response(struct pw_span payload,
     message->success = message->status == PYWATT_OK;
     if (!message->success) {
         message->error = pw_proto_text(&outer, PW_PB_ERROR);
+        message->retry_after_ms = (uint32_t)pw_proto_number(&outer, PW_PB_RETRY_AFTER_MS);
     }
-    message->retry_after_ms = (uint32_t)pw_proto_number(&outer, PW_PB_RETRY_AFTER_MS);
     if (pw_proto_has(&outer, PW_PB_FEATURES)) {
         message->features = read_features(payload);
     }

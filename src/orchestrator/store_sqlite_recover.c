@@ -3,9 +3,10 @@
  * store_sqlite_recover.c - what is sound in a damaged database goes into a new one, and the damaged one
  * is set aside as it was. In the thread of the caller, who has no store open.
  *
- * Rows are read in their order until something does not fit, and from there on one by one, each by its
+ * Rows are read in their order until something does not fit, and then all one by one, each by its
  * number: what lies on sound pages is found, whatever happened to those between. A row counts only if
- * its checksum does.
+ * its checksum does, which is not about its number: so that tells nothing, neither where to go on, nor
+ * which is the last.
  */
 #include "orchestrator/store_sqlite_private.h"
 
@@ -19,14 +20,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How far rows are looked for behind the last one that was found, if nothing tells which is the last. */
-#define BLIND_STEPS 1000000
+/*
+ * How far rows are looked for behind the last one that was found: the number of the last row of all may
+ * be damaged, too. Fuzzers have fewer, as each takes a while.
+ */
+#ifndef PW_BLIND_STEPS
+#define PW_BLIND_STEPS 1000000
+#endif
 
 struct recovery {
     const struct pw_sqlite_place *place;
     struct pw_sqlite_db from;
     struct pw_sqlite_db to;
     struct pw_sqlite_index kept; /* what `to` has */
+    bool again;                  /* what was found in order is met once more */
     struct pw_store_salvage *salvage;
 };
 
@@ -38,7 +45,7 @@ static int keep(struct recovery *r, struct pw_sqlite_row *row)
     struct pywatt_uuid id;
     if (!pw_uuid_parse_str((struct pw_str){row->id, PW_UUID_TEXT_LEN}, &id) ||
         pw_sqlite_index_find(&r->kept, &id) != NULL) {
-        r->salvage->left_out++;
+        r->salvage->left_out += r->again ? 0 : 1;
         return SQLITE_OK;
     }
     /* Its own number may stand twice in a damaged tree. */
@@ -63,12 +70,10 @@ static int keep(struct recovery *r, struct pw_sqlite_row *row)
 }
 
 /* The row that a statement of `from` stands on. */
-static int look_at(struct recovery *r, sqlite3_stmt *statement, int64_t *number)
+static int look_at(struct recovery *r, sqlite3_stmt *statement)
 {
     struct pw_sqlite_row row;
-    const bool sound = pw_sqlite_row_read(&row, statement);
-    *number = row.number;
-    if (!sound) {
+    if (!pw_sqlite_row_read(&row, statement)) {
         r->salvage->left_out++;
         return SQLITE_OK;
     }
@@ -82,21 +87,21 @@ static bool is_damage(int result)
            ((result & 0xff) == SQLITE_IOERR && result != SQLITE_IOERR_NOMEM);
 }
 
-/* From `number` on, each by itself. */
-static int read_one_by_one(struct recovery *r, int64_t number)
+/* Up to the highest number there is, as far as that can be true. */
+static int read_one_by_one(struct recovery *r)
 {
     sqlite3_stmt *statement = r->from.statements[PW_SQL_READ_ONE];
-    int64_t last = 0;
-    int64_t ignored;
-    if (pw_sqlite_db_number(&r->from, "SELECT max(number) FROM modules", &last) != SQLITE_OK) {
-        last = number > INT64_MAX - BLIND_STEPS ? INT64_MAX - 1 : number + BLIND_STEPS;
-    }
+    int64_t last = INT64_MAX - 1;
+    int64_t found = 0;
+    (void)pw_sqlite_db_number(&r->from, "SELECT max(number) FROM modules", &last);
     int result = SQLITE_OK;
-    for (; number <= last && result == SQLITE_OK; number++) {
+    for (int64_t number = 1;
+         number <= last && number - found <= PW_BLIND_STEPS && result == SQLITE_OK; number++) {
         result = sqlite3_bind_int64(statement, 1, number);
         const int step = result == SQLITE_OK ? sqlite3_step(statement) : SQLITE_DONE;
         if (step == SQLITE_ROW) {
-            result = look_at(r, statement, &ignored);
+            found = number;
+            result = look_at(r, statement);
         } else if (step != SQLITE_DONE && !is_damage(step)) {
             result = step;
         }
@@ -108,15 +113,16 @@ static int read_one_by_one(struct recovery *r, int64_t number)
 static int read_all(struct recovery *r)
 {
     sqlite3_stmt *statement = r->from.statements[PW_SQL_READ_ALL];
-    int64_t number = 0;
     int result = SQLITE_OK;
     int step = SQLITE_ROW;
     while (result == SQLITE_OK && (step = sqlite3_step(statement)) == SQLITE_ROW) {
-        result = look_at(r, statement, &number);
+        result = look_at(r, statement);
     }
     sqlite3_reset(statement);
     if (result == SQLITE_OK && step != SQLITE_DONE) {
-        result = is_damage(step) ? read_one_by_one(r, number + 1) : step;
+        r->again = true;
+        r->salvage->left_out = 0;
+        result = is_damage(step) ? read_one_by_one(r) : step;
     }
     return result;
 }
@@ -158,6 +164,10 @@ static int fill(struct recovery *r, bool readable)
 {
     struct pw_sqlite_state state = {.revision = 0};
     int result = pw_sqlite_db_step(&r->to, PW_SQL_BEGIN);
+    if (result == SQLITE_OK && readable) {
+        /* In one transaction, which costs a lock, and not one for each row. */
+        result = pw_sqlite_db_run(&r->from, "BEGIN");
+    }
     if (result == SQLITE_OK && readable) {
         result = read_all(r);
     }

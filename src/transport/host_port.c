@@ -9,12 +9,14 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #define PORT_MAX 65535
+#define PORT_SHOWN 20 /* bytes of what stands in its place */
 #define PORT_DIGITS 5
 #define PORT_MISSING "the port is missing: //host:port"
 
@@ -42,8 +44,9 @@ static enum pywatt_status parse_port(const char *text, bool for_listening, uint1
     }
     const size_t digits = strspn(text, "0123456789");
     if (text[digits] != '\0') {
-        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "the port is not a number: %.20s",
-                            text);
+        const size_t shown = strlen(text) > PORT_SHOWN ? pw_utf8_cut(text, PORT_SHOWN) : PORT_SHOWN;
+        return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "the port is not a number: %.*s",
+                            (int)shown, text);
     }
     uint32_t port = 0;
     for (size_t i = 0; i < digits && port <= PORT_MAX; i++) {

@@ -9,6 +9,7 @@
 #define PW_CODEC_SAMPLES_H
 
 #include "codec/codec.h"
+#include "same.h"
 
 /* A message that was initialised is filled with objects of its own; the view `token` is static. */
 struct pw_sample_request {
@@ -31,9 +32,6 @@ bool pw_sample_fits(const struct pw_codec_ops *codec, const char *name);
 /* By name; the test fails if there is none. */
 void pw_sample_request(const char *name, struct pw_request *request);
 void pw_sample_response(const char *name, struct pw_response *response);
-
-bool pw_same_request(const struct pw_request *a, const struct pw_request *b);
-bool pw_same_response(const struct pw_response *a, const struct pw_response *b);
 
 /* ---- Codecs in one line; the test fails if the message cannot be written. ------------------ */
 

@@ -339,6 +339,18 @@ static enum pywatt_status there_and_back(const struct pw_codec_ops *with,
     return status;
 }
 
+static void does_not_tell_who_went_through_to_come_again(void **state)
+{
+    (void)state;
+    for (const struct pw_codec_ops *const *at = pw_codec_all(); *at != NULL; at++) {
+        const struct pw_response response = {
+            .operation = PW_OP_UNREGISTER, .success = true, .retry_after_ms = 1500};
+        assert_int_equal(there_and_back(*at, &response), PYWATT_OK);
+        assert_true(reader.response.success);
+        assert_int_equal(reader.response.retry_after_ms, 0);
+    }
+}
+
 static void tells_when_to_come_again(void **state)
 {
     (void)state;
@@ -394,6 +406,7 @@ int main(void)
         cmocka_unit_test(carries_as_many_short_beats_as_a_batch_may_have),
         cmocka_unit_test(refuses_exceptions_that_make_no_sense),
         cmocka_unit_test(tells_when_to_come_again),
+        cmocka_unit_test(does_not_tell_who_went_through_to_come_again),
         cmocka_unit_test(tells_its_features),
     };
     return PW_TEST_RUN_WITH(cases, set_up, tear_down);

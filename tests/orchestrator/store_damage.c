@@ -294,6 +294,43 @@ static void a_page_in_the_middle_costs_only_its_own_records(void **state)
     assert_int_equal(shown.count, salvage.kept);
 }
 
+/* Where the row of a module is: its number stands before eleven bytes and the id. */
+static size_t number_at(const struct image *image, unsigned n)
+{
+    char id[16];
+    snprintf(id, sizeof(id), "1100%02x00-", n);
+    const uint8_t *found = memmem(image->bytes, image->len, id, strlen(id));
+    assert_non_null(found);
+    return (size_t)(found - image->bytes) - 12;
+}
+
+/* The last row before a page that cannot be read says that it is the 127th of all. */
+static void a_damaged_number_does_not_hide_the_rows_behind_it(void **state)
+{
+    (void)state;
+    struct shown shown;
+    struct pw_store_salvage salvage;
+    struct image image = {malloc(database.len), database.len};
+    assert_non_null(image.bytes);
+    memcpy(image.bytes, database.bytes, database.len);
+    unsigned n = 0;
+    while (number_at(&image, n) / 4096 == number_at(&image, n + 1) / 4096) {
+        n++;
+    }
+    memset(image.bytes + number_at(&image, n + 1) / 4096 * 4096, 0xff, 4096);
+    assert_int_equal(image.bytes[number_at(&image, n)], n + 1);
+    image.bytes[number_at(&image, n)] = 127;
+    remove_files();
+    write_image("", &image);
+    free(image.bytes);
+    assert_false(open_and_look(0, &shown));
+    assert_int_equal(pw_store_recover(at.url, &salvage, NULL), PYWATT_OK);
+    assert_int_equal(salvage.kept + salvage.left_out, MODULES);
+    assert_true(salvage.kept > n + 1);
+    assert_true(open_and_look(0, &shown));
+    assert_int_equal(shown.count, salvage.kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -301,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_damaged_log_shows_what_was_put_until_some_moment),
         cmocka_unit_test(an_undamaged_log_shows_everything),
         cmocka_unit_test(a_page_in_the_middle_costs_only_its_own_records),
+        cmocka_unit_test(a_damaged_number_does_not_hide_the_rows_behind_it),
     };
     return PW_TEST_RUN_WITH(cases, make_images, free_images);
 }
