@@ -28,6 +28,7 @@ struct recovery {
     struct pw_sqlite_db to;
     struct pw_sqlite_index kept; /* what `to` has */
     struct pw_store_salvage *salvage;
+    uint64_t answered; /* the last revision that was, as far as is known */
 };
 
 /* ---- Rows ---- */
@@ -164,6 +165,8 @@ static int fill(struct recovery *r, bool readable)
     if (result == SQLITE_OK && readable) {
         result = read_state(r, &state);
     }
+    /* Nobody sees a revision for the second time, nor misses one. */
+    state.revision = state.revision < r->answered ? r->answered : state.revision;
     state.modules = r->salvage->kept;
     if (result == SQLITE_OK) {
         result = pw_sqlite_db_set_state(&r->to, &state);
@@ -214,11 +217,12 @@ static enum pywatt_status replace(const struct pw_sqlite_place *place,
     return status;
 }
 
-static enum pywatt_status recover_locked(const struct pw_sqlite_place *place,
+static enum pywatt_status recover_locked(const struct pw_sqlite_place *place, int lock_fd,
                                          struct pw_store_salvage *salvage,
                                          struct pywatt_error *error)
 {
-    struct recovery r = {.place = place, .salvage = salvage};
+    struct recovery r = {
+        .place = place, .salvage = salvage, .answered = pw_sqlite_answered_read(lock_fd)};
     char *path = pw_sqlite_path_with(place, "-new");
     enum pywatt_status status = PYWATT_OK;
     if (path == NULL || pw_sqlite_index_init(&r.kept) != PYWATT_OK) {
@@ -253,7 +257,7 @@ enum pywatt_status pw_sqlite_recover(const char *path, struct pw_store_salvage *
     if (status == PYWATT_OK) {
         status = pw_sqlite_files_end_recovery(&place, error);
         if (status == PYWATT_OK) {
-            status = recover_locked(&place, out, error);
+            status = recover_locked(&place, lock_fd, out, error);
         }
         close(lock_fd);
     }

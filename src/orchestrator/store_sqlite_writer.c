@@ -295,6 +295,7 @@ static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
         for (struct pw_list *link = batch->next; link != batch; link = link->next) {
             settle_locked(store, job_of(link));
         }
+        pw_sqlite_answered_write(store->lock_fd, store->history.revision);
     }
     pw_mutex_unlock(&store->db_mutex);
     answer(store, batch, status);
