@@ -20,13 +20,26 @@ static atomic_uint left;    /* operations until the first failure; 0: nothing fa
 static atomic_uint to_fail; /* UINT32_MAX: all from then on */
 static atomic_uint failed;
 static atomic_int with;
+static atomic_bool syncs_alone;
 
-void faulty_vfs_fail(unsigned n, unsigned count, int result)
+static void arm(unsigned n, unsigned count, int result)
 {
     atomic_store(&failed, 0);
     atomic_store(&with, result);
     atomic_store(&to_fail, count == 0 ? UINT32_MAX : count);
     atomic_store(&left, n);
+}
+
+void faulty_vfs_fail(unsigned n, unsigned count, int result)
+{
+    atomic_store(&syncs_alone, false);
+    arm(n, count, result);
+}
+
+void faulty_vfs_fail_syncs(unsigned count)
+{
+    atomic_store(&syncs_alone, true);
+    arm(1, count, SQLITE_IOERR_FSYNC);
 }
 
 bool faulty_vfs_heal(void)
@@ -35,10 +48,10 @@ bool faulty_vfs_heal(void)
     return atomic_load(&failed) > 0;
 }
 
-static bool fails(void)
+static bool fails(bool sync)
 {
     const unsigned now = atomic_load(&left);
-    if (now == 0) {
+    if (now == 0 || (atomic_load(&syncs_alone) && !sync)) {
         return false;
     }
     if (now > 1) {
@@ -61,24 +74,24 @@ static sqlite3_file *real_of(sqlite3_file *file)
 
 static int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 offset)
 {
-    return fails() ? atomic_load(&with)
-                   : real_of(file)->pMethods->xWrite(real_of(file), data, len, offset);
+    return fails(false) ? atomic_load(&with)
+                        : real_of(file)->pMethods->xWrite(real_of(file), data, len, offset);
 }
 
 static int faulty_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    return fails() ? SQLITE_IOERR_TRUNCATE
-                   : real_of(file)->pMethods->xTruncate(real_of(file), size);
+    return fails(false) ? SQLITE_IOERR_TRUNCATE
+                        : real_of(file)->pMethods->xTruncate(real_of(file), size);
 }
 
 static int faulty_sync(sqlite3_file *file, int flags)
 {
-    return fails() ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
+    return fails(true) ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
 static int faulty_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **out)
 {
-    return extend != 0 && fails()
+    return extend != 0 && fails(false)
                ? SQLITE_IOERR_SHMSIZE
                : real_of(file)->pMethods->xShmMap(real_of(file), page, size, extend, out);
 }

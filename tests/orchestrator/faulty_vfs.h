@@ -17,6 +17,9 @@ void faulty_vfs_register(void);
  */
 void faulty_vfs_fail(unsigned n, unsigned count, int result);
 
+/* The same for the next `count` syncs alone. */
+void faulty_vfs_fail_syncs(unsigned count);
+
 /* Nothing fails any more. Whether something did. */
 bool faulty_vfs_heal(void);
 
