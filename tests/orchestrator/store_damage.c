@@ -8,6 +8,7 @@
  */
 #include "orchestrator/store_sqlite.h"
 
+#include "faulty_vfs.h"
 #include "pw_test.h"
 #include "store_place.h"
 
@@ -79,6 +80,8 @@ static void write_image(const char *suffix, const struct image *image)
 static int make_images(void **state)
 {
     (void)state;
+    faulty_vfs_register();
+    faulty_vfs_pretend_syncs();
     store_place_begin(&at, &pw_store_sqlite);
     struct pw_store *store = store_place_open(&at);
     for (unsigned n = 0; n < MODULES; n++) {
