@@ -138,8 +138,12 @@ static enum pywatt_status open_from(struct recovery *r, bool *readable, struct p
         result = pw_sqlite_db_prepare(&r->from);
     }
     *readable = result == SQLITE_OK;
-    /* Tables that no statement of ours suits are damaged as well. */
-    if (status == PYWATT_OK && !*readable && !is_damage(result) && result != SQLITE_ERROR) {
+    /*
+     * Tables that no statement of ours suits are damaged as well. What cannot be read at all may be
+     * readable the next time; nothing would be kept of it now.
+     */
+    const bool damaged = is_damage(result) && (result & 0xff) != SQLITE_IOERR;
+    if (status == PYWATT_OK && !*readable && !damaged && result != SQLITE_ERROR) {
         return pw_sqlite_refuse(r->place, &r->from, result, error);
     }
     return status;

@@ -74,8 +74,7 @@ unsigned long call_fail_count(void)
     return atomic_load(&counted);
 }
 
-/* 0: it is made as it is. CALL_SHORT, or the errno that was set. */
-static int fate(enum call call)
+int call_fail_fate(enum call call)
 {
     if (atomic_load(&armed) != (int)call) {
         return 0;
@@ -96,7 +95,7 @@ static int fate(enum call call)
 /* What a call with a length makes of it: false if it failed. */
 static bool goes(enum call call, size_t *len)
 {
-    const int number = fate(call);
+    const int number = call_fail_fate(call);
     if (number == CALL_SHORT && *len > 1) {
         *len = 1;
     }
@@ -104,12 +103,12 @@ static bool goes(enum call call, size_t *len)
 }
 
 /* NAME as it is called, and as it is where nothing fails. */
-#define WRAP(call, result, name, parameters, arguments)        \
-    result __real_##name parameters;                           \
-    result __wrap_##name parameters;                           \
-    result __wrap_##name parameters                            \
-    {                                                          \
-        return fate(call) != 0 ? -1 : __real_##name arguments; \
+#define WRAP(call, result, name, parameters, arguments)                  \
+    result __real_##name parameters;                                     \
+    result __wrap_##name parameters;                                     \
+    result __wrap_##name parameters                                      \
+    {                                                                    \
+        return call_fail_fate(call) != 0 ? -1 : __real_##name arguments; \
     }
 
 WRAP(CALL_ACCEPT4, int, accept4, (int fd, struct sockaddr *address, socklen_t *len, int flags),
@@ -131,7 +130,6 @@ WRAP(CALL_SETSOCKOPT, int, setsockopt,
 WRAP(CALL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(CALL_WRITE, ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))
 WRAP(CALL_FLOCK, int, flock, (int fd, int operation), (fd, operation))
-WRAP(CALL_FSYNC, int, fsync, (int fd), (fd))
 WRAP(CALL_FTRUNCATE, int, ftruncate, (int fd, off_t len), (fd, len))
 WRAP(CALL_LINK, int, link, (const char *from, const char *to), (from, to))
 WRAP(CALL_RENAME, int, rename, (const char *from, const char *to), (from, to))
@@ -139,6 +137,14 @@ WRAP(CALL_STAT, int, stat, (const char *path, struct stat *out), (path, out))
 WRAP(CALL_UNLINK, int, unlink, (const char *path), (path))
 
 /* ---- Those that are not like the others ---- */
+
+/* Nobody takes the power away from these programs. */
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    (void)fd;
+    return call_fail_fate(CALL_FSYNC) != 0 ? -1 : 0;
+}
 
 ssize_t __real_recv(int fd, void *out, size_t len, int flags);
 ssize_t __wrap_recv(int fd, void *out, size_t len, int flags);
@@ -190,7 +196,7 @@ int __real_connect(int fd, const struct sockaddr *address, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
 {
-    const int number = fate(CALL_CONNECT);
+    const int number = call_fail_fate(CALL_CONNECT);
     if (number == 0) {
         return __real_connect(fd, address, len);
     }
@@ -205,7 +211,7 @@ int __real_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *ev
 int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
-    return operation == EPOLL_CTL_ADD && fate(CALL_EPOLL_ADD) != 0
+    return operation == EPOLL_CTL_ADD && call_fail_fate(CALL_EPOLL_ADD) != 0
                ? -1
                : __real_epoll_ctl(epoll_fd, operation, fd, event);
 }
@@ -218,7 +224,7 @@ int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void
 int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *arg)
 {
-    const int number = fate(CALL_THREAD);
+    const int number = call_fail_fate(CALL_THREAD);
     return number != 0 ? number : __real_pthread_create(out, attributes, run, arg);
 }
 
@@ -230,5 +236,5 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(more, flags);
     const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
     va_end(more);
-    return fate(CALL_OPEN) != 0 ? -1 : __real_open(path, flags, mode);
+    return call_fail_fate(CALL_OPEN) != 0 ? -1 : __real_open(path, flags, mode);
 }

@@ -53,6 +53,12 @@ void call_fail_at(enum call call, unsigned long n, int number);
 /* Nothing fails any more. Whether something did. */
 bool call_fail_disarm(void);
 
+/*
+ * For who makes calls in a way of his own: 0 if this one is to be made, CALL_SHORT, or the errno that it
+ * fails with, and errno is set. Counts it.
+ */
+int call_fail_fate(enum call call);
+
 /* How many calls of the kind that was armed last there were since. */
 unsigned long call_fail_count(void);
 
