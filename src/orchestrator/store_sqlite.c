@@ -391,6 +391,7 @@ static enum pywatt_status open_files(struct pw_sqlite_store *store, struct pywat
     status = pw_sqlite_index_init(&store->index) == PYWATT_OK ? open_database(store, error)
                                                               : pw_error_no_memory(error);
     if (status != PYWATT_OK) {
+        pw_sqlite_db_leave_log(&store->db);
         close_files(store);
     }
     return status;

@@ -85,6 +85,9 @@ int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path);
 int pw_sqlite_db_prepare(struct pw_sqlite_db *db);
 void pw_sqlite_db_close(struct pw_sqlite_db *db);
 
+/* Closing will not move the log into the database, and not remove it. */
+void pw_sqlite_db_leave_log(struct pw_sqlite_db *db);
+
 int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql);
 
 /* The number that a statement such as "PRAGMA user_version" gives. */

@@ -128,10 +128,7 @@ static int read_all(struct recovery *r)
 static enum pywatt_status open_from(struct recovery *r, bool *readable, struct pywatt_error *error)
 {
     int result = pw_sqlite_db_open(&r->from, r->place->path);
-    if (r->from.handle != NULL) {
-        /* It is left as it is. */
-        sqlite3_db_config(r->from.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    }
+    pw_sqlite_db_leave_log(&r->from);
     const enum pywatt_status status =
         result == SQLITE_OK ? pw_sqlite_schema_whose(r->place, &r->from, error) : PYWATT_OK;
     if (result == SQLITE_OK) {

@@ -264,6 +264,15 @@ static void write_open_images(const struct image *log, const struct image *lock)
     }
 }
 
+static void expect_unchanged(unsigned seed, const char *suffix, const struct image *before)
+{
+    struct image now = read_image(suffix);
+    if (now.len != before->len || memcmp(now.bytes, before->bytes, now.len) != 0) {
+        fail_msg("seed %u: it was refused, and PATH%s was changed", seed, suffix);
+    }
+    free(now.bytes);
+}
+
 static void a_damaged_log_shows_all_that_was_answered_or_nothing(void **state)
 {
     (void)state;
@@ -272,13 +281,15 @@ static void a_damaged_log_shows_all_that_was_answered_or_nothing(void **state)
         struct image image = damaged(&open_log, seed);
         struct shown shown;
         write_open_images(&image, &open_lock);
-        free(image.bytes);
         if (!open_and_look(seed, &shown)) {
             refused++;
+            expect_unchanged(seed, "", &open_database);
+            expect_unchanged(seed, "-wal", &image);
             recover_and_look(seed);
         } else if (shown.count != MODULES) {
             fail_msg("seed %u: %u of %u modules are shown", seed, shown.count, MODULES);
         }
+        free(image.bytes);
     }
     print_message("%u of %u refused\n", refused, seeds());
     assert_true(refused > 0);
