@@ -76,15 +76,16 @@ class Peer:
         self.socket.close()
 
 
-class Refused(Exception):
-    """A reply that says no."""
+class Late(Exception):
+    """A reply that does not count any more."""
 
 
 class Load(threading.Thread):
     """Registers new modules; advertises, registers again and unregisters some; notes what is answered.
 
     known: name -> what was acknowledged. doubtful: names that may be there or not, since what was asked
-    last for them has no answer. Once `broken` is set it may be refused, and ends then."""
+    last for them has no answer. Once `broken` is set, which is before something breaks, it ends with the
+    next answer, whatever that is: nothing would have been answered then."""
 
     def __init__(self, url, number, known, doubtful):
         super().__init__(daemon=True)
@@ -102,9 +103,8 @@ class Load(threading.Thread):
             self.work()
         except OSError:
             pass
-        except Refused as refusal:
-            if not self.broken:
-                self.failure = refusal
+        except Late:
+            pass
         except Exception as error:  # pylint: disable=broad-except
             self.failure = error
 
@@ -112,8 +112,10 @@ class Load(threading.Thread):
         if doubtful:
             self.doubtful.update(names)
         for name, (_, reply) in zip(names, peer.ask(contents)):
+            if self.broken:
+                raise Late
             if not reply["success"]:
-                raise Refused(f"{name}: {reply}")
+                raise AssertionError(f"{name}: {reply}")
             self.answered += 1
             yield name, reply
             self.doubtful.discard(name)
@@ -167,7 +169,7 @@ class Loads:
         for load in self.all:
             load.start()
 
-    def may_be_refused(self):
+    def will_break(self):
         for load in self.all:
             load.broken = True
 
