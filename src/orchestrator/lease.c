@@ -12,10 +12,10 @@
 #include "orchestrator/lease.h"
 
 #include "base/tool_hints.h"
+#include "base/wake.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/presence.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -79,12 +79,10 @@ struct pw_moment pw_lease_look(struct pw_lease *lease)
 
 static void kick_locked(struct pw_lease *lease)
 {
-    const uint64_t one = 1;
     if (!lease->kicked) {
         lease->kicked = true;
         lease->kicked_ns = pw_clock_now_ns(lease->clock);
-        while (write(lease->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
+        pw_wake(lease->wake_fd);
     }
 }
 
@@ -322,14 +320,12 @@ static bool sleep_until(struct pw_lease *lease, uint64_t when_ns)
     }
     pw_mutex_lock(&lease->mutex);
     if (lease->kicked) {
-        uint64_t count;
         lease->kicked = false;
         /* It was to wake when it was kicked: a stall from then on is one as well. */
         if (lease->planned_ns == 0 || lease->kicked_ns < lease->planned_ns) {
             lease->planned_ns = lease->kicked_ns;
         }
-        while (read(lease->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR) {
-        }
+        pw_wake_taken(lease->wake_fd);
     }
     const bool goes_on = !lease->stopping;
     pw_mutex_unlock(&lease->mutex);
