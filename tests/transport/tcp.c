@@ -38,6 +38,7 @@ static void both_ends_send_at_once_and_are_kept_alive(void **state)
         assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 15);
         assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 5);
         assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+        assert_int_equal(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
         pw_conn_destroy(ends[i]);
     }
     assert_true(option(pw_listener_fd(listener), SOL_SOCKET, SO_REUSEADDR) != 0);
