@@ -15,6 +15,9 @@ PW_TEST_PACKAGES=(
     g++ clang clang-format libcmocka-dev valgrind gcovr shellcheck python3 git
 )
 
+# What networks and clocks are tortured with; tests go on without, and say which cases they skip.
+PW_TORTURE_PACKAGES=(iproute2 nftables libfaketime)
+
 # What measurements compare with, and draw with; they go on without.
 PW_BENCH_PACKAGES=(redis-server redis-tools etcd-server nats-server libnats-dev gnuplot-nox)
 

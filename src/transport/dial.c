@@ -24,7 +24,7 @@
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_PROBES 3
 
-/* The same for one who does not confirm what he was sent, whom no probe is for: else a quarter of an hour. */
+/* The same for one who does not confirm what he was sent, as no probe is for him: else 15 minutes. */
 #define UNCONFIRMED_MS 30000
 
 /* What a single attempt came to when it was no errno. */
