@@ -32,28 +32,38 @@ def fleet_of(times, url, name, lease_ms=None, **more):
                  **more)
 
 
-def stand_still(times, *processes):
-    for process in processes:
-        process.signal(signal.SIGSTOP)
+def stand_still(times, process):
+    process.signal(signal.SIGSTOP)
     time.sleep(times.pause_s)
-    for process in processes:
-        process.signal(signal.SIGCONT)
+    process.signal(signal.SIGCONT)
+
+
+def stand_still_together(times, daemon, fleet, lease_s):
+    """The modules are silent before and after, and more than a lease together; the pause is what saves
+    them."""
+    fleet.signal(signal.SIGSTOP)
+    time.sleep(0.6 * lease_s)
+    stand_still(times, daemon)
+    time.sleep(0.6 * lease_s)
+    fleet.signal(signal.SIGCONT)
 
 
 def stopped(times, figures, who):
     """`who` stops: "orchestrator", "client" or "both"."""
+    lease_ms = 2 * times.lease_ms if who == "both" else times.lease_ms
     with Running() as running:
         daemon = running.start(Daemon())
-        fleet = running.start(fleet_of(times, daemon.url, "a"))
+        fleet = running.start(fleet_of(times, daemon.url, "a", lease_ms))
         # Of a client that goes on, or has time enough.
         other = running.start(fleet_of(times, daemon.url, "b", None if who == "client" else 3600000))
         wait_beats(fleet, times.patience_s)
-        processes = {"orchestrator": [daemon.process], "client": [fleet.process],
-                     "both": [daemon.process, fleet.process]}[who]
+        if who == "both":
+            stand_still_together(times, daemon.process, fleet.process, lease_ms / 1000)
+        else:
+            stand_still(times, daemon.process if who == "orchestrator" else fleet.process)
         began = time.monotonic()
-        stand_still(times, *processes)
         wait_beats(fleet, times.patience_s)
-        back_s = time.monotonic() - began - times.pause_s
+        back_s = time.monotonic() - began
         wait_beats(other, times.patience_s)
         wait_until("all are alive", lambda: daemon.alive("a") == fleet.count)
         undue = len(daemon.lost("b"))
