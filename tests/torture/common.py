@@ -77,7 +77,7 @@ class Machine(threading.Thread):
             self.longest_s = max(self.longest_s, time.monotonic() - before - 0.02)
 
 
-def steady(case, limit_s, tries=3):
+def steady(case, limit_s, tries=2):
     """Runs case(); if it fails while the machine stood still for `limit_s`, again."""
     machine = Machine()
     for left in range(tries - 1, -1, -1):

@@ -20,7 +20,7 @@ class Scene:
 
     def __init__(self, running, long, lease_ms, interval_ms, timeout_ms=30000, modules=500):
         clients, each = (50, modules // 50) if modules >= 500 else (4, modules // 4)
-        self.patience_s = 180
+        self.patience_s = 180 if long else 60
         self.long = long
         self.daemon = running.start(Daemon(ports=2))
         self.network = Network(self.daemon.urls[0])
