@@ -65,7 +65,7 @@ def stopped(times, figures, who):
         wait_beats(fleet, times.patience_s)
         back_s = time.monotonic() - began
         wait_beats(other, times.patience_s)
-        wait_until("all are alive", lambda: daemon.alive("a") == fleet.count)
+        wait_until("all are alive", lambda: daemon.alive("a") == fleet.count, times.patience_s)
         undue = len(daemon.lost("b"))
         due = len(daemon.lost("a"))
         if who != "client":
