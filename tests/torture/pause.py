@@ -121,7 +121,7 @@ def main():
     for who in ("orchestrator", "client", "both"):
         steady(lambda who=who: stopped(times, figures, who), times.lease_ms / 4000)
         passed(f"pause_of_{who}")
-    # In two of some ten short runs a call under libfaketime ended long before its deadline, with "no
+    # In one short run, perhaps two of ten, a call under libfaketime ended long before its deadline, with "no
     # reply before the deadline". Whose fault that is is not known; as a test it would be a lottery.
     if not arguments.long:
         skip("pause_clock_set_by_a_day", "with --long only")
