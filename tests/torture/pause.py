@@ -10,12 +10,11 @@ that stands still is to be lost, is back when that goes on, and takes nobody wit
 import os
 import pathlib
 import signal
+import sys
 import time
 
-from common import (Daemon, Figures, Fleet, Running, folder, parse, passed, skip, steady, wait_beats,
+from common import (Daemon, Figures, Fleet, Running, folder, parse, passed, program, steady, wait_beats,
                     wait_until)
-
-CLOCK = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 class Times:
@@ -83,24 +82,23 @@ def stopped(times, figures, who):
 
 
 def clock_steps(times, figures):
-    """libfaketime reads the offset from a file: the time of day of both jumps while they wait."""
+    """wall_clock.c has the offset from a file: the time of day of both jumps while they wait."""
     with Running() as running, folder() as place:
         offset = pathlib.Path(place) / "offset"
+        offset.write_bytes(bytes(8))
 
-        def step(text):
-            new = offset.with_suffix(".new")
-            new.write_text(text + "\n", encoding="ascii")
-            new.rename(offset)
+        def step(seconds):
+            with open(offset, "r+b", buffering=0) as file:
+                file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
-        step("+0")
-        environment = {**os.environ, "LD_PRELOAD": CLOCK, "FAKETIME_TIMESTAMP_FILE": str(offset),
-                       "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        environment = {**os.environ, "LD_PRELOAD": program("tests/torture", "torture_wall_clock.so"),
+                       "PYWATT_TEST_WALL_CLOCK": str(offset)}
         daemon = running.start(Daemon(env=environment))
         fleet = running.start(fleet_of(times, daemon.url, "a", env=environment))
         wait_beats(fleet, times.patience_s)
         dates = [daemon.events()[-1][0][:10]]
         for days in (1, -1):
-            step(f"{days * 86400:+d}")
+            step(days * 86400)
             time.sleep(3 * times.lease_ms / 1000)
             wait_beats(fleet, times.patience_s)
             # Something that is logged shows that the daemon lives in another day.
@@ -121,15 +119,8 @@ def main():
     for who in ("orchestrator", "client", "both"):
         steady(lambda who=who: stopped(times, figures, who), times.lease_ms / 4000)
         passed(f"pause_of_{who}")
-    # In one short run, perhaps two of ten, a call under libfaketime ended long before its deadline, with "no
-    # reply before the deadline". Whose fault that is is not known; as a test it would be a lottery.
-    if not arguments.long:
-        skip("pause_clock_set_by_a_day", "with --long only")
-    elif os.path.exists(CLOCK):
-        steady(lambda: clock_steps(times, figures), times.lease_ms / 4000)
-        passed("pause_clock_set_by_a_day")
-    else:
-        skip("pause_clock_set_by_a_day", "libfaketime is not installed")
+    steady(lambda: clock_steps(times, figures), times.lease_ms / 4000)
+    passed("pause_clock_set_by_a_day")
     figures.finish()
 
 
