@@ -5,6 +5,7 @@
  *
  *   a module is lost only after it was silent for its lease, and after a pass of all workers that
  *   began when it had been; a step then finds that at most LATE_NS later;
+ *   after a pause of PAUSE_NS everybody has a whole lease;
  *   it is forgotten when it has been lost for RETAIN_MS, within the same bound;
  *   in between it is alive after each beat, and suspect when its connection has closed.
  *
@@ -20,6 +21,7 @@
 #define MS PW_NS_PER_MS
 #define NOT_A_STALL_NS (5 * MS)
 #define LATE_NS (2 * MS)
+#define PAUSE_NS (1000 * MS)
 #define RETAIN_MS 3000
 
 enum {
@@ -31,6 +33,7 @@ struct model_module {
     int liveness; /* -1: there is none */
     uint64_t lease_ns;
     uint64_t beat_ns;    /* awake */
+    uint64_t resumed_ns; /* awake: when the last pause ended */
     uint64_t end_ns;     /* awake: when the lease ends at the latest */
     uint64_t lost_ns;    /* awake */
     unsigned connection; /* from 1; 0: none */
@@ -93,7 +96,9 @@ static void see_losses(struct world *world)
             continue;
         }
         if (module->liveness == PYWATT_LOST && known->liveness != PYWATT_LOST) {
-            FUZZ_CHECK(world->pass_ended_began_ns >= known->beat_ns + known->lease_ns,
+            const uint64_t since_ns =
+                known->beat_ns > known->resumed_ns ? known->beat_ns : known->resumed_ns;
+            FUZZ_CHECK(world->pass_ended_began_ns >= since_ns + known->lease_ns,
                        "module %u was not silent for its lease when the pass began", n);
             known->liveness = PYWATT_LOST;
             known->lost_ns = awake(world);
@@ -104,10 +109,25 @@ static void see_losses(struct world *world)
     }
 }
 
+/* After a pause: nobody's lease ends before a whole one has passed. */
+static void renew(struct world *world)
+{
+    for (unsigned n = 0; n < MODULES; n++) {
+        struct model_module *const known = &world->modules[n];
+        const uint64_t end_ns = awake(world) + known->lease_ns;
+        known->resumed_ns = awake(world);
+        known->end_ns = end_ns > known->end_ns ? end_ns : known->end_ns;
+    }
+}
+
 static void step(struct world *world)
 {
-    world->stall_ns += lateness(world);
+    const uint64_t late_ns = lateness(world);
+    world->stall_ns += late_ns;
     world->next_ns = world->now_ns; /* what was late is counted */
+    if (late_ns >= PAUSE_NS) {
+        renew(world);
+    }
     world->next_ns = pw_lease_step(&world->lease);
     /* What the thread does when it was kicked meanwhile. */
     world->lease.kicked = false;

@@ -1,21 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""full.py --build FOLDER [--long] [COUNT]: fills the disk under a daemon's store COUNT times (50 times), a
-small tmpfs.
+"""full.py --build FOLDER [--long] [--count N]: fills the disk under a daemon's store, a small tmpfs (--long: 50
+times).
 
 New registrations are refused then with an error that says so, modules that are known beat on, and once
 there is room again registrations go well, with nobody doing anything for it. A new start finds all that
-was acknowledged, and nothing else. Needs root. The last line is one of figures, in JSON.
+was acknowledged, and nothing else. Needs root.
 """
 
 import errno
-import json
 import os
 import tempfile
-import time
 
-from load import Peer, check_file, check_tokens, parse_arguments, start
-from mounted import enter_namespace, passed, run, skip
+from common import Figures, passed, skip
+from load import Peer, check_file, check_tokens, parse_times, start
+from mounted import enter_namespace, run
 
 NAME = "the_disk_is_full_for_a_while"
 COUNT = 3
@@ -110,8 +109,7 @@ def torture(folder, count):
 
 
 def main():
-    arguments = parse_arguments(__doc__, COUNT, COUNT_LONG)
-    began = time.monotonic()
+    arguments = parse_times(__doc__, COUNT, COUNT_LONG)
     why_not = enter_namespace()
     if why_not is not None:
         return skip(NAME, why_not)
@@ -122,9 +120,12 @@ def main():
         finally:
             run("umount", "--lazy", folder)
     passed(NAME)
-    print(json.dumps({"test": "full", "times": arguments.count, "refused": refused, "lost": 0,
-                      "seconds": round(time.monotonic() - began, 1)}))
-    return None
+    figures = Figures("full", arguments.long)
+    figures.add("times that the disk was full", arguments.count)
+    figures.add("registrations refused for it", refused)
+    figures.add("changes that were acknowledged, and lost", 0, at_most=0)
+    figures.add("modules that did not beat meanwhile", 0, at_most=0)
+    return figures.finish()
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""kill.py --build FOLDER [--long] [COUNT]: kills the daemon COUNT times (1,000 times) under a load of
+"""kill.py --build FOLDER [--long] [--count N]: kills the daemon (--long: 1,000 times) under a load of
 registrations, at random moments, and starts it again with the same store.
 
 What was acknowledged is there afterwards: each module under its id, token and generation, with what it
 advertised; what was unregistered is not; no name is there twice. What was under way when the daemon
-died may have happened or not, but not half. The last line is one of figures, in JSON.
+died may have happened or not, but not half.
 """
 
-import json
 import os
 import random
 import signal
 import tempfile
 import time
 
-from load import Loads, check_file, check_tokens, parse_arguments, start
-from support import FACTOR
+from common import FACTOR, Figures
+from load import Loads, check_file, check_tokens, parse_times, start
 
 COUNT = 10
 COUNT_LONG = 1000
@@ -37,8 +36,7 @@ def one_round(store, number, known, doubtful, longest_s):
 
 
 def main():
-    arguments = parse_arguments(__doc__, COUNT, COUNT_LONG)
-    began = time.monotonic()
+    arguments = parse_times(__doc__, COUNT, COUNT_LONG)
     with tempfile.TemporaryDirectory(prefix="pywatt-torture-") as folder:
         store = os.path.join(folder, "registrations.db")
         known, doubtful = {}, set()
@@ -49,13 +47,16 @@ def main():
             print(f"{number}: {present} modules were there", flush=True)
         process, url = start(store)
         try:
-            present = check_file(store, known, doubtful)
+            check_file(store, known, doubtful)
             check_tokens(url, known, doubtful)
         finally:
             process.end()
-    print(json.dumps({"test": "kill", "kills": arguments.count, "acknowledged": answered, "lost": 0,
-                      "names_twice": 0, "modules": present,
-                      "seconds": round(time.monotonic() - began, 1)}))
+    figures = Figures("kill", arguments.long)
+    figures.add("kills", arguments.count)
+    figures.add("changes that were acknowledged", answered)
+    figures.add("of these lost", 0, at_most=0)
+    figures.add("names that are there twice", 0, at_most=0)
+    figures.finish()
 
 
 if __name__ == "__main__":

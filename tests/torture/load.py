@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Registrations of many modules at a daemon, and a look at what it kept of them."""
 
-import argparse
 import json
 import os
-import pathlib
 import random
 import socket
 import sqlite3
 import struct
-import sys
 import threading
 import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
-from support import OPTIONS, PATIENCE_S, Process, program  # noqa: E402
+from common import PATIENCE_S, Process, parse, program
 
 THREADS = 4
 JSON = 1
@@ -24,18 +20,10 @@ AHEAD = 8
 ENOUGH = 3000
 
 
-def parse_arguments(doc, count, count_long):
-    """Of a test that does something COUNT times. Prints the seed, and uses it."""
-    parser = argparse.ArgumentParser(description=doc)
-    parser.add_argument("--build", required=True, help="the build folder")
-    parser.add_argument("--long", action="store_true")
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
-    parser.add_argument("--longest", type=float, default=0.2,
-                        help="seconds under load each time, at most")
-    parser.add_argument("count", nargs="?", type=int)
-    arguments = parser.parse_args()
+def parse_times(description, count, count_long):
+    """Of a script that does something arguments.count times. Prints the seed, and uses it."""
+    arguments = parse(description, seed=int.from_bytes(os.urandom(4)), count=0, longest=0.2)
     arguments.count = arguments.count or (count_long if arguments.long else count)
-    OPTIONS.build = arguments.build
     random.seed(arguments.seed)
     print(f"seed {arguments.seed}", flush=True)
     return arguments

@@ -25,12 +25,3 @@ def enter_namespace():
     except (OSError, subprocess.CalledProcessError) as error:
         return str(error)
     return None
-
-
-def skip(name, why):
-    """As cmocka says it: scripts/test names what was skipped."""
-    print(f"{why}\n[  SKIPPED ] {name}")
-
-
-def passed(name):
-    print(f"[       OK ] {name}")

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""power.py --build FOLDER [--long] [COUNT]: takes the power from the disk COUNT times (200 times) under a
+"""power.py --build FOLDER [--long] [--count N]: takes the power from the disk (--long: 200 times) under a
 load of registrations: an ext4 on a loop device is shut down without its journal being written, so what
 it had not sent to the device is lost. Then the daemon is killed, and started again with what is there.
 
 What was acknowledged before the power went is there, and the file opens. (While it goes, the kernel may say
-of a sync that it went well and drop it; a machine without power would have told nobody.) Needs root, and loop devices. The last line is one of
-figures, in JSON.
+of a sync that it went well and drop it; a machine without power would have told nobody.) Needs root, and
+loop devices.
 """
 
 import fcntl
-import json
 import os
 import random
 import signal
@@ -19,9 +18,9 @@ import subprocess
 import tempfile
 import time
 
-from load import Loads, check_file, check_tokens, parse_arguments, start
-from mounted import enter_namespace, passed, run, skip
-from support import FACTOR
+from common import FACTOR, Figures, passed, skip
+from load import Loads, check_file, check_tokens, parse_times, start
+from mounted import enter_namespace, run
 
 NAME = "the_power_goes_under_load"
 COUNT = 5
@@ -90,31 +89,32 @@ def torture(folder, count, longest_s):
             print(f"{number}: {len(known)} modules are known", flush=True)
         process, url = start(store)
         try:
-            present = check_file(store, known, doubtful)
+            check_file(store, known, doubtful)
             check_tokens(url, known, doubtful)
         finally:
             process.end()
-        return answered, present
+        return answered
     finally:
         disk.drop()
 
 
 def main():
-    arguments = parse_arguments(__doc__, COUNT, COUNT_LONG)
+    arguments = parse_times(__doc__, COUNT, COUNT_LONG)
     why_not = enter_namespace()
     if why_not is not None:
         return skip(NAME, why_not)
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pywatt-torture-") as folder:
         try:
             Disk(tempfile.mkdtemp(dir=folder)).unmount()
         except (OSError, subprocess.CalledProcessError) as error:
             return skip(NAME, f"no loop device: {error}")
-        answered, present = torture(folder, arguments.count, arguments.longest * FACTOR)
+        answered = torture(folder, arguments.count, arguments.longest * FACTOR)
     passed(NAME)
-    print(json.dumps({"test": "power", "cuts": arguments.count, "acknowledged": answered, "lost": 0,
-                      "modules": present, "seconds": round(time.monotonic() - began, 1)}))
-    return None
+    figures = Figures("power", arguments.long)
+    figures.add("power cuts", arguments.count)
+    figures.add("changes that were acknowledged", answered)
+    figures.add("of these lost", 0, at_most=0)
+    return figures.finish()
 
 
 if __name__ == "__main__":
