@@ -271,6 +271,11 @@ static unsigned long fail_each(struct host *host, const char *codec, const struc
     return times;
 }
 
+static bool has_no_connection(void *user)
+{
+    return host_stats(user).connections == 0;
+}
+
 static void fail_all(const char *scheme, const char *codec)
 {
     struct host host;
@@ -278,6 +283,7 @@ static void fail_all(const char *scheme, const char *codec)
     unsigned long times = 0;
     host_begin(&host, scheme);
     assert_int_equal(converse(&talk, &host, codec), PYWATT_OK);
+    assert_true(pw_test_wait_until(has_no_connection, &host, PATIENCE_MS));
     size_t descriptors = pw_test_open_fds();
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         const unsigned long more = fail_each(&host, codec, &faults[i]);
