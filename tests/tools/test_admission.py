@@ -147,6 +147,9 @@ class Admission(Case):
     def test_a_file_that_everybody_may_read_is_warned_of(self):
         daemon = self.start_orchestrator("--join-token-file", self.write("tokens", OLD, mode=0o644))
         daemon.wait_line("warning: --join-token-file: everybody on this machine may use '.*tokens'", "stderr")
+        self.hang_up(daemon, "--join-token-file: everybody on this machine", "join tokens were read again")
+        # The library's own words, once for each time.
+        self.assertEqual(daemon.text("stderr").count("tokens: others may read or change it"), 2)
         self.joins(daemon, "a", OLD)
 
     # ---- Names ----
