@@ -19,6 +19,9 @@ PW_TEST_PACKAGES=(
 # To run tests/fuzz/run-fuzzers, in addition to what builds.
 PW_FUZZ_PACKAGES=(clang libclang-rt-14-dev llvm libcmocka-dev python3)
 
+# What networks are tortured with; tests go on without, and say which cases they skip.
+PW_TORTURE_PACKAGES=(iproute2 nftables)
+
 # What measurements compare with, and draw with; they go on without.
 PW_BENCH_PACKAGES=(redis-server redis-tools etcd-server nats-server libnats-dev gnuplot-nox)
 

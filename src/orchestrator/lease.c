@@ -12,10 +12,10 @@
 #include "orchestrator/lease.h"
 
 #include "base/tool_hints.h"
+#include "base/wake.h"
 #include "orchestrator/module_table.h"
 #include "orchestrator/presence.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -26,6 +26,13 @@
  */
 #define LONGEST_SLEEP_NS (50 * PW_NS_PER_MS)
 #define NOT_A_STALL_NS (5 * PW_NS_PER_MS)
+
+/*
+ * A stall as long as this is a pause. Peers have noticed it: their calls timed out, connections were
+ * given up, and the pauses between their attempts have grown. So all modules have a whole lease from
+ * its end. Shorter ones must not count as that: a machine that stutters would never lose anybody.
+ */
+#define PAUSE_NS PW_NS_PER_S
 
 enum {
     BATCH = 128
@@ -79,12 +86,10 @@ struct pw_moment pw_lease_look(struct pw_lease *lease)
 
 static void kick_locked(struct pw_lease *lease)
 {
-    const uint64_t one = 1;
     if (!lease->kicked) {
         lease->kicked = true;
         lease->kicked_ns = pw_clock_now_ns(lease->clock);
-        while (write(lease->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
+        pw_wake(lease->wake_fd);
     }
 }
 
@@ -105,6 +110,15 @@ void pw_lease_visit_at(struct pw_lease *lease, struct pw_module *module, uint64_
 static uint64_t deadline_of(const struct pw_module *module)
 {
     return pw_deadline_after_ms(module->last_beat_ns, module->lease_ms);
+}
+
+/* The same, and not before a whole lease since the last pause is over. The lease thread's. */
+static uint64_t end_of(const struct pw_lease *lease, const struct pw_module *module)
+{
+    const uint64_t deadline_ns = deadline_of(module);
+    const uint64_t grace_ns =
+        lease->paused ? pw_deadline_after_ms(lease->resumed_ns, module->lease_ms) : 0;
+    return deadline_ns > grace_ns ? deadline_ns : grace_ns;
 }
 
 void pw_lease_watch(struct pw_lease *lease, struct pw_module *module)
@@ -138,8 +152,8 @@ static void visit(struct pw_lease *lease, const struct pywatt_uuid *id, uint64_t
         return;
     }
     const bool lost = module->liveness == PYWATT_LOST;
-    if (!lost && deadline_of(module) > now_ns) {
-        pw_lease_watch(lease, module);
+    if (!lost && end_of(lease, module) > now_ns) {
+        pw_lease_visit_at(lease, module, end_of(lease, module));
     } else if (!lost) {
         wait_for_pass(lease, module);
     }
@@ -160,8 +174,8 @@ static void judge(struct pw_lease *lease, const struct pywatt_uuid *id, uint64_t
     if (module->liveness != PYWATT_LOST) {
         /* A stall that was noticed since the pass began has set the clock back. */
         const uint64_t known_ns = now_ns < lease->pass_began_ns ? now_ns : lease->pass_began_ns;
-        if (deadline_of(module) > known_ns) {
-            pw_lease_watch(lease, module);
+        if (end_of(lease, module) > known_ns) {
+            pw_lease_visit_at(lease, module, end_of(lease, module));
         } else {
             atomic_fetch_add_explicit(&lease->lost_count, 1, memory_order_relaxed);
             pw_presence_set_liveness_locked(lease->table, module, PYWATT_LOST);
@@ -250,12 +264,21 @@ static bool pass_ended(struct pw_lease *lease)
 
 /* ---- The thread ---- */
 
-static void take_stall_out(struct pw_lease *lease, uint64_t clock_ns)
+/* What time it is on the clock of the leases, once what the thread overslept is taken out. */
+static uint64_t take_stall_out(struct pw_lease *lease, uint64_t clock_ns)
 {
+    uint64_t stall_ns = 0;
     if (lease->planned_ns != 0 && clock_ns > lease->planned_ns + NOT_A_STALL_NS) {
-        atomic_fetch_add_explicit(&lease->stall_ns, clock_ns - lease->planned_ns,
-                                  memory_order_relaxed);
+        stall_ns = clock_ns - lease->planned_ns;
+        atomic_fetch_add_explicit(&lease->stall_ns, stall_ns, memory_order_relaxed);
     }
+    const uint64_t now_ns =
+        without(clock_ns, atomic_load_explicit(&lease->stall_ns, memory_order_relaxed));
+    if (stall_ns >= PAUSE_NS) {
+        lease->paused = true;
+        lease->resumed_ns = now_ns;
+    }
+    return now_ns;
 }
 
 /* When there is something to do again, on the clock, and never later than the longest sleep. */
@@ -284,9 +307,7 @@ static uint64_t plan(struct pw_lease *lease, uint64_t clock_ns)
 uint64_t pw_lease_step(struct pw_lease *lease)
 {
     const uint64_t clock_ns = pw_clock_now_ns(lease->clock);
-    take_stall_out(lease, clock_ns);
-    const uint64_t now_ns =
-        without(clock_ns, atomic_load_explicit(&lease->stall_ns, memory_order_relaxed));
+    const uint64_t now_ns = take_stall_out(lease, clock_ns);
 
     pw_mutex_lock(&lease->mutex);
     pw_wheel_advance(&lease->wheel, now_ns / PW_NS_PER_MS, &lease->fired);
@@ -322,14 +343,12 @@ static bool sleep_until(struct pw_lease *lease, uint64_t when_ns)
     }
     pw_mutex_lock(&lease->mutex);
     if (lease->kicked) {
-        uint64_t count;
         lease->kicked = false;
         /* It was to wake when it was kicked: a stall from then on is one as well. */
         if (lease->planned_ns == 0 || lease->kicked_ns < lease->planned_ns) {
             lease->planned_ns = lease->kicked_ns;
         }
-        while (read(lease->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR) {
-        }
+        pw_wake_taken(lease->wake_fd);
     }
     const bool goes_on = !lease->stopping;
     pw_mutex_unlock(&lease->mutex);

@@ -5,8 +5,9 @@
  * a beat costs a store of a number, and nothing here.
  *
  * The clock of the leases is CLOCK_MONOTONIC without the time in which the orchestrator itself
- * stood still: the lease thread measures how late it wakes, and takes that out. And before a module
- * is declared lost, every worker makes one whole pass over its sockets that began after the
+ * stood still: the lease thread measures how late it wakes, and takes that out. After a pause, which
+ * is a stall of a second at least, nobody's lease ends before a whole one has passed. And before a
+ * module is declared lost, every worker makes one whole pass over its sockets that began after the
  * module's deadline, so that a beat that has arrived counts even if nobody had read it yet.
  */
 #ifndef PW_ORCHESTRATOR_LEASE_H
@@ -54,6 +55,8 @@ struct pw_lease {
     /* The lease thread's, or whoever calls pw_lease_step. */
     uint64_t planned_ns; /* when it meant to wake; 0 before the first step */
     uint64_t pass_began_ns;
+    uint64_t resumed_ns; /* on the leases' clock: when the last pause ended, if there was one */
+    bool paused;
 
     int wake_fd; /* an eventfd: readable while `kicked` */
     struct pw_mutex mutex;

@@ -303,11 +303,26 @@ static enum pywatt_status check_database(struct pw_sqlite_store *store, struct p
     return result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(&store->place, db, result, error);
 }
 
+/* A log that lost its end, or is not there any more, is no damage that SQLite sees. */
+static enum pywatt_status check_answered(const struct pw_sqlite_store *store,
+                                         const struct pw_sqlite_state *state,
+                                         struct pywatt_error *error)
+{
+    const uint64_t answered = pw_sqlite_answered_read(store->lock_fd);
+    if (state->revision >= answered) {
+        return PYWATT_OK;
+    }
+    char what[64];
+    snprintf(what, sizeof(what), "its last %" PRIu64 " changes are missing",
+             answered - state->revision);
+    return pw_sqlite_refuse_damaged(&store->place, what, error);
+}
+
 /* The connection is to be closed also on failure. */
 static enum pywatt_status open_database(struct pw_sqlite_store *store, struct pywatt_error *error)
 {
     struct pw_sqlite_state state;
-    enum pywatt_status status = pw_sqlite_files_prepare(&store->place, error);
+    enum pywatt_status status = pw_sqlite_files_prepare(&store->place, store->lock_fd, error);
     if (status != PYWATT_OK) {
         return status;
     }
@@ -325,6 +340,10 @@ static enum pywatt_status open_database(struct pw_sqlite_store *store, struct py
     result = pw_sqlite_db_get_state(&store->db, &state);
     if (result != SQLITE_OK) {
         return pw_sqlite_refuse(&store->place, &store->db, result, error);
+    }
+    status = check_answered(store, &state, error);
+    if (status != PYWATT_OK) {
+        return status;
     }
     pw_history_init(&store->history, state.revision);
     sqlite3_wal_hook(store->db.handle, on_commit, store);
@@ -372,6 +391,7 @@ static enum pywatt_status open_files(struct pw_sqlite_store *store, struct pywat
     status = pw_sqlite_index_init(&store->index) == PYWATT_OK ? open_database(store, error)
                                                               : pw_error_no_memory(error);
     if (status != PYWATT_OK) {
+        pw_sqlite_db_leave_log(&store->db);
         close_files(store);
     }
     return status;

@@ -81,6 +81,13 @@ void pw_sqlite_db_close(struct pw_sqlite_db *db)
     *db = (struct pw_sqlite_db){.handle = NULL};
 }
 
+void pw_sqlite_db_leave_log(struct pw_sqlite_db *db)
+{
+    if (db->handle != NULL) {
+        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+}
+
 int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql)
 {
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * store_sqlite_file.c - the files around a database: their names, the lock, how a new one comes into
- * being, and how a recovered one takes the place of a damaged one. Whoever calls has the lock, but for
- * pw_sqlite_lock.
+ * store_sqlite_file.c - the files around a database: their names, how a new one comes into being, and
+ * how a recovered one takes the place of a damaged one. Whoever calls has the lock.
  *
  * PATH appears at once and whole: what is made is made as PATH-new and renamed. So an empty or a cut
  * file at PATH is damage, and never a beginning.
@@ -17,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,8 +61,8 @@ char *pw_sqlite_path_with(const struct pw_sqlite_place *place, const char *suffi
     return asprintf(&path, "%s%s", place->path, suffix) < 0 ? NULL : path;
 }
 
-static enum pywatt_status refuse(const struct pw_sqlite_place *place, const char *suffix,
-                                 const char *what, struct pywatt_error *error)
+enum pywatt_status pw_sqlite_refuse_file(const struct pw_sqlite_place *place, const char *suffix,
+                                         const char *what, struct pywatt_error *error)
 {
     const int number = errno;
     return number == ENOMEM ? pw_error_no_memory(error)
@@ -147,78 +145,18 @@ static int exists(const struct pw_sqlite_place *place, const char *suffix, off_t
     return 1;
 }
 
-/* ---- The lock ---- */
-
-static enum pywatt_status refuse_locked(const struct pw_sqlite_place *place, int fd,
-                                        struct pywatt_error *error)
-{
-    char holder[24] = "";
-    const ssize_t len = pread(fd, holder, sizeof(holder) - 1, 0);
-    holder[len < 0 ? 0 : (size_t)len] = '\0';
-    const long pid = strtol(holder, NULL, 10);
-    if (pid <= 0) {
-        return pw_error_set(error, PYWATT_IO, "%s is in use by another orchestrator", place->shown);
-    }
-    return pw_error_set(error, PYWATT_IO,
-                        "%s is in use by another orchestrator (process %ld): end it, or choose "
-                        "another file",
-                        place->shown, pid);
-}
-
-/* Who has it is for texts alone, so nobody minds if it cannot be written. */
-static void write_holder(int fd)
-{
-    char holder[24];
-    const int len = snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) == 0 && len > 0) {
-        const ssize_t written = pwrite(fd, holder, (size_t)len, 0);
-        (void)written;
-    }
-}
-
-/*
- * A file of its own, which is never removed: SQLite's locks on the database would be lost as soon as
- * this process closed another descriptor of it, and do not keep a second store in this process out.
- * Others may read the database meanwhile.
- */
-enum pywatt_status pw_sqlite_lock(const struct pw_sqlite_place *place, int *fd,
-                                  struct pywatt_error *error)
-{
-    char *path = pw_sqlite_path_with(place, "-lock");
-    if (path == NULL) {
-        return pw_error_no_memory(error);
-    }
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (*fd < 0) {
-        const enum pywatt_status status = refuse(place, "-lock", "opened", error);
-        free(path);
-        return status;
-    }
-    free(path);
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-        const enum pywatt_status status = errno == EWOULDBLOCK
-                                              ? refuse_locked(place, *fd, error)
-                                              : refuse(place, "-lock", "locked", error);
-        close(*fd);
-        *fd = -1;
-        return status;
-    }
-    write_holder(*fd);
-    return PYWATT_OK;
-}
-
 /* ---- A new database ---- */
 
 enum pywatt_status pw_sqlite_files_create(const struct pw_sqlite_place *place, const char *path,
                                           struct pywatt_error *error)
 {
     if (!remove_database(place, "-new")) {
-        return refuse(place, "-new", "removed", error);
+        return pw_sqlite_refuse_file(place, "-new", "removed", error);
     }
     /* SQLite gives its other files the mode of this one. Hashes of tokens are nobody's business. */
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return refuse(place, "", "made", error);
+        return pw_sqlite_refuse_file(place, "", "made", error);
     }
     close(fd);
     struct pw_sqlite_db db;
@@ -232,8 +170,12 @@ enum pywatt_status pw_sqlite_files_create(const struct pw_sqlite_place *place, c
     return status;
 }
 
-static enum pywatt_status begin(const struct pw_sqlite_place *place, struct pywatt_error *error)
+static enum pywatt_status begin(const struct pw_sqlite_place *place, int lock_fd,
+                                struct pywatt_error *error)
 {
+    if (!pw_sqlite_answered_forget(lock_fd)) {
+        return pw_sqlite_refuse_file(place, "-lock", "written", error);
+    }
     char *path = pw_sqlite_path_with(place, "-new");
     if (path == NULL) {
         return pw_error_no_memory(error);
@@ -241,7 +183,7 @@ static enum pywatt_status begin(const struct pw_sqlite_place *place, struct pywa
     enum pywatt_status status = pw_sqlite_files_create(place, path, error);
     free(path);
     if (status == PYWATT_OK && !rename_to(place, "-new", "")) {
-        status = refuse(place, "", "made", error);
+        status = pw_sqlite_refuse_file(place, "", "made", error);
     }
     return status;
 }
@@ -257,14 +199,15 @@ static enum pywatt_status end_recovery(const struct pw_sqlite_place *place,
 {
     return remove_database(place, "") && rename_to(place, "-recovered", "")
                ? PYWATT_OK
-               : refuse(place, "", "replaced by what was recovered", error);
+               : pw_sqlite_refuse_file(place, "", "replaced by what was recovered", error);
 }
 
 enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place,
                                              struct pywatt_error *error)
 {
-    return rename_to(place, "-new", "-recovered") ? end_recovery(place, error)
-                                                  : refuse(place, "-new", "renamed", error);
+    return rename_to(place, "-new", "-recovered")
+               ? end_recovery(place, error)
+               : pw_sqlite_refuse_file(place, "-new", "renamed", error);
 }
 
 /* 1, or 0 if the name is in use already, or -1 with errno. A log need not be there. */
@@ -303,12 +246,13 @@ enum pywatt_status pw_sqlite_files_set_aside(const struct pw_sqlite_place *place
             errno = number;
         }
     }
-    return linked == 1 && sync_folder(place) ? PYWATT_OK : refuse(place, "", "set aside", error);
+    return linked == 1 && sync_folder(place) ? PYWATT_OK
+                                             : pw_sqlite_refuse_file(place, "", "set aside", error);
 }
 
 /* ---- Before it is opened ---- */
 
-static enum pywatt_status check_file(const struct pw_sqlite_place *place,
+static enum pywatt_status check_file(const struct pw_sqlite_place *place, int lock_fd,
                                      struct pywatt_error *error)
 {
     off_t size = 0;
@@ -316,7 +260,7 @@ static enum pywatt_status check_file(const struct pw_sqlite_place *place,
     const int there = exists(place, "", &size);
     const int log_there = there < 0 ? 0 : exists(place, "-wal", &log_size);
     if (there < 0 || log_there < 0) {
-        return refuse(place, "", "opened", error);
+        return pw_sqlite_refuse_file(place, "", "opened", error);
     }
     if (there == 1) {
         return size > 0 ? PYWATT_OK : pw_sqlite_refuse_damaged(place, "it is empty", error);
@@ -328,7 +272,7 @@ static enum pywatt_status check_file(const struct pw_sqlite_place *place,
             "move that away to begin anew",
             place->shown, place->shown);
     }
-    return begin(place, error);
+    return begin(place, lock_fd, error);
 }
 
 enum pywatt_status pw_sqlite_files_end_recovery(const struct pw_sqlite_place *place,
@@ -337,14 +281,14 @@ enum pywatt_status pw_sqlite_files_end_recovery(const struct pw_sqlite_place *pl
     off_t size;
     const int recovered = exists(place, "-recovered", &size);
     if (recovered < 0) {
-        return refuse(place, "-recovered", "opened", error);
+        return pw_sqlite_refuse_file(place, "-recovered", "opened", error);
     }
     return recovered == 1 ? end_recovery(place, error) : PYWATT_OK;
 }
 
-enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place,
+enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place, int lock_fd,
                                            struct pywatt_error *error)
 {
     const enum pywatt_status status = pw_sqlite_files_end_recovery(place, error);
-    return status == PYWATT_OK ? check_file(place, error) : status;
+    return status == PYWATT_OK ? check_file(place, lock_fd, error) : status;
 }

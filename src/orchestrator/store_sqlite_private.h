@@ -8,11 +8,12 @@
  *   store_sqlite_db.c       a connection with its statements, and what errors of it mean
  *   store_sqlite_row.c      a record as a row
  *   store_sqlite_schema.c   the tables, and their versions
- *   store_sqlite_file.c     the files: the lock, a new database, the end of a recovery
+ *   store_sqlite_lock.c     the lock, and what was answered last
+ *   store_sqlite_file.c     the files: a new database, the end of a recovery
  *   store_sqlite_recover.c  what can be read of a damaged database
  *
  * Files, beside PATH itself and SQLite's own PATH-wal and PATH-shm: PATH-lock, held locked as long as
- * the store is open; PATH-new, which becomes PATH; PATH-recovered, a recovery that is complete but for
+ * the store is open, with the last change that was answered; PATH-new, which becomes PATH; PATH-recovered, a recovery that is complete but for
  * becoming PATH; PATH.damaged-N, what was set aside.
  */
 #ifndef PW_ORCHESTRATOR_STORE_SQLITE_PRIVATE_H
@@ -83,6 +84,9 @@ struct pw_sqlite_state {
 int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path);
 int pw_sqlite_db_prepare(struct pw_sqlite_db *db);
 void pw_sqlite_db_close(struct pw_sqlite_db *db);
+
+/* Closing will not move the log into the database, and not remove it. */
+void pw_sqlite_db_leave_log(struct pw_sqlite_db *db);
 
 int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql);
 
@@ -163,7 +167,7 @@ enum pywatt_status pw_sqlite_schema_check(const struct pw_sqlite_place *place,
 enum pywatt_status pw_sqlite_schema_whose(const struct pw_sqlite_place *place,
                                           struct pw_sqlite_db *db, struct pywatt_error *error);
 
-/* ---- The files ---- */
+/* ---- The lock ---- */
 
 /*
  * Locks PATH-lock; *fd is to be closed in the end, which unlocks it. PYWATT_OK, PYWATT_NO_MEMORY;
@@ -172,12 +176,27 @@ enum pywatt_status pw_sqlite_schema_whose(const struct pw_sqlite_place *place,
 enum pywatt_status pw_sqlite_lock(const struct pw_sqlite_place *place, int *fd,
                                   struct pywatt_error *error);
 
+/* The revision that was answered last; 0 if that is not known. */
+uint64_t pw_sqlite_answered_read(int lock_fd);
+
+/* When all up to this revision is on the disk, and before it is answered. Does not block for it. */
+void pw_sqlite_answered_write(int lock_fd, uint64_t revision);
+
+/* Before a new database begins. False with errno. */
+bool pw_sqlite_answered_forget(int lock_fd);
+
+/* ---- The files ---- */
+
+/* With errno: "PATH`suffix` cannot be `what`: ...". PYWATT_IO or PYWATT_NO_MEMORY. */
+enum pywatt_status pw_sqlite_refuse_file(const struct pw_sqlite_place *place, const char *suffix,
+                                         const char *what, struct pywatt_error *error);
+
 /* Ends a recovery that was broken off at its last step, if there was one. */
 enum pywatt_status pw_sqlite_files_end_recovery(const struct pw_sqlite_place *place,
                                                 struct pywatt_error *error);
 
 /* The same, and makes the database if there is none. */
-enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place,
+enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place, int lock_fd,
                                            struct pywatt_error *error);
 
 /* A new empty database at the path, in whose place nothing of an earlier attempt is left. */

@@ -35,6 +35,7 @@ struct recovery {
     struct pw_sqlite_index kept; /* what `to` has */
     bool again;                  /* what was found in order is met once more */
     struct pw_store_salvage *salvage;
+    uint64_t answered; /* the last revision that was, as far as is known */
 };
 
 /* ---- Rows ---- */
@@ -133,18 +134,19 @@ static int read_all(struct recovery *r)
 static enum pywatt_status open_from(struct recovery *r, bool *readable, struct pywatt_error *error)
 {
     int result = pw_sqlite_db_open(&r->from, r->place->path);
-    if (r->from.handle != NULL) {
-        /* It is left as it is. */
-        sqlite3_db_config(r->from.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    }
+    pw_sqlite_db_leave_log(&r->from);
     const enum pywatt_status status =
         result == SQLITE_OK ? pw_sqlite_schema_whose(r->place, &r->from, error) : PYWATT_OK;
     if (result == SQLITE_OK) {
         result = pw_sqlite_db_prepare(&r->from);
     }
     *readable = result == SQLITE_OK;
-    /* Tables that no statement of ours suits are damaged as well. */
-    if (status == PYWATT_OK && !*readable && !is_damage(result) && result != SQLITE_ERROR) {
+    /*
+     * Tables that no statement of ours suits are damaged as well. What cannot be read at all may be
+     * readable the next time; nothing would be kept of it now.
+     */
+    const bool damaged = is_damage(result) && (result & 0xff) != SQLITE_IOERR;
+    if (status == PYWATT_OK && !*readable && !damaged && result != SQLITE_ERROR) {
         return pw_sqlite_refuse(r->place, &r->from, result, error);
     }
     return status;
@@ -174,6 +176,8 @@ static int fill(struct recovery *r, bool readable)
     if (result == SQLITE_OK && readable) {
         result = read_state(r, &state);
     }
+    /* Nobody sees a revision for the second time, nor misses one. */
+    state.revision = state.revision < r->answered ? r->answered : state.revision;
     state.modules = r->salvage->kept;
     if (result == SQLITE_OK) {
         result = pw_sqlite_db_set_state(&r->to, &state);
@@ -224,11 +228,12 @@ static enum pywatt_status replace(const struct pw_sqlite_place *place,
     return status;
 }
 
-static enum pywatt_status recover_locked(const struct pw_sqlite_place *place,
+static enum pywatt_status recover_locked(const struct pw_sqlite_place *place, int lock_fd,
                                          struct pw_store_salvage *salvage,
                                          struct pywatt_error *error)
 {
-    struct recovery r = {.place = place, .salvage = salvage};
+    struct recovery r = {
+        .place = place, .salvage = salvage, .answered = pw_sqlite_answered_read(lock_fd)};
     char *path = pw_sqlite_path_with(place, "-new");
     enum pywatt_status status = PYWATT_OK;
     if (path == NULL || pw_sqlite_index_init(&r.kept) != PYWATT_OK) {
@@ -263,7 +268,7 @@ enum pywatt_status pw_sqlite_recover(const char *path, struct pw_store_salvage *
     if (status == PYWATT_OK) {
         status = pw_sqlite_files_end_recovery(&place, error);
         if (status == PYWATT_OK) {
-            status = recover_locked(&place, out, error);
+            status = recover_locked(&place, lock_fd, out, error);
         }
         close(lock_fd);
     }

@@ -95,19 +95,32 @@ static int read_identity(struct pw_sqlite_db *db, struct identity *out)
                                : result;
 }
 
+static bool says_ours(const struct identity *identity)
+{
+    return identity->application == APPLICATION_ID && identity->version >= 1;
+}
+
+/* A byte of what it says may have changed; nobody else has such tables. */
+static bool has_our_tables(struct pw_sqlite_db *db)
+{
+    return pw_sqlite_db_run(db, "SELECT number, id, name, generation, lease_ms, token_hash, info,"
+                                " capabilities, checksum FROM modules LIMIT 0;"
+                                "SELECT one, revision, modules FROM state LIMIT 0") == SQLITE_OK;
+}
+
 static enum pywatt_status check_identity(const struct pw_sqlite_place *place,
-                                         const struct identity *identity,
+                                         struct pw_sqlite_db *db, const struct identity *identity,
                                          const struct pw_sqlite_schema *schema,
                                          struct pywatt_error *error)
 {
-    if (identity->application != APPLICATION_ID || identity->version < 1) {
+    if (!says_ours(identity) && !has_our_tables(db)) {
         return pw_error_set(
             error, PYWATT_IO,
             "%s is a database, but none of an orchestrator: choose another file, or "
             "move it away. Nothing was changed",
             place->shown);
     }
-    if (identity->version > schema->version) {
+    if (says_ours(identity) && identity->version > schema->version) {
         return pw_error_set(error, PYWATT_IO,
                             "%s was written by a newer pywatt-orchestrator (schema %" PRId64
                             ", this one knows %" PRId64 "): use that one. Nothing was changed",
@@ -121,7 +134,7 @@ enum pywatt_status pw_sqlite_schema_whose(const struct pw_sqlite_place *place,
 {
     struct identity identity;
     return read_identity(db, &identity) == SQLITE_OK
-               ? check_identity(place, &identity, &pw_sqlite_schema, error)
+               ? check_identity(place, db, &identity, &pw_sqlite_schema, error)
                : PYWATT_OK;
 }
 
@@ -133,7 +146,10 @@ enum pywatt_status pw_sqlite_schema_check(const struct pw_sqlite_place *place,
     struct identity identity;
     int result = read_identity(db, &identity);
     if (result == SQLITE_OK) {
-        const enum pywatt_status status = check_identity(place, &identity, schema, error);
+        const enum pywatt_status status = check_identity(place, db, &identity, schema, error);
+        if (status == PYWATT_OK && !says_ours(&identity)) {
+            return pw_sqlite_refuse_damaged(place, "it does not say whose it is", error);
+        }
         if (status != PYWATT_OK || identity.version == schema->version) {
             return status;
         }

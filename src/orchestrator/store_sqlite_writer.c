@@ -212,6 +212,27 @@ static bool was_made_locked(struct pw_sqlite_store *store, uint64_t revision)
     return made;
 }
 
+/*
+ * What could not be brought to the disk is in the log nevertheless, commit and all, and would be found
+ * there if the process were killed now. The next transaction is written over it; this is one that
+ * changes nothing. SQLite writes no page whose bytes have not changed meanwhile, so they do.
+ */
+static int write_over_locked(struct pw_sqlite_store *store)
+{
+    int result = pw_sqlite_db_step(&store->db, PW_SQL_BEGIN);
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_db_run(&store->db, "UPDATE state SET modules = modules + 1;"
+                                              "UPDATE state SET modules = modules - 1");
+    }
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_db_step(&store->db, PW_SQL_COMMIT);
+    }
+    if (!sqlite3_get_autocommit(store->db.handle)) {
+        (void)pw_sqlite_db_step(&store->db, PW_SQL_ROLLBACK);
+    }
+    return result;
+}
+
 static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct pw_list *batch)
 {
     uint64_t revision;
@@ -233,6 +254,9 @@ static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct 
     }
     for (struct pw_list *link = batch->prev; link != batch; link = link->prev) {
         undo_locked(store, job_of(link));
+    }
+    if (!store->lost_track) {
+        (void)write_over_locked(store);
     }
     return status;
 }
@@ -295,6 +319,7 @@ static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
         for (struct pw_list *link = batch->next; link != batch; link = link->next) {
             settle_locked(store, job_of(link));
         }
+        pw_sqlite_answered_write(store->lock_fd, store->history.revision);
     }
     pw_mutex_unlock(&store->db_mutex);
     answer(store, batch, status);

@@ -6,6 +6,7 @@
 #include "orchestrator/worker.h"
 
 #include "base/clock.h"
+#include "base/wake.h"
 #include "codec/codec.h"
 #include "orchestrator/admission.h"
 #include "orchestrator/beat_run.h"
@@ -15,7 +16,6 @@
 #include "orchestrator/server.h"
 #include "orchestrator/session.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -41,13 +41,6 @@ static void look_at_clock(struct pw_worker *worker)
 
 /* ---- The mailbox ---- */
 
-static void wake(const struct pw_worker *worker)
-{
-    const uint64_t one = 1;
-    while (write(worker->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-    }
-}
-
 void pw_worker_post(struct pw_worker *worker, struct pw_mail *mail)
 {
     pw_mutex_lock(&worker->mail_mutex);
@@ -55,7 +48,7 @@ void pw_worker_post(struct pw_worker *worker, struct pw_mail *mail)
     pw_list_append(&worker->mail, &mail->link);
     pw_mutex_unlock(&worker->mail_mutex);
     if (was_empty) {
-        wake(worker);
+        pw_wake(worker->wake_fd);
     }
 }
 
@@ -84,9 +77,7 @@ void pw_worker_drain(struct pw_worker *worker)
 static void on_wake(struct pw_worker *worker)
 {
     /* Read first: mail that comes from now on wakes again. */
-    uint64_t count;
-    while (read(worker->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR) {
-    }
+    pw_wake_taken(worker->wake_fd);
     deliver_all(worker);
 }
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/tool_hints.h"
+#include "base/wake.h"
 #include "registry/async.h"
 #include "registry/client.h"
 #include "registry/loop.h"
@@ -76,9 +77,7 @@ void pw_heartbeat_destroy(struct pw_heartbeat *heartbeat)
 void pw_heartbeat_wake(struct pw_heartbeat *heartbeat)
 {
     if (atomic_exchange(&heartbeat->wakefulness, NOTIFIED) == ASLEEP) {
-        const uint64_t one = 1;
-        /* It can only fail when the counter is full, and then it is readable anyway. */
-        (void)!write(heartbeat->wake_fd, &one, sizeof(one));
+        pw_wake(heartbeat->wake_fd);
     }
 }
 
@@ -361,8 +360,7 @@ static void sleep_and_read(struct pywatt_client *client)
         }
     }
     if ((fds[0].revents & POLLIN) != 0) {
-        uint64_t count;
-        (void)!read(heartbeat->wake_fd, &count, sizeof(count));
+        pw_wake_taken(heartbeat->wake_fd);
     }
     if (pumping) {
         pw_channel_pump_end(client->channel, fds[1].revents);

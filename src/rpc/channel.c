@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/tool_hints.h"
+#include "base/wake.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -97,9 +98,7 @@ void pw_channel_close(struct pw_channel *channel)
     pw_cond_broadcast(&channel->changed);
     pw_mutex_unlock(&channel->lock);
 
-    const uint64_t one = 1;
-    const ssize_t written = write(channel->cancel_fd, &one, sizeof(one));
-    (void)written; /* it can only be full, and then it is readable */
+    pw_wake(channel->cancel_fd);
     if (current != NULL) {
         pw_correlator_fail(current, PYWATT_CLOSED, "the connection was closed by its owner");
         pw_correlator_release(current);

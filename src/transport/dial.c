@@ -24,6 +24,9 @@
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_PROBES 3
 
+/* The same for one who does not confirm what he was sent, as no probe is for him: else 15 minutes. */
+#define UNCONFIRMED_MS 30000
+
 /* What a single attempt came to when it was no errno. */
 #define NO_ANSWER (-1)
 #define CANCELLED (-2)
@@ -40,6 +43,7 @@ int pw_tcp_set_options(int fd)
         {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
         {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNCONFIRMED_MS},
     };
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (setsockopt(fd, options[i].level, options[i].name, &options[i].value,

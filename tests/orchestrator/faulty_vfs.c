@@ -11,6 +11,7 @@
 struct faulty_file {
     sqlite3_file base;
     sqlite3_file *real; /* behind it */
+    const char *path;
 };
 
 static sqlite3_vfs *usual;
@@ -20,13 +21,33 @@ static atomic_uint left;    /* operations until the first failure; 0: nothing fa
 static atomic_uint to_fail; /* UINT32_MAX: all from then on */
 static atomic_uint failed;
 static atomic_int with;
+static atomic_bool syncs_alone;
+static atomic_bool pretend;
+static void (*listener)(const struct vfs_event *event);
 
-void faulty_vfs_fail(unsigned n, unsigned count, int result)
+static void arm(unsigned n, unsigned count, int result)
 {
     atomic_store(&failed, 0);
     atomic_store(&with, result);
     atomic_store(&to_fail, count == 0 ? UINT32_MAX : count);
     atomic_store(&left, n);
+}
+
+void faulty_vfs_fail(unsigned n, unsigned count, int result)
+{
+    atomic_store(&syncs_alone, false);
+    arm(n, count, result);
+}
+
+void faulty_vfs_fail_syncs(unsigned count)
+{
+    atomic_store(&syncs_alone, true);
+    arm(1, count, SQLITE_IOERR_FSYNC);
+}
+
+void faulty_vfs_pretend_syncs(void)
+{
+    atomic_store(&pretend, true);
 }
 
 bool faulty_vfs_heal(void)
@@ -35,10 +56,10 @@ bool faulty_vfs_heal(void)
     return atomic_load(&failed) > 0;
 }
 
-static bool fails(void)
+static bool fails(bool sync)
 {
     const unsigned now = atomic_load(&left);
-    if (now == 0) {
+    if (now == 0 || (atomic_load(&syncs_alone) && !sync)) {
         return false;
     }
     if (now > 1) {
@@ -57,28 +78,58 @@ static sqlite3_file *real_of(sqlite3_file *file)
     return ((struct faulty_file *)file)->real;
 }
 
+void faulty_vfs_listen(void (*told)(const struct vfs_event *event))
+{
+    listener = told;
+}
+
+/* Passes the result on. */
+static int tell(int result, struct vfs_event event)
+{
+    if (result == SQLITE_OK && listener != NULL && event.path != NULL) {
+        listener(&event);
+    }
+    return result;
+}
+
+static const char *path_of(sqlite3_file *file)
+{
+    return ((struct faulty_file *)file)->path;
+}
+
 /* ---- Operations that may fail ---- */
 
 static int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 offset)
 {
-    return fails() ? atomic_load(&with)
-                   : real_of(file)->pMethods->xWrite(real_of(file), data, len, offset);
+    if (fails(false)) {
+        return atomic_load(&with);
+    }
+    return tell(real_of(file)->pMethods->xWrite(real_of(file), data, len, offset),
+                (struct vfs_event){VFS_WRITE, path_of(file), data, (size_t)len, offset});
 }
 
 static int faulty_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    return fails() ? SQLITE_IOERR_TRUNCATE
-                   : real_of(file)->pMethods->xTruncate(real_of(file), size);
+    if (fails(false)) {
+        return SQLITE_IOERR_TRUNCATE;
+    }
+    return tell(real_of(file)->pMethods->xTruncate(real_of(file), size),
+                (struct vfs_event){VFS_TRUNCATE, path_of(file), NULL, 0, size});
 }
 
 static int faulty_sync(sqlite3_file *file, int flags)
 {
-    return fails() ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
+    if (fails(true)) {
+        return SQLITE_IOERR_FSYNC;
+    }
+    return tell(atomic_load(&pretend) ? SQLITE_OK
+                                      : real_of(file)->pMethods->xSync(real_of(file), flags),
+                (struct vfs_event){VFS_SYNC, path_of(file), NULL, 0, 0});
 }
 
 static int faulty_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **out)
 {
-    return extend != 0 && fails()
+    return extend != 0 && fails(false)
                ? SQLITE_IOERR_SHMSIZE
                : real_of(file)->pMethods->xShmMap(real_of(file), page, size, extend, out);
 }
@@ -149,11 +200,19 @@ static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
 {
     struct faulty_file *wrapper = (struct faulty_file *)file;
     (void)vfs;
+    wrapper->path = name;
     wrapper->real = (sqlite3_file *)(void *)(wrapper + 1);
     memset(wrapper->real, 0, (size_t)usual->szOsFile);
     const int result = usual->xOpen(usual, name, wrapper->real, flags, out);
     file->pMethods = result == SQLITE_OK ? &methods : NULL;
     return result;
+}
+
+static int faulty_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+    (void)vfs;
+    return tell(usual->xDelete(usual, name, sync_folder != 0 && !atomic_load(&pretend)),
+                (struct vfs_event){VFS_DELETE, name, NULL, 0, 0});
 }
 
 void faulty_vfs_register(void)
@@ -183,5 +242,6 @@ void faulty_vfs_register(void)
     faulty.zName = "faulty";
     faulty.szOsFile = usual->szOsFile + (int)sizeof(struct faulty_file);
     faulty.xOpen = faulty_open;
+    faulty.xDelete = faulty_delete;
     assert_int_equal(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Files of the sqlite store with changed bytes, or cut short: what is opened nevertheless shows what
- * was put, or, where the end of the write-ahead log is lost, what had been put at some moment before;
- * and a recovery keeps nothing that was not put.
+ * Files of the sqlite store with changed bytes, or cut short: what is opened nevertheless shows all that
+ * was put, and a recovery keeps nothing that was not put. Where nobody knows what was answered last, and
+ * the end of the write-ahead log is lost, what is shown had been put at some moment before.
  *
  * PYWATT_TEST_SEEDS says how many of each kind are tried. A seed that fails is named.
  */
 #include "orchestrator/store_sqlite.h"
 
+#include "faulty_vfs.h"
 #include "pw_test.h"
 #include "store_place.h"
 
@@ -18,7 +19,7 @@
 
 enum {
     MODULES = 48,
-    SEEDS = 25,
+    SEEDS = 12,
     SEEDS_SLOW = 3
 };
 
@@ -31,6 +32,9 @@ static struct store_place at;
 static struct image database; /* closed */
 static struct image open_database;
 static struct image open_log; /* as a kill leaves them */
+static struct image open_lock;
+static struct image earlier_log; /* when the last change was not there yet */
+static struct image earlier_lock;
 
 /* ---- Images ---- */
 
@@ -53,8 +57,8 @@ static struct image read_image(const char *suffix)
 
 static void remove_files(void)
 {
-    static const char *const suffixes[] = {"",           "-wal",       "-shm",          "-new",
-                                           "-recovered", ".damaged-1", ".damaged-1-wal"};
+    static const char *const suffixes[] = {"",     "-wal",       "-shm",       "-lock",
+                                           "-new", "-recovered", ".damaged-1", ".damaged-1-wal"};
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         char path[600];
         snprintf(path, sizeof(path), "%s%s", store_place_path(&at), suffixes[i]);
@@ -76,6 +80,8 @@ static void write_image(const char *suffix, const struct image *image)
 static int make_images(void **state)
 {
     (void)state;
+    faulty_vfs_register();
+    faulty_vfs_pretend_syncs();
     store_place_begin(&at, &pw_store_sqlite);
     struct pw_store *store = store_place_open(&at);
     for (unsigned n = 0; n < MODULES; n++) {
@@ -87,11 +93,16 @@ static int make_images(void **state)
             pywatt_capabilities_add_message_type(capabilities, name);
             change.record.capabilities = pw_shared_capabilities_new(capabilities);
         }
+        if (n == MODULES - 1) {
+            earlier_log = read_image("-wal");
+            earlier_lock = read_image("-lock");
+        }
         assert_int_equal(store_submit(store, &change), PYWATT_OK);
         store_record_release(&change.record);
     }
     open_database = read_image("");
     open_log = read_image("-wal");
+    open_lock = read_image("-lock");
     pw_store_close(store);
     database = read_image("");
     return 0;
@@ -103,6 +114,9 @@ static int free_images(void **state)
     free(database.bytes);
     free(open_database.bytes);
     free(open_log.bytes);
+    free(open_lock.bytes);
+    free(earlier_log.bytes);
+    free(earlier_lock.bytes);
     store_place_end(&at);
     return 0;
 }
@@ -198,7 +212,7 @@ static void recover_and_look(unsigned seed)
     struct shown shown;
     const enum pywatt_status status = pw_store_recover(at.url, &salvage, &error);
     if (status != PYWATT_OK) {
-        /* Its first page may say that it is something else's, or newer. */
+        /* Its first page may say that it is newer; without tables it may be anybody's. */
         if (status != PYWATT_IO || (strstr(error.text, "none of an orchestrator") == NULL &&
                                     strstr(error.text, "newer") == NULL)) {
             fail_msg("seed %u: not recovered: %s", seed, error.text);
@@ -240,15 +254,54 @@ static void a_damaged_database_shows_what_was_put_or_nothing(void **state)
     assert_true(refused > 0);
 }
 
-static void a_damaged_log_shows_what_was_put_until_some_moment(void **state)
+static void write_open_images(const struct image *log, const struct image *lock)
+{
+    remove_files();
+    write_image("", &open_database);
+    write_image("-wal", log);
+    if (lock != NULL) {
+        write_image("-lock", lock);
+    }
+}
+
+static void expect_unchanged(unsigned seed, const char *suffix, const struct image *before)
+{
+    struct image now = read_image(suffix);
+    if (now.len != before->len || memcmp(now.bytes, before->bytes, now.len) != 0) {
+        fail_msg("seed %u: it was refused, and PATH%s was changed", seed, suffix);
+    }
+    free(now.bytes);
+}
+
+static void a_damaged_log_shows_all_that_was_answered_or_nothing(void **state)
+{
+    (void)state;
+    unsigned refused = 0;
+    for (unsigned seed = 0; seed < seeds(); seed++) {
+        struct image image = damaged(&open_log, seed);
+        struct shown shown;
+        write_open_images(&image, &open_lock);
+        if (!open_and_look(seed, &shown)) {
+            refused++;
+            expect_unchanged(seed, "", &open_database);
+            expect_unchanged(seed, "-wal", &image);
+            recover_and_look(seed);
+        } else if (shown.count != MODULES) {
+            fail_msg("seed %u: %u of %u modules are shown", seed, shown.count, MODULES);
+        }
+        free(image.bytes);
+    }
+    print_message("%u of %u refused\n", refused, seeds());
+    assert_true(refused > 0);
+}
+
+static void a_damaged_log_alone_shows_what_was_put_until_some_moment(void **state)
 {
     (void)state;
     for (unsigned seed = 0; seed < seeds(); seed++) {
         struct image image = damaged(&open_log, seed);
         struct shown shown;
-        remove_files();
-        write_image("", &open_database);
-        write_image("-wal", &image);
+        write_open_images(&image, NULL);
         free(image.bytes);
         if (!open_and_look(seed, &shown)) {
             recover_and_look(seed);
@@ -258,15 +311,96 @@ static void a_damaged_log_shows_what_was_put_until_some_moment(void **state)
     }
 }
 
+/* Whatever there is of a change that nobody was told of: nothing else is missing. */
+static void a_torn_end_that_was_not_answered_is_none(void **state)
+{
+    (void)state;
+    assert_true(open_log.len > earlier_log.len);
+    for (size_t len = earlier_log.len; len <= open_log.len; len += 512) {
+        struct image image = {open_log.bytes, len};
+        struct shown shown;
+        write_open_images(&image, &earlier_lock);
+        assert_true(open_and_look((unsigned)len, &shown));
+        assert_int_equal(shown.count, len < open_log.len ? MODULES - 1 : MODULES);
+    }
+}
+
+static void a_log_that_is_gone_is_missed(void **state)
+{
+    (void)state;
+    struct pw_store *store = NULL;
+    struct pywatt_error error;
+    struct pw_store_salvage salvage;
+    write_open_images(&open_log, &open_lock);
+    char path[600];
+    snprintf(path, sizeof(path), "%s-wal", store_place_path(&at));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(pw_store_open(at.url, &store, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "its last 48 changes are missing"));
+    assert_non_null(strstr(error.text, "--recover"));
+    assert_int_equal(pw_store_recover(at.url, &salvage, &error), PYWATT_OK);
+    store = store_place_open(&at);
+    uint64_t revision;
+    assert_int_equal(store_list(store, &revision).count, salvage.kept);
+    assert_int_equal(revision, MODULES);
+    pw_store_close(store);
+}
+
+static void who_begins_anew_misses_nothing(void **state)
+{
+    (void)state;
+    remove_files();
+    write_image("-lock", &open_lock);
+    struct pw_store *store = store_place_open(&at);
+    assert_int_equal(store_list(store, NULL).count, 0);
+    pw_store_close(store);
+}
+
+/* What it says is not relied upon, whatever it is. */
+static void a_damaged_lock_file_keeps_nobody_out(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < seeds(); seed++) {
+        struct image image = damaged(&open_lock, seed);
+        struct shown shown;
+        write_open_images(&open_log, &image);
+        free(image.bytes);
+        if (!open_and_look(seed, &shown) || shown.count != MODULES) {
+            fail_msg("seed %u: %u of %u modules are shown", seed, shown.count, MODULES);
+        }
+    }
+}
+
 static void an_undamaged_log_shows_everything(void **state)
 {
     (void)state;
     struct shown shown;
-    remove_files();
-    write_image("", &open_database);
-    write_image("-wal", &open_log);
+    write_open_images(&open_log, &open_lock);
     assert_true(open_and_look(0, &shown));
     assert_int_equal(shown.count, MODULES);
+}
+
+/* The header of an SQLite database has application_id at 68, user_version at 60, big-endian. */
+static void who_does_not_say_whose_it_is_can_be_recovered(void **state)
+{
+    (void)state;
+    static const size_t lasts[] = {68 + 3, 60 + 3};
+    for (size_t i = 0; i < 2; i++) {
+        struct pw_store *store = NULL;
+        struct pywatt_error error;
+        struct pw_store_salvage salvage;
+        struct image image = {malloc(database.len), database.len};
+        assert_non_null(image.bytes);
+        memcpy(image.bytes, database.bytes, database.len);
+        image.bytes[lasts[i]] ^= 1;
+        remove_files();
+        write_image("", &image);
+        free(image.bytes);
+        assert_int_equal(pw_store_open(at.url, &store, &error), PYWATT_IO);
+        assert_non_null(strstr(error.text, "--recover"));
+        assert_int_equal(pw_store_recover(at.url, &salvage, &error), PYWATT_OK);
+        assert_int_equal(salvage.kept, MODULES);
+    }
 }
 
 static void a_page_in_the_middle_costs_only_its_own_records(void **state)
@@ -335,8 +469,14 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_damaged_database_shows_what_was_put_or_nothing),
-        cmocka_unit_test(a_damaged_log_shows_what_was_put_until_some_moment),
+        cmocka_unit_test(a_damaged_log_shows_all_that_was_answered_or_nothing),
+        cmocka_unit_test(a_damaged_log_alone_shows_what_was_put_until_some_moment),
+        cmocka_unit_test(a_torn_end_that_was_not_answered_is_none),
+        cmocka_unit_test(a_log_that_is_gone_is_missed),
+        cmocka_unit_test(who_begins_anew_misses_nothing),
+        cmocka_unit_test(a_damaged_lock_file_keeps_nobody_out),
         cmocka_unit_test(an_undamaged_log_shows_everything),
+        cmocka_unit_test(who_does_not_say_whose_it_is_can_be_recovered),
         cmocka_unit_test(a_page_in_the_middle_costs_only_its_own_records),
         cmocka_unit_test(a_damaged_number_does_not_hide_the_rows_behind_it),
     };

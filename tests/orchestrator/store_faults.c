@@ -170,6 +170,55 @@ static void opening_survives_whichever_operation_fails(void **state)
     }
 }
 
+/* ---- Killed after a failure ---- */
+
+/* What a kill at this moment leaves: the files as they are. */
+static void copy_files(const struct store_place *from, const struct store_place *to)
+{
+    static const char *const suffixes[] = {"", "-wal", "-lock"};
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char path[600];
+        char buffer[4096];
+        size_t got;
+        snprintf(path, sizeof(path), "%s%s", store_place_path(from), suffixes[i]);
+        FILE *in = fopen(path, "r");
+        snprintf(path, sizeof(path), "%s%s", store_place_path(to), suffixes[i]);
+        FILE *out = fopen(path, "w");
+        assert_non_null(in);
+        assert_non_null(out);
+        while ((got = fread(buffer, 1, sizeof(buffer), in)) > 0) {
+            assert_int_equal(fwrite(buffer, 1, got, out), got);
+        }
+        fclose(in);
+        fclose(out);
+    }
+}
+
+/* A commit that cannot be synced stands in the log all the same, whole. */
+static void what_was_refused_is_not_there_after_a_kill(void **state)
+{
+    (void)state;
+    for (unsigned count = 0; count < 2; count++) { /* it fails for good; once */
+        struct store_place place;
+        struct store_place killed;
+        store_place_begin(&place, &pw_store_sqlite);
+        store_place_begin(&killed, &pw_store_sqlite);
+        struct pw_store *store = store_place_open(&place);
+        assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
+        faulty_vfs_fail_syncs(count);
+        assert_int_equal(store_put(store, 2, "b", 0), PYWATT_IO);
+        assert_int_equal(store_put(store, 3, "c", 0), count == 0 ? PYWATT_IO : PYWATT_OK);
+        assert_true(faulty_vfs_heal());
+        copy_files(&place, &killed);
+        struct pw_store *other = store_place_open(&killed);
+        assert_string_equal(store_list(other, NULL).names, count == 0 ? "a:1 " : "a:1 c:1 ");
+        pw_store_close(other);
+        pw_store_close(store);
+        store_place_end(&killed);
+        store_place_end(&place);
+    }
+}
+
 /* ---- Through the orchestrator ---- */
 
 static void known_modules_live_on_while_the_disk_is_full(void **state)
@@ -206,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_fails_refuses_changes_until_it_works),
         cmocka_unit_test(what_was_answered_is_there_whichever_operation_fails),
         cmocka_unit_test(opening_survives_whichever_operation_fails),
+        cmocka_unit_test(what_was_refused_is_not_there_after_a_kill),
         cmocka_unit_test(known_modules_live_on_while_the_disk_is_full),
     };
     return PW_TEST_RUN_WITH(cases, set_up, NULL);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The sqlite store and its file: what is there after a restart, who may have it, what is refused and
- * with which words, and how a damaged one is recovered.
+ * with which words.
  */
 #include "orchestrator/store_sqlite_private.h"
 
 #include "pw_test.h"
-#include "store_place.h"
+#include "store_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,68 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- Helpers ---- */
-
-static void begin(struct store_place *place)
-{
-    store_place_begin(place, &pw_store_sqlite);
-}
-
-static void path_of(const struct store_place *place, const char *suffix, char out[600])
-{
-    snprintf(out, 600, "%s%s", store_place_path(place), suffix);
-}
-
-static bool is_there(const struct store_place *place, const char *suffix)
-{
-    char path[600];
-    path_of(place, suffix, path);
-    return access(path, F_OK) == 0;
-}
-
-static void write_file(const struct store_place *place, const char *suffix, const char *bytes,
-                       size_t len)
-{
-    char path[600];
-    path_of(place, suffix, path);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, len, file), len);
-    fclose(file);
-}
-
-/* Runs SQL on the file as anybody could. Its result code. */
-static int run_sql(const struct store_place *place, const char *sql)
-{
-    sqlite3 *handle = NULL;
-    assert_int_equal(sqlite3_open(store_place_path(place), &handle), SQLITE_OK);
-    const int result = sqlite3_exec(handle, sql, NULL, NULL, NULL);
-    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
-    return result;
-}
-
-static void expect_refused(const struct store_place *place, const char *words)
-{
-    struct pw_store *store = NULL;
-    struct pywatt_error error = {.text = ""};
-    assert_int_equal(pw_store_open(place->url, &store, &error), PYWATT_IO);
-    if (strstr(error.text, words) == NULL || strstr(error.text, "store.db") == NULL) {
-        fail_msg("'%s' has no '%s'", error.text, words);
-    }
-}
-
-/* A closed file with modules 1 to `count`. */
-static void fill(const struct store_place *place, unsigned count)
-{
-    struct pw_store *store = store_place_open(place);
-    for (unsigned n = 1; n <= count; n++) {
-        char name[16];
-        snprintf(name, sizeof(name), "n%u", n);
-        assert_int_equal(store_put(store, n, name, 0), PYWATT_OK);
-    }
-    pw_store_close(store);
-}
 
 /* ---- What is there after a restart ---- */
 
@@ -155,7 +93,7 @@ static void everything_is_there_after_a_restart(void **state)
 {
     (void)state;
     struct store_place place;
-    begin(&place);
+    store_file_begin(&place);
     struct pw_store *store = store_place_open(&place);
     for (unsigned n = 0; n < 5; n++) {
         struct pw_store_change change = {.kind = PW_STORE_PUT, .record = unusual_record(n)};
@@ -180,8 +118,8 @@ static void generations_and_revisions_go_on_after_a_restart(void **state)
     (void)state;
     struct store_place place;
     uint64_t revision = 0;
-    begin(&place);
-    fill(&place, 3);
+    store_file_begin(&place);
+    store_file_fill(&place, 3);
     struct pw_store *store = store_place_open(&place);
     assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_STALE_GENERATION);
     assert_int_equal(store_put(store, 4, "n2", 0), PYWATT_NAME_TAKEN);
@@ -206,18 +144,18 @@ static void the_files_are_for_their_owner_alone(void **state)
     static const char *const files[] = {"", "-wal", "-shm", "-lock"};
     struct store_place place;
     const mode_t before = umask(0);
-    begin(&place);
+    store_file_begin(&place);
     struct pw_store *store = store_place_open(&place);
     assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
     for (size_t i = 0; i < 4; i++) {
         struct stat found;
         char path[600];
-        path_of(&place, files[i], path);
+        store_file_path(&place, files[i], path);
         assert_int_equal(stat(path, &found), 0);
         assert_int_equal(found.st_mode & 0777, 0600);
     }
     pw_store_close(store);
-    assert_false(is_there(&place, "-wal"));
+    assert_false(store_file_is_there(&place, "-wal"));
     umask(before);
     store_place_end(&place);
 }
@@ -229,10 +167,10 @@ static void one_store_at_a_time_has_the_file(void **state)
     struct pw_store_salvage salvage;
     struct pywatt_error error;
     char words[64];
-    begin(&place);
+    store_file_begin(&place);
     struct pw_store *store = store_place_open(&place);
     snprintf(words, sizeof(words), "in use by another orchestrator (process %ld)", (long)getpid());
-    expect_refused(&place, words);
+    store_file_expect_refused(&place, words);
     assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
     assert_non_null(strstr(error.text, words));
     assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
@@ -257,7 +195,7 @@ static void anybody_can_read_it_meanwhile(void **state)
     struct store_place place;
     sqlite3 *handle = NULL;
     char found[64] = "";
-    begin(&place);
+    store_file_begin(&place);
     struct pw_store *store = store_place_open(&place);
     assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
     assert_int_equal(sqlite3_open(store_place_path(&place), &handle), SQLITE_OK);
@@ -281,15 +219,15 @@ static void who_locks_it_is_waited_for_and_then_named(void **state)
     (void)state;
     struct store_place place;
     sqlite3 *handle = NULL;
-    begin(&place);
-    fill(&place, 1);
+    store_file_begin(&place);
+    store_file_fill(&place, 1);
     assert_int_equal(sqlite3_open(store_place_path(&place), &handle), SQLITE_OK);
     assert_int_equal(sqlite3_exec(handle,
                                   "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; "
                                   "UPDATE state SET revision = revision; COMMIT",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
-    expect_refused(&place, "locked by another program");
+    store_file_expect_refused(&place, "locked by another program");
     sqlite3_close(handle);
     struct pw_store *store = store_place_open(&place);
     assert_int_equal(sqlite3_open(store_place_path(&place), &handle), SQLITE_OK);
@@ -309,11 +247,11 @@ static void a_newer_schema_is_refused(void **state)
 {
     (void)state;
     struct store_place place;
-    begin(&place);
-    fill(&place, 1);
-    assert_int_equal(run_sql(&place, "PRAGMA user_version = 1000"), SQLITE_OK);
-    expect_refused(&place, "written by a newer pywatt-orchestrator (schema 1000");
-    assert_int_equal(run_sql(&place, "PRAGMA user_version = 1"), SQLITE_OK);
+    store_file_begin(&place);
+    store_file_fill(&place, 1);
+    assert_int_equal(store_file_run_sql(&place, "PRAGMA user_version = 1000"), SQLITE_OK);
+    store_file_expect_refused(&place, "written by a newer pywatt-orchestrator (schema 1000");
+    assert_int_equal(store_file_run_sql(&place, "PRAGMA user_version = 1"), SQLITE_OK);
     pw_store_close(store_place_open(&place));
     store_place_end(&place);
 }
@@ -324,12 +262,12 @@ static void a_database_of_something_else_is_refused_and_left_alone(void **state)
     struct store_place place;
     struct pw_store_salvage salvage;
     struct pywatt_error error;
-    begin(&place);
-    assert_int_equal(run_sql(&place, "CREATE TABLE recipes (cake)"), SQLITE_OK);
-    expect_refused(&place, "none of an orchestrator");
+    store_file_begin(&place);
+    assert_int_equal(store_file_run_sql(&place, "CREATE TABLE recipes (cake)"), SQLITE_OK);
+    store_file_expect_refused(&place, "none of an orchestrator");
     assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
     assert_non_null(strstr(error.text, "none of an orchestrator"));
-    assert_int_equal(run_sql(&place, "SELECT cake FROM recipes"), SQLITE_OK);
+    assert_int_equal(store_file_run_sql(&place, "SELECT cake FROM recipes"), SQLITE_OK);
     store_place_end(&place);
 }
 
@@ -337,15 +275,15 @@ static void what_is_no_database_is_refused(void **state)
 {
     (void)state;
     struct store_place place;
-    begin(&place);
+    store_file_begin(&place);
     const size_t fds = pw_test_open_fds();
-    write_file(&place, "", "", 0);
-    expect_refused(&place, "is empty");
-    write_file(&place, "", "Dear diary", 10);
-    expect_refused(&place, "no SQLite database");
+    store_file_write(&place, "", "", 0);
+    store_file_expect_refused(&place, "is empty");
+    store_file_write(&place, "", "Dear diary", 10);
+    store_file_expect_refused(&place, "no SQLite database");
     assert_int_equal(unlink(store_place_path(&place)), 0);
-    write_file(&place, "-wal", "left", 4);
-    expect_refused(&place, "bring it back");
+    store_file_write(&place, "-wal", "left", 4);
+    store_file_expect_refused(&place, "bring it back");
     assert_int_equal(pw_test_open_fds(), fds);
     store_place_end(&place);
 }
@@ -371,8 +309,8 @@ static void an_older_schema_is_brought_up_in_one_step(void **state)
     struct pw_sqlite_db db;
     struct pywatt_error error;
     int64_t number = 0;
-    begin(&at);
-    fill(&at, 2);
+    store_file_begin(&at);
+    store_file_fill(&at, 2);
     assert_int_equal(pw_sqlite_place_init(&place, store_place_path(&at), NULL), PYWATT_OK);
     assert_int_equal(pw_sqlite_db_open(&db, place.path), SQLITE_OK);
     /* A step that fails undoes those before. */
@@ -390,111 +328,8 @@ static void an_older_schema_is_brought_up_in_one_step(void **state)
     assert_int_equal(number, 2);
     pw_sqlite_db_close(&db);
     pw_sqlite_place_destroy(&place);
-    expect_refused(&at, "written by a newer");
+    store_file_expect_refused(&at, "written by a newer");
     store_place_end(&at);
-}
-
-/* ---- By hand ---- */
-
-static void a_record_may_be_deleted_by_hand_but_not_changed(void **state)
-{
-    (void)state;
-    struct store_place place;
-    begin(&place);
-    fill(&place, 3);
-    assert_int_equal(run_sql(&place, "DELETE FROM modules WHERE name = 'n2'"), SQLITE_OK);
-    struct pw_store *store = store_place_open(&place);
-    assert_string_equal(store_list(store, NULL).names, "n1:1 n3:1 ");
-    pw_store_close(store);
-    assert_int_equal(run_sql(&place, "UPDATE modules SET lease_ms = 5 WHERE name = 'n3'"),
-                     SQLITE_OK);
-    expect_refused(&place, "record 3 is not as it was written");
-    store_place_end(&place);
-}
-
-static void a_record_that_has_vanished_is_missed(void **state)
-{
-    (void)state;
-    struct store_place place;
-    begin(&place);
-    fill(&place, 3);
-    assert_int_equal(run_sql(&place, "UPDATE state SET modules = 4"), SQLITE_OK);
-    expect_refused(&place, "3 records of 4 are there");
-    store_place_end(&place);
-}
-
-/* ---- Recovery ---- */
-
-static void a_recovery_keeps_what_is_sound(void **state)
-{
-    (void)state;
-    struct store_place place;
-    struct pw_store_salvage salvage;
-    struct pywatt_error error;
-    char aside[600];
-    begin(&place);
-    fill(&place, 5);
-    assert_int_equal(run_sql(&place, "UPDATE modules SET name = 'x' WHERE name = 'n2';"
-                                     "UPDATE modules SET token_hash = '00' WHERE name = 'n4'"),
-                     SQLITE_OK);
-    expect_refused(&place, "pywatt-orchestrator --recover");
-    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_OK);
-    assert_int_equal(salvage.kept, 3);
-    assert_int_equal(salvage.left_out, 2);
-    path_of(&place, ".damaged-1", aside);
-    assert_string_equal(salvage.aside, aside);
-    assert_true(is_there(&place, ".damaged-1"));
-    struct pw_store *store = store_place_open(&place);
-    assert_string_equal(store_list(store, NULL).names, "n1:1 n3:1 n5:1 ");
-    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_OK);
-    pw_store_close(store);
-    /* A second one finds nothing wrong, and another name for what it sets aside. */
-    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_OK);
-    assert_int_equal(salvage.kept, 4);
-    assert_int_equal(salvage.left_out, 0);
-    assert_true(is_there(&place, ".damaged-2"));
-    assert_false(is_there(&place, "-new"));
-    store_place_end(&place);
-}
-
-static void a_recovery_that_was_broken_off_is_ended_by_the_next_start(void **state)
-{
-    (void)state;
-    struct store_place place;
-    char from[600];
-    char to[600];
-    begin(&place);
-    fill(&place, 2);
-    path_of(&place, "", from);
-    path_of(&place, "-recovered", to);
-    assert_int_equal(rename(from, to), 0);
-    write_file(&place, "", "damaged", 7);
-    write_file(&place, "-wal", "damaged", 7);
-    struct pw_store *store = store_place_open(&place);
-    assert_string_equal(store_list(store, NULL).names, "n1:1 n2:1 ");
-    assert_false(is_there(&place, "-recovered"));
-    pw_store_close(store);
-    store_place_end(&place);
-}
-
-static void nothing_that_was_kept_can_be_recovered(void **state)
-{
-    (void)state;
-    struct store_place place;
-    struct pw_store_salvage salvage;
-    struct pywatt_error error;
-    begin(&place);
-    assert_int_equal(pw_store_recover("memory", &salvage, &error), PYWATT_UNSUPPORTED);
-    assert_int_equal(pw_store_recover("papyrus", &salvage, &error), PYWATT_UNSUPPORTED);
-    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
-    assert_non_null(strstr(error.text, "No such file"));
-    write_file(&place, "", "Dear diary", 10);
-    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_OK);
-    assert_int_equal(salvage.kept, 0);
-    struct pw_store *store = store_place_open(&place);
-    assert_int_equal(store_list(store, NULL).count, 0);
-    pw_store_close(store);
-    store_place_end(&place);
 }
 
 int main(void)
@@ -511,11 +346,6 @@ int main(void)
         cmocka_unit_test(what_is_no_database_is_refused),
         cmocka_unit_test(a_folder_that_is_not_there_is_named),
         cmocka_unit_test(an_older_schema_is_brought_up_in_one_step),
-        cmocka_unit_test(a_record_may_be_deleted_by_hand_but_not_changed),
-        cmocka_unit_test(a_record_that_has_vanished_is_missed),
-        cmocka_unit_test(a_recovery_keeps_what_is_sound),
-        cmocka_unit_test(a_recovery_that_was_broken_off_is_ended_by_the_next_start),
-        cmocka_unit_test(nothing_that_was_kept_can_be_recovered),
     };
     return PW_TEST_RUN(cases);
 }

@@ -1,180 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""kill.py --build FOLDER [COUNT]: kills the daemon COUNT times under a load of registrations, at random
-moments, and starts it again with the same store.
+"""kill.py --build FOLDER [--long] [COUNT]: kills the daemon COUNT times (1,000 times) under a load of
+registrations, at random moments, and starts it again with the same store.
 
 What was acknowledged is there afterwards: each module under its id, token and generation, with what it
 advertised; what was unregistered is not; no name is there twice. What was under way when the daemon
-died may have happened or not, but not half.
+died may have happened or not, but not half. The last line is one of figures, in JSON.
 """
 
-import argparse
 import json
 import os
-import pathlib
 import random
 import signal
-import socket
-import sqlite3
-import struct
-import sys
 import tempfile
-import threading
 import time
-import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
-from support import FACTOR, OPTIONS, PATIENCE_S, Process, program  # noqa: E402
+from load import Loads, check_file, check_tokens, parse_arguments, start
+from support import FACTOR
 
-THREADS = 4
-JSON = 1
-AHEAD = 8
-
-
-class Peer:
-    """A connection in JSON, with the requests and replies of the Rust SDK."""
-
-    def __init__(self, url):
-        host, port = url.removeprefix("tcp://").rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), PATIENCE_S)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, contents):
-        frames = b""
-        for content in contents:
-            request = str(uuid.uuid4())
-            payload = json.dumps({"id": request, "content": content, "metadata": {"id": request}}).encode()
-            frames += struct.pack(">IB", len(payload), JSON) + payload
-        self.socket.sendall(frames)
-
-    def receive(self):
-        header = self.file.read(5)
-        if len(header) < 5:
-            raise ConnectionError("closed")
-        size = struct.unpack(">IB", header)[0]
-        payload = self.file.read(size)
-        if len(payload) < size:
-            raise ConnectionError("closed")
-        return json.loads(payload)
-
-    def ask(self, contents):
-        self.send(contents)
-        for content in contents:
-            yield content, self.receive()
-
-    def close(self):
-        self.socket.close()
-
-
-class Load(threading.Thread):
-    """Registers new modules; advertises, registers again and unregisters some; notes what is answered.
-
-    known: name -> what was acknowledged. doubtful: names that may be there or not, since what was asked
-    last for them has no answer."""
-
-    def __init__(self, url, number, known, doubtful):
-        super().__init__(daemon=True)
-        self.url = url
-        self.number = number
-        self.known = known
-        self.doubtful = doubtful
-        self.count = 0
-        self.failure = None
-
-    def run(self):
-        try:
-            self.work()
-        except OSError:
-            pass
-        except Exception as error:  # pylint: disable=broad-except
-            self.failure = error
-
-    def call(self, peer, names, contents, doubtful=False):
-        if doubtful:
-            self.doubtful.update(names)
-        for name, (_, reply) in zip(names, peer.ask(contents)):
-            if not reply["success"]:
-                raise AssertionError(f"{name}: {reply}")
-            yield name, reply
-            self.doubtful.discard(name)
-
-    def named(self, name, request_type, **more):
-        module = self.known[name]
-        return {"request_type": request_type, "module_id": module["id"], "token": module["token"],
-                **more}
-
-    def register(self, name, **more):
-        return {"request_type": "register", **more, "module_info": {
-            "name": name, "version": "1", "description": ""}}
-
-    def work(self):
-        peer = Peer(self.url)
-        while True:
-            names = [f"{self.number}-{self.count + i}" for i in range(AHEAD)]
-            self.count += AHEAD
-            for name, reply in self.call(peer, names, [self.register(n) for n in names], True):
-                module = reply["module"]
-                self.known[name] = {"id": module["id"], "token": module["token"], "generation": 1,
-                                    "advertised": False}
-            some = names[:2]
-            for name, _ in self.call(peer, some, [self.named(
-                    n, "capabilities", capabilities={"endpoints": [], "message_types": [n]})
-                    for n in some]):
-                self.known[name]["advertised"] = True
-            some = names[1:4]
-            for name, reply in self.call(peer, some, [self.register(
-                    n, token=self.known[n]["token"]) for n in some]):
-                self.known[name]["generation"] = reply["module"]["additional_data"]["generation"]
-                assert reply["module"]["id"] == self.known[name]["id"]
-                assert self.known[name]["generation"] == 2
-            some = names[4:6]
-            for name, _ in self.call(peer, some, [self.named(n, "unregister") for n in some], True):
-                del self.known[name]
-
-
-def start(store):
-    process = Process([program("tools", "pywatt-orchestrator"), "--listen", "tcp://127.0.0.1:0",
-                       "--store", f"sqlite:{store}", "--log-level", "error", "--lease", "1h"])
-    url = process.wait_line(r"^listening (\S+)$", patience_s=PATIENCE_S * 3).group(1)
-    return process, url
-
-
-def check_file(store, known, doubtful):
-    """What anybody sees in the file while the daemon runs."""
-    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
-        rows = database.execute(
-            "SELECT name, id, info, capabilities, generation FROM modules").fetchall()
-    database.close()
-    names = [row[0] for row in rows]
-    assert len(names) == len(set(names)), "a name is there twice"
-    for name, module_id, info, capabilities, generation in rows:
-        assert json.loads(info)["name"] == name
-        if name in known:
-            assert module_id == known[name]["id"], name
-            assert generation >= known[name]["generation"], name
-            if known[name]["advertised"]:
-                assert json.loads(capabilities)["message_types"] == [name], name
-        else:
-            assert name in doubtful, f"{name} is there, and should not"
-    lost = set(known) - set(names) - doubtful
-    assert not lost, f"{len(lost)} modules are lost, such as {sorted(lost)[:3]}"
-    return len(names)
-
-
-def check_tokens(url, known, doubtful):
-    """Their tokens are good, and one that is wrong is not."""
-    peer = Peer(url)
-    sample = [name for name in known if name not in doubtful]
-    sample = random.sample(sample, min(len(sample), 200))
-    beats = [{"request_type": "heartbeat", "module_id": known[name]["id"],
-              "token": known[name]["token"], "status": "Healthy"} for name in sample]
-    for content, reply in peer.ask(beats):
-        assert reply["success"], (content, reply)
-    if beats:
-        wrong = {**beats[0], "token": beats[0]["token"][::-1]}
-        for _, reply in peer.ask([wrong]):
-            assert not reply["success"], reply
-    peer.close()
+COUNT = 10
+COUNT_LONG = 1000
 
 
 def one_round(store, number, known, doubtful, longest_s):
@@ -182,37 +27,25 @@ def one_round(store, number, known, doubtful, longest_s):
     try:
         present = check_file(store, known, doubtful)
         check_tokens(url, known, doubtful)
-        loads = [Load(url, f"{number}-{i}", known, doubtful) for i in range(THREADS)]
-        for load in loads:
-            load.start()
+        loads = Loads(url, number, known, doubtful)
         time.sleep(random.uniform(0, longest_s))
         process.signal(signal.SIGKILL)
         process.wait_end()
-        for load in loads:
-            load.join(PATIENCE_S)
-            assert not load.is_alive()
-            if load.failure is not None:
-                raise load.failure
-        return present
+        return present, loads.end()
     finally:
         process.end()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", required=True, help="the build folder")
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
-    parser.add_argument("--longest", type=float, default=0.3, help="seconds until a kill, at most")
-    parser.add_argument("count", nargs="?", type=int, default=10)
-    arguments = parser.parse_args()
-    OPTIONS.build = arguments.build
-    random.seed(arguments.seed)
-    print(f"seed {arguments.seed}", flush=True)
+    arguments = parse_arguments(__doc__, COUNT, COUNT_LONG)
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pywatt-torture-") as folder:
         store = os.path.join(folder, "registrations.db")
         known, doubtful = {}, set()
+        answered = 0
         for number in range(arguments.count):
-            present = one_round(store, number, known, doubtful, arguments.longest * FACTOR)
+            present, more = one_round(store, number, known, doubtful, arguments.longest * FACTOR)
+            answered += more
             print(f"{number}: {present} modules were there", flush=True)
         process, url = start(store)
         try:
@@ -220,7 +53,9 @@ def main():
             check_tokens(url, known, doubtful)
         finally:
             process.end()
-        print(f"killed {arguments.count} times, {present} modules are there, none is lost")
+    print(json.dumps({"test": "kill", "kills": arguments.count, "acknowledged": answered, "lost": 0,
+                      "names_twice": 0, "modules": present,
+                      "seconds": round(time.monotonic() - began, 1)}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * call_fail.c - see the header. The linker puts each __wrap_NAME in the place of NAME. The state is
+ * atomic: all threads of the program come by, and no lock must change their timing.
+ */
+#include "call_fail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+const char *const call_names[CALL_COUNT] = {
+    [CALL_ACCEPT4] = "accept4",
+    [CALL_BIND] = "bind",
+    [CALL_CONNECT] = "connect",
+    [CALL_EPOLL_ADD] = "epoll_ctl",
+    [CALL_EPOLL_CREATE] = "epoll_create1",
+    [CALL_EPOLL_WAIT] = "epoll_wait",
+    [CALL_EVENTFD] = "eventfd",
+    [CALL_GETRANDOM] = "getrandom",
+    [CALL_LISTEN] = "listen",
+    [CALL_PPOLL] = "ppoll",
+    [CALL_READ] = "read",
+    [CALL_RECV] = "recv",
+    [CALL_SEND] = "send",
+    [CALL_SETSOCKOPT] = "setsockopt",
+    [CALL_SOCKET] = "socket",
+    [CALL_THREAD] = "pthread_create",
+    [CALL_WRITE] = "write",
+    [CALL_FLOCK] = "flock",
+    [CALL_FSYNC] = "fsync",
+    [CALL_FTRUNCATE] = "ftruncate",
+    [CALL_LINK] = "link",
+    [CALL_OPEN] = "open",
+    [CALL_PREAD] = "pread",
+    [CALL_PWRITE] = "pwrite",
+    [CALL_RENAME] = "rename",
+    [CALL_STAT] = "stat",
+    [CALL_UNLINK] = "unlink",
+};
+
+static atomic_int armed = CALL_COUNT;
+static atomic_ulong target;
+static atomic_int with;
+static atomic_ulong counted;
+static atomic_bool fired;
+
+void call_fail_at(enum call call, unsigned long n, int number)
+{
+    atomic_store(&armed, CALL_COUNT);
+    atomic_store(&target, n);
+    atomic_store(&with, number);
+    atomic_store(&counted, 0);
+    atomic_store(&fired, false);
+    atomic_store(&armed, (int)call);
+}
+
+bool call_fail_disarm(void)
+{
+    atomic_store(&armed, CALL_COUNT);
+    return atomic_load(&fired);
+}
+
+unsigned long call_fail_count(void)
+{
+    return atomic_load(&counted);
+}
+
+int call_fail_fate(enum call call)
+{
+    if (atomic_load(&armed) != (int)call) {
+        return 0;
+    }
+    const unsigned long n = atomic_fetch_add(&counted, 1) + 1;
+    const unsigned long at = atomic_load(&target);
+    if (at != 0 && n != at) {
+        return 0;
+    }
+    atomic_store(&fired, true);
+    const int number = atomic_load(&with);
+    if (number != CALL_SHORT) {
+        errno = number;
+    }
+    return number;
+}
+
+/* What a call with a length makes of it: false if it failed. */
+static bool goes(enum call call, size_t *len)
+{
+    const int number = call_fail_fate(call);
+    if (number == CALL_SHORT && *len > 1) {
+        *len = 1;
+    }
+    return number == 0 || number == CALL_SHORT;
+}
+
+/* NAME as it is called, and as it is where nothing fails. */
+#define WRAP(call, result, name, parameters, arguments)                  \
+    result __real_##name parameters;                                     \
+    result __wrap_##name parameters;                                     \
+    result __wrap_##name parameters                                      \
+    {                                                                    \
+        return call_fail_fate(call) != 0 ? -1 : __real_##name arguments; \
+    }
+
+WRAP(CALL_ACCEPT4, int, accept4, (int fd, struct sockaddr *address, socklen_t *len, int flags),
+     (fd, address, len, flags))
+WRAP(CALL_BIND, int, bind, (int fd, const struct sockaddr *address, socklen_t len),
+     (fd, address, len))
+WRAP(CALL_EPOLL_CREATE, int, epoll_create1, (int flags), (flags))
+WRAP(CALL_EPOLL_WAIT, int, epoll_wait, (int fd, struct epoll_event *events, int max, int timeout),
+     (fd, events, max, timeout))
+WRAP(CALL_EVENTFD, int, eventfd, (unsigned count, int flags), (count, flags))
+WRAP(CALL_GETRANDOM, ssize_t, getrandom, (void *out, size_t len, unsigned flags), (out, len, flags))
+WRAP(CALL_LISTEN, int, listen, (int fd, int backlog), (fd, backlog))
+WRAP(CALL_PPOLL, int, ppoll,
+     (struct pollfd * fds, nfds_t count, const struct timespec *left, const sigset_t *mask),
+     (fds, count, left, mask))
+WRAP(CALL_READ, ssize_t, read, (int fd, void *out, size_t len), (fd, out, len))
+WRAP(CALL_SETSOCKOPT, int, setsockopt,
+     (int fd, int level, int name, const void *value, socklen_t len), (fd, level, name, value, len))
+WRAP(CALL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(CALL_WRITE, ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))
+WRAP(CALL_FLOCK, int, flock, (int fd, int operation), (fd, operation))
+WRAP(CALL_FTRUNCATE, int, ftruncate, (int fd, off_t len), (fd, len))
+WRAP(CALL_LINK, int, link, (const char *from, const char *to), (from, to))
+WRAP(CALL_RENAME, int, rename, (const char *from, const char *to), (from, to))
+WRAP(CALL_STAT, int, stat, (const char *path, struct stat *out), (path, out))
+WRAP(CALL_UNLINK, int, unlink, (const char *path), (path))
+
+/* ---- Those that are not like the others ---- */
+
+/* Nobody takes the power away from these programs. */
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    (void)fd;
+    return call_fail_fate(CALL_FSYNC) != 0 ? -1 : 0;
+}
+
+ssize_t __real_recv(int fd, void *out, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *out, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *out, size_t len, int flags)
+{
+    return goes(CALL_RECV, &len) ? __real_recv(fd, out, len, flags) : -1;
+}
+
+ssize_t __real_send(int fd, const void *data, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags)
+{
+    return goes(CALL_SEND, &len) ? __real_send(fd, data, len, flags) : -1;
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct iovec piece = message->msg_iov[0];
+    size_t len = SIZE_MAX;
+    if (!goes(CALL_SEND, &len)) {
+        return -1;
+    }
+    if (len == 1) {
+        piece.iov_len = piece.iov_len > 1 ? 1 : piece.iov_len;
+        const struct msghdr shorter = {.msg_iov = &piece, .msg_iovlen = 1};
+        return __real_sendmsg(fd, &shorter, flags);
+    }
+    return __real_sendmsg(fd, message, flags);
+}
+
+ssize_t __real_pread(int fd, void *out, size_t len, off_t offset);
+ssize_t __wrap_pread(int fd, void *out, size_t len, off_t offset);
+ssize_t __wrap_pread(int fd, void *out, size_t len, off_t offset)
+{
+    return goes(CALL_PREAD, &len) ? __real_pread(fd, out, len, offset) : -1;
+}
+
+ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+    return goes(CALL_PWRITE, &len) ? __real_pwrite(fd, data, len, offset) : -1;
+}
+
+/* Interrupted, it goes on by itself. */
+int __real_connect(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    const int number = call_fail_fate(CALL_CONNECT);
+    if (number == 0) {
+        return __real_connect(fd, address, len);
+    }
+    if (number == EINTR && address->sa_family != AF_UNIX) {
+        (void)__real_connect(fd, address, len);
+    }
+    errno = number;
+    return -1;
+}
+
+int __real_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    return operation == EPOLL_CTL_ADD && call_fail_fate(CALL_EPOLL_ADD) != 0
+               ? -1
+               : __real_epoll_ctl(epoll_fd, operation, fd, event);
+}
+
+/* The one that has its errno for a result. */
+int __real_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg)
+{
+    const int number = call_fail_fate(CALL_THREAD);
+    return number != 0 ? number : __real_pthread_create(out, attributes, run, arg);
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list more;
+    va_start(more, flags);
+    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    return call_fail_fate(CALL_OPEN) != 0 ? -1 : __real_open(path, flags, mode);
+}

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Registrations of many modules at a daemon, and a look at what it kept of them."""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import socket
+import sqlite3
+import struct
+import sys
+import threading
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+from support import OPTIONS, PATIENCE_S, Process, program  # noqa: E402
+
+THREADS = 4
+JSON = 1
+AHEAD = 8
+
+# From so many on as many leave as come: each round looks at all of them.
+ENOUGH = 3000
+
+
+def parse_arguments(doc, count, count_long):
+    """Of a test that does something COUNT times. Prints the seed, and uses it."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--build", required=True, help="the build folder")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
+    parser.add_argument("--longest", type=float, default=0.2,
+                        help="seconds under load each time, at most")
+    parser.add_argument("count", nargs="?", type=int)
+    arguments = parser.parse_args()
+    arguments.count = arguments.count or (count_long if arguments.long else count)
+    OPTIONS.build = arguments.build
+    random.seed(arguments.seed)
+    print(f"seed {arguments.seed}", flush=True)
+    return arguments
+
+
+class Peer:
+    """A connection in JSON, with the requests and replies of the Rust SDK."""
+
+    def __init__(self, url):
+        host, port = url.removeprefix("tcp://").rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)), PATIENCE_S)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, contents):
+        frames = b""
+        for content in contents:
+            request = str(uuid.uuid4())
+            payload = json.dumps({"id": request, "content": content, "metadata": {"id": request}}).encode()
+            frames += struct.pack(">IB", len(payload), JSON) + payload
+        self.socket.sendall(frames)
+
+    def receive(self):
+        header = self.file.read(5)
+        if len(header) < 5:
+            raise ConnectionError("closed")
+        size = struct.unpack(">IB", header)[0]
+        payload = self.file.read(size)
+        if len(payload) < size:
+            raise ConnectionError("closed")
+        return json.loads(payload)
+
+    def ask(self, contents):
+        self.send(contents)
+        for content in contents:
+            yield content, self.receive()
+
+    def close(self):
+        self.socket.close()
+
+
+class Late(Exception):
+    """A reply that does not count any more."""
+
+
+class Load(threading.Thread):
+    """Registers new modules; advertises, registers again and unregisters some; notes what is answered.
+
+    known: name -> what was acknowledged. doubtful: names that may be there or not, since what was asked
+    last for them has no answer. Once `broken` is set, which is before something breaks, it ends with the
+    next answer, whatever that is: nothing would have been answered then."""
+
+    def __init__(self, url, number, known, doubtful):
+        super().__init__(daemon=True)
+        self.url = url
+        self.number = number
+        self.known = known
+        self.doubtful = doubtful
+        self.count = 0
+        self.answered = 0
+        self.broken = False
+        self.failure = None
+
+    def run(self):
+        try:
+            self.work()
+        except OSError:
+            pass
+        except Late:
+            pass
+        except Exception as error:  # pylint: disable=broad-except
+            self.failure = error
+
+    def call(self, peer, names, contents, doubtful=False):
+        if doubtful:
+            self.doubtful.update(names)
+        for name, (_, reply) in zip(names, peer.ask(contents)):
+            if self.broken:
+                raise Late
+            if not reply["success"]:
+                raise AssertionError(f"{name}: {reply}")
+            self.answered += 1
+            yield name, reply
+            self.doubtful.discard(name)
+
+    def named(self, name, request_type, **more):
+        module = self.known[name]
+        return {"request_type": request_type, "module_id": module["id"], "token": module["token"],
+                **more}
+
+    def register(self, name, **more):
+        return {"request_type": "register", **more, "module_info": {
+            "name": name, "version": "1", "description": ""}}
+
+    def work(self):
+        peer = Peer(self.url)
+        while True:
+            names = [f"{self.number}-{self.count + i}" for i in range(AHEAD)]
+            self.count += AHEAD
+            for name, reply in self.call(peer, names, [self.register(n) for n in names], True):
+                module = reply["module"]
+                self.known[name] = {"id": module["id"], "token": module["token"], "generation": 1,
+                                    "advertised": False}
+            some = names[:2]
+            for name, _ in self.call(peer, some, [self.named(
+                    n, "capabilities", capabilities={"endpoints": [], "message_types": [n]})
+                    for n in some]):
+                self.known[name]["advertised"] = True
+            some = names[1:4]
+            for name, reply in self.call(peer, some, [self.register(
+                    n, token=self.known[n]["token"]) for n in some]):
+                self.known[name]["generation"] = reply["module"]["additional_data"]["generation"]
+                assert reply["module"]["id"] == self.known[name]["id"]
+                assert self.known[name]["generation"] == 2
+            some = names[4:6] if len(self.known) < ENOUGH else names
+            for name, _ in self.call(peer, some, [self.named(n, "unregister") for n in some], True):
+                del self.known[name]
+
+
+def start(store):
+    process = Process([program("tools", "pywatt-orchestrator"), "--listen", "tcp://127.0.0.1:0",
+                       "--store", f"sqlite:{store}", "--log-level", "error", "--lease", "1h"])
+    url = process.wait_line(r"^listening (\S+)$", patience_s=PATIENCE_S * 3).group(1)
+    return process, url
+
+
+class Loads:
+    """Several at once."""
+
+    def __init__(self, url, number, known, doubtful):
+        self.all = [Load(url, f"{number}-{i}", known, doubtful) for i in range(THREADS)]
+        for load in self.all:
+            load.start()
+
+    def will_break(self):
+        for load in self.all:
+            load.broken = True
+
+    def end(self):
+        """When the daemon is gone. How many changes were acknowledged."""
+        for load in self.all:
+            load.join(PATIENCE_S)
+            assert not load.is_alive()
+            if load.failure is not None:
+                raise load.failure
+        return sum(load.answered for load in self.all)
+
+
+def check_file(store, known, doubtful):
+    """What anybody sees in the file while the daemon runs."""
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
+        rows = database.execute(
+            "SELECT name, id, info, capabilities, generation FROM modules").fetchall()
+    database.close()
+    names = [row[0] for row in rows]
+    assert len(names) == len(set(names)), "a name is there twice"
+    for name, module_id, info, capabilities, generation in rows:
+        assert json.loads(info)["name"] == name
+        if name in known:
+            assert module_id == known[name]["id"], name
+            assert generation >= known[name]["generation"], name
+            if known[name]["advertised"]:
+                assert json.loads(capabilities)["message_types"] == [name], name
+        else:
+            assert name in doubtful, f"{name} is there, and should not"
+    lost = set(known) - set(names) - doubtful
+    assert not lost, f"{len(lost)} modules are lost, such as {sorted(lost)[:3]}"
+    return len(names)
+
+
+def check_tokens(url, known, doubtful):
+    """Their tokens are good, and one that is wrong is not."""
+    peer = Peer(url)
+    sample = [name for name in known if name not in doubtful]
+    sample = random.sample(sample, min(len(sample), 200))
+    beats = [{"request_type": "heartbeat", "module_id": known[name]["id"],
+              "token": known[name]["token"], "status": "Healthy"} for name in sample]
+    for content, reply in peer.ask(beats):
+        assert reply["success"], (content, reply)
+    if beats:
+        wrong = {**beats[0], "token": beats[0]["token"][::-1]}
+        for _, reply in peer.ask([wrong]):
+            assert not reply["success"], reply
+    peer.close()
