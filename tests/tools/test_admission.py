@@ -244,10 +244,6 @@ class Admission(Case):
         except ConnectionResetError:
             pass
 
-    def test_who_says_nothing_is_closed_in_time(self):
-        daemon = self.start_orchestrator("--first-frame-timeout", "50ms")
-        self.assert_closed(self.connect(daemon))
-
     def test_only_so_many_of_an_address_may_have_proven_nothing(self):
         daemon = self.start_orchestrator("--workers", "1", "--max-unproven-per-peer", "1",
                                          "--first-frame-timeout", "1h")
