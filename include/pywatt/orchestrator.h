@@ -250,7 +250,7 @@ pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,
 
 /*
  * That pywatt_orchestrator_new would take these options: nothing is opened but `join_token_file`, which
- * is read, and nothing changes. PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option, or file
+ * is read, and nothing changes or is logged. PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option, or file
  * and line), PYWATT_UNSUPPORTED (no such store), PYWATT_IO (that file cannot be read), PYWATT_NO_MEMORY.
  */
 PYWATT_API enum pywatt_status

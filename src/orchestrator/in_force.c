@@ -20,6 +20,7 @@ enum pywatt_status pw_in_force_init(struct pw_in_force *in_force, struct pw_conf
         return PYWATT_NO_MEMORY;
     }
     in_force->config = pw_config_acquire(config);
+    pw_join_set_warn(&config->join_tokens, config->options.join_token_file);
     return PYWATT_OK;
 }
 
@@ -92,6 +93,7 @@ void pw_in_force_change(struct pw_server *server, struct pw_config *config)
     }
     pw_mutex_unlock(&in_force->mutex);
     pw_config_release(old);
+    pw_join_set_warn(&config->join_tokens, config->options.join_token_file);
 }
 
 /* A connection that is silent already may have less time than its timer was set for. */

@@ -27,7 +27,7 @@ struct pw_in_force {
     uint64_t version;         /* how often it was changed */
 };
 
-/* Takes a reference to `config`. PYWATT_OK or PYWATT_NO_MEMORY. */
+/* Takes a reference to `config`. What is doubtful about them is logged. PYWATT_OK or PYWATT_NO_MEMORY. */
 enum pywatt_status pw_in_force_init(struct pw_in_force *in_force, struct pw_config *config);
 void pw_in_force_destroy(struct pw_in_force *in_force);
 
@@ -36,7 +36,8 @@ struct pw_config *pw_in_force_config(struct pw_in_force *in_force);
 
 /*
  * Puts others in force, with a reference of its own, and waits until every worker has them that runs.
- * One thread at a time; not a worker's; no lock held that a worker may want.
+ * What is doubtful about them is logged. One thread at a time; not a worker's; no lock held that a worker
+ * may want.
  */
 void pw_in_force_change(struct pw_server *server, struct pw_config *config);
 

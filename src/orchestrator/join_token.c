@@ -39,7 +39,7 @@ static enum pywatt_status bad_file(const char *path, const char *fault, struct p
 }
 
 /* Up to FILE_MAX bytes, and one more that shows that there are too many. */
-static enum pywatt_status read_fd(int fd, const char *path, char *text, size_t *len,
+static enum pywatt_status read_fd(int fd, const char *path, char *text, size_t *len, bool *exposed,
                                   struct pywatt_error *error)
 {
     struct stat facts;
@@ -49,10 +49,7 @@ static enum pywatt_status read_fd(int fd, const char *path, char *text, size_t *
     if (!S_ISREG(facts.st_mode)) {
         return bad_file(path, "it is not a plain file", error);
     }
-    if ((facts.st_mode & (S_IRWXG | S_IRWXO) & ~(mode_t)S_IRGRP) != 0) {
-        pw_log(PYWATT_LOG_WARNING,
-               "join_token_file %s: others may read or change it; chmod 600 (or 640) it", path);
-    }
+    *exposed = (facts.st_mode & (S_IRWXG | S_IRWXO) & ~(mode_t)S_IRGRP) != 0;
     *len = 0;
     while (*len < FILE_MAX + 1) {
         const ssize_t n = read(fd, text + *len, FILE_MAX + 1 - *len);
@@ -70,7 +67,7 @@ static enum pywatt_status read_fd(int fd, const char *path, char *text, size_t *
                : PYWATT_OK;
 }
 
-static enum pywatt_status read_file(const char *path, char *text, size_t *len,
+static enum pywatt_status read_file(const char *path, char *text, size_t *len, bool *exposed,
                                     struct pywatt_error *error)
 {
     /* Non-blocking, so that a pipe without a writer is refused instead of waited for. */
@@ -78,7 +75,7 @@ static enum pywatt_status read_file(const char *path, char *text, size_t *len,
     if (fd < 0) {
         return io_error(path, errno, error);
     }
-    const enum pywatt_status status = read_fd(fd, path, text, len, error);
+    const enum pywatt_status status = read_fd(fd, path, text, len, exposed, error);
     close(fd);
     return status;
 }
@@ -121,10 +118,8 @@ static enum pywatt_status add_line(struct pw_join_set *set, const char *path, un
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "join_token_file %.100s, line %u: %s",
                             path, line, fault);
     }
-    if (token.len < LEN_GOOD) {
-        pw_log(PYWATT_LOG_WARNING,
-               "join_token_file %s, line %u: a token of less than %d bytes can be guessed", path,
-               line, LEN_GOOD);
+    if (token.len < LEN_GOOD && set->guessable_line == 0) {
+        set->guessable_line = line;
     }
     return pw_token_hash(token, set->hashes[set->count++]) == PYWATT_OK ? PYWATT_OK
                                                                         : pw_error_no_memory(error);
@@ -152,16 +147,29 @@ enum pywatt_status pw_join_set_read(struct pw_join_set *set, const char *path,
 {
     char text[FILE_MAX + 1];
     size_t len = 0;
-    set->count = 0;
+    *set = (struct pw_join_set){.count = 0};
     if (path == NULL) {
         return PYWATT_OK;
     }
-    enum pywatt_status status = read_file(path, text, &len, error);
+    enum pywatt_status status = read_file(path, text, &len, &set->exposed, error);
     if (status == PYWATT_OK) {
         status = parse(set, path, text, len, error);
     }
     pw_token_wipe(text, sizeof(text));
     return status;
+}
+
+void pw_join_set_warn(const struct pw_join_set *set, const char *path)
+{
+    if (set->exposed) {
+        pw_log(PYWATT_LOG_WARNING,
+               "join_token_file %s: others may read or change it; chmod 600 (or 640) it", path);
+    }
+    if (set->guessable_line != 0) {
+        pw_log(PYWATT_LOG_WARNING,
+               "join_token_file %s, line %u: a token of less than %d bytes can be guessed", path,
+               set->guessable_line, LEN_GOOD);
+    }
 }
 
 /* ---- Comparing ---- */

@@ -26,6 +26,9 @@
 struct pw_join_set {
     unsigned count; /* 0: nobody needs one */
     uint8_t hashes[PW_JOIN_TOKENS_MAX][PW_TOKEN_HASH_SIZE];
+    /* What is worth a warning once they are in force. */
+    bool exposed;            /* others may read or change the file */
+    unsigned guessable_line; /* that of a short token; 0: none */
 };
 
 /*
@@ -34,6 +37,9 @@ struct pw_join_set {
  */
 enum pywatt_status pw_join_set_read(struct pw_join_set *set, const char *path,
                                     struct pywatt_error *error);
+
+/* Logs what is doubtful about the file. */
+void pw_join_set_warn(const struct pw_join_set *set, const char *path);
 
 static inline bool pw_join_set_wanted(const struct pw_join_set *set)
 {

@@ -416,6 +416,8 @@ static void a_file_that_others_may_read_is_worth_a_warning(void **state)
         lines.last[0] = '\0';
         assert_int_equal(unlink(scene.file), 0);
         write_file(&scene, cases[i].text, strlen(cases[i].text), cases[i].mode);
+        assert_int_equal(pywatt_orchestrator_check(&scene.world.options, NULL), PYWATT_OK);
+        assert_int_equal(lines.warnings, 0); /* it is not in force yet */
         assert_int_equal(read_again(&scene, NULL), PYWATT_OK);
         assert_int_equal(lines.warnings, cases[i].warnings);
         assert_non_null(strstr(lines.last, cases[i].words));

@@ -9,12 +9,19 @@ import signal
 from support import ROOT, Case, main, program, under_valgrind
 
 DAEMON = "pywatt-orchestrator"
-SECTIONS = ("serving", "leases", "limits", "tls", "log")
+SECTIONS = ("serving", "admission", "leases", "limits", "tls", "log")
 
 
 def read(path):
     with open(ROOT / path, encoding="utf-8") as file:
         return file.read()
+
+
+def settings_of_fields():
+    """(setting, field of the library's options), of each that has one."""
+    entries = re.split(r'^    \{(?=")', read("tools/orchestrator/setting_table.c"), flags=re.M)[1:]
+    found = [(re.match('"(.*?)"', entry), re.search(r"\b(?:OPTION|TLS)\((\w+)\)", entry)) for entry in entries]
+    return [(name[1], field[1]) for name, field in found if field]
 
 
 class Config(Case):
@@ -79,7 +86,7 @@ class Config(Case):
                 "9: lease: '5x' is not a time from 1 to 4294967295 ms, such as 250, 250ms, 2s, 5m or 1h",
                 "10: takeover: 'never' is none of: suspect, lost, token",
                 "11: retain: a comment behind a value begins with ' ;'",
-                "12: there is no such section; there are serving, leases, limits, tls and log",
+                "12: there is no such section; there are serving, admission, leases, limits, tls and log",
                 "14: there is more behind the ']'",
                 "16: it is neither KEY = VALUE nor [SECTION] nor a comment",
                 "17: there is no key before the '='",
@@ -199,12 +206,12 @@ class Config(Case):
         self.write("[leases]\nlease = 5s\nlease = 6s\n[limits]\nmax-modules = x\n")
         self.hang_up(daemon, f"{self.config}:3: lease: it stands in line 2 already",
                      f"{self.config}:5: max-modules: 'x' is not a whole number",
-                     "settings and certificates stay as they were")
+                     "settings, certificates and join tokens stay as they were")
         self.assertEqual(self.lease_of(daemon), 4000)
         self.write("[leases]\nmin-lease = 20s\n")
-        self.hang_up(daemon, f"{self.config}:2: min-lease: ", "settings and certificates stay")
+        self.hang_up(daemon, f"{self.config}:2: min-lease: ", "settings, certificates and join tokens stay")
         os.remove(self.config)
-        self.hang_up(daemon, f"{self.config}: the config file cannot be read", "settings and cert.* stay")
+        self.hang_up(daemon, f"{self.config}: the config file cannot be read", "settings, cert.* stay")
         self.assertEqual(self.lease_of(daemon, "b"), 4000)
         self.write("[leases]\nlease = 5s\n")
         self.hang_up(daemon, "settings were read again: 1 changed: lease")
@@ -260,6 +267,16 @@ class Agreement(Case):
             fields = set(re.findall(r"(\w+);", body))
             self.assertTrue(others <= fields)
             self.assertEqual(set(re.findall(rf"{macro}\((\w+)\)", table)) - {"member"}, fields - others)
+
+    def test_a_setting_is_named_after_its_field(self):
+        others = {("advertise", "advertise_host"), ("allow-users", "unix_allow_uids"),
+                  ("allow-groups", "unix_allow_gids"), ("tls-cert", "cert_file"), ("tls-key", "key_file"),
+                  ("tls-client-ca", "ca_file"), ("tls-1.2", "allow_tls12")}
+        found = settings_of_fields()
+        self.assertTrue(others <= set(found))
+        for name, field in set(found) - others:
+            plain = re.sub(r"_(ms|bytes|per_s)$|_per_s(?=_)", "", field).replace("_", "-")
+            self.assertIn(name, (plain, f"tls-{plain}"))
 
     def example(self, marks):
         """The example with the settings behind these marks in force."""

@@ -119,7 +119,7 @@ class Tls(Case):
         os.remove(self.path("hub.pem"))
         daemon.signal(signal.SIGHUP)
         daemon.wait_line("SIGHUP: --tls-cert: .*hub.pem.*No such file", stream="stderr")
-        daemon.wait_line("SIGHUP: settings and certificates stay as they were", stream="stderr")
+        daemon.wait_line("SIGHUP: settings, certificates and join tokens stay as they were", stream="stderr")
         self.register(daemon, "b", *self.trusting)
         daemon.signal(signal.SIGTERM)
         self.assert_ends(daemon, 0)

@@ -44,7 +44,7 @@ def no_beat_lost(daemon, fleet):
 def some(count):
     """They go in time, and the healthy ones stay."""
     with Running() as running:
-        daemon = running.start(Daemon("--frame-timeout", 2000))
+        daemon = running.start(Daemon("--first-frame-timeout", 2000))
         fleet = running.start(Fleet(daemon.url, "a"))
         crowd = running.start(Crowd(daemon.url, count, 500, again=False))
         wait_beats(fleet)

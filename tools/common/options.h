@@ -21,7 +21,7 @@ struct tool_option {
 };
 
 /* Tables at most, and options in all of them together at most. */
-#define TOOL_TABLES_MAX 6
+#define TOOL_TABLES_MAX 8
 #define TOOL_OPTIONS_MAX 64
 
 struct tool_syntax {

@@ -35,7 +35,7 @@ static struct tool_syntax syntax = {
         "Registers modules, keeps their leases and answers their heartbeats, over JSON and\n"
         "protobuf on the same port. Prints one line \"listening URL\" for each listener once\n"
         "connections are accepted there, and logs to stderr. SIGTERM and SIGINT end it; SIGHUP\n"
-        "has it read its settings and certificates again.",
+        "has it read its settings, certificates and join tokens again.",
     .notes =
         "Each option of a [section] may stand in the config file, as key = value, and in the\n"
         "environment: --max-frame is PYWATT_ORCHESTRATOR_MAX_FRAME there. Options go before the\n"

@@ -117,7 +117,8 @@ void reload(struct pywatt_orchestrator *orchestrator, struct settings *settings,
         put_in_force(orchestrator, &next, &complaints);
     }
     if (complaints.code != 0) {
-        say(settings->log_level, PYWATT_LOG_ERROR, "settings and certificates stay as they were");
+        say(settings->log_level, PYWATT_LOG_ERROR,
+            "settings, certificates and join tokens stay as they were");
         settings_clear(&next);
         return;
     }
@@ -126,6 +127,9 @@ void reload(struct pywatt_orchestrator *orchestrator, struct settings *settings,
     pywatt_set_log_sink(pywatt_log_to_stderr, NULL, settings->log_level);
     if (settings->options.tls != NULL) {
         say(settings->log_level, PYWATT_LOG_INFO, "certificates were read again");
+    }
+    if (settings->options.join_token_file != NULL) {
+        say(settings->log_level, PYWATT_LOG_INFO, "join tokens were read again");
     }
     say(settings->log_level, PYWATT_LOG_INFO, "settings were read again: %zu changed%s%s", count,
         count == 0 ? "" : ": ", changes);

@@ -2,6 +2,7 @@
 /* See setting.h: what each type is. */
 #include "orchestrator/setting.h"
 
+#include "orchestrator/account_list.h"
 #include "orchestrator/settings.h"
 
 #include <stdio.h>
@@ -100,6 +101,32 @@ static enum setting_result set_word(const struct setting *setting, struct settin
     return SETTING_GOOD;
 }
 
+static enum setting_result keep_text(const struct setting *setting, struct settings *settings,
+                                     const char *text)
+{
+    const char *own = settings_keep(settings, text, strlen(text));
+
+    if (own == NULL) {
+        return SETTING_NO_MEMORY;
+    }
+    memcpy(field(setting, settings), &own, sizeof(own));
+    return SETTING_GOOD;
+}
+
+static enum setting_result set_accounts(const struct setting *setting, struct settings *settings,
+                                        const char *text, char *why)
+{
+    enum account_kind kind = setting->type == SETTING_USERS ? ACCOUNT_USER : ACCOUNT_GROUP;
+    char *numbers = account_list_numbers(kind, text, why);
+
+    if (numbers == NULL) {
+        return why[0] == '\0' ? SETTING_NO_MEMORY : SETTING_BAD;
+    }
+    enum setting_result result = keep_text(setting, settings, numbers);
+    free(numbers);
+    return result;
+}
+
 static enum setting_result set_text(const struct setting *setting, struct settings *settings,
                                     const char *text, char *why)
 {
@@ -107,12 +134,9 @@ static enum setting_result set_text(const struct setting *setting, struct settin
         snprintf(why, TOOL_WHY_SIZE, "it is empty: it wants %s", setting->argument);
         return SETTING_BAD;
     }
-    const char *own = settings_keep(settings, text, strlen(text));
-    if (own == NULL) {
-        return SETTING_NO_MEMORY;
-    }
-    memcpy(field(setting, settings), &own, sizeof(own));
-    return SETTING_GOOD;
+    return setting->type == SETTING_USERS || setting->type == SETTING_GROUPS
+               ? set_accounts(setting, settings, text, why)
+               : keep_text(setting, settings, text);
 }
 
 static enum setting_result set_address(struct settings *settings, const char *text, char *why)
@@ -185,7 +209,9 @@ enum setting_result setting_set(const struct setting *setting, struct settings *
     case SETTING_YES:
         return tool_value_yes(text, field(setting, settings), why) ? SETTING_GOOD : SETTING_BAD;
     case SETTING_TEXT:
-    case SETTING_SECRET: return set_text(setting, settings, text, why);
+    case SETTING_SECRET:
+    case SETTING_USERS:
+    case SETTING_GROUPS: return set_text(setting, settings, text, why);
     case SETTING_ADDRESS: return set_address(settings, text, why);
     case SETTING_URLS: break;
     }
@@ -224,7 +250,9 @@ bool setting_is_equal(const struct setting *setting, const struct settings *a,
 {
     switch (setting->type) {
     case SETTING_TEXT:
-    case SETTING_SECRET: return same_text(setting_text(setting, a), setting_text(setting, b));
+    case SETTING_SECRET:
+    case SETTING_USERS:
+    case SETTING_GROUPS: return same_text(setting_text(setting, a), setting_text(setting, b));
     case SETTING_ADDRESS:
         return same_text(a->options.advertise_host, b->options.advertise_host) &&
                a->options.advertise_port == b->options.advertise_port;
@@ -248,6 +276,8 @@ bool setting_copy(const struct setting *setting, struct settings *to, const stru
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_SECRET:
+    case SETTING_USERS:
+    case SETTING_GROUPS:
         good = copy_text(to, setting_text(setting, from), &text);
         memcpy(field(setting, to), &text, sizeof(text));
         return good;

@@ -28,6 +28,8 @@ enum setting_type {
     SETTING_YES,       /* bool; without a value on the command line */
     SETTING_TEXT,      /* const char *, not empty */
     SETTING_SECRET,    /* the same, the name of a file that nobody else should read */
+    SETTING_USERS,     /* the same, of numbers; set by names or numbers of users */
+    SETTING_GROUPS,    /* the same of groups */
     SETTING_ADDRESS,   /* options.advertise_host and _port */
     SETTING_URLS       /* struct setting_urls: separated by commas, or given several times */
 };

@@ -37,6 +37,23 @@ static const struct setting serving[] = {
     {.name = NULL},
 };
 
+static const struct setting admission[] = {
+    {"join-token-file", "FILE",
+     "registrations must show the token on its first line, or, while\nit is being changed, on its "
+     "second; read again on SIGHUP",
+     SETTING_SECRET, SETTING_AT_ONCE, OPTION(join_token_file)},
+    {"allow-names", "LIST",
+     "modules that may register, separated by commas: NAME,\nPREFIX*, *.SUFFIX (default: all)",
+     SETTING_TEXT, SETTING_AT_ONCE, OPTION(allow_names)},
+    {"allow-users", "LIST",
+     "who may use unix: listeners, by name or number, separated by\ncommas (default: whom the "
+     "socket's mode lets in)",
+     SETTING_USERS, SETTING_AT_ONCE, OPTION(unix_allow_uids)},
+    {"allow-groups", "LIST", "the same by groups; one of the two is enough", SETTING_GROUPS,
+     SETTING_AT_ONCE, OPTION(unix_allow_gids)},
+    {.name = NULL},
+};
+
 static const struct setting leases[] = {
     {"lease", "MS", "lease of a module that asks for none (default 15000)", SETTING_TIME,
      SETTING_AT_ONCE, OPTION(lease_ms), RANGE(1, UINT32_MAX)},
@@ -56,6 +73,16 @@ static const struct setting leases[] = {
 static const struct setting limits[] = {
     {"max-frame", "BYTES", "longest message accepted, 256 to 67108864\n(default 1048576)",
      SETTING_SIZE, SETTING_AT_ONCE, OPTION(max_frame_bytes), RANGE(256, 64 << 20)},
+    {"max-unproven-frame", "BYTES",
+     "the same on a connection on which nobody has registered,\nbeaten or advertised yet (default "
+     "65536)",
+     SETTING_SIZE, SETTING_AT_ONCE, OPTION(max_unproven_frame_bytes), RANGE(256, 64 << 20)},
+    {"max-depth", "N", "how deep messages may be nested, 4 to 40 (default 40)", SETTING_NUMBER,
+     SETTING_AT_ONCE, OPTION(max_depth), RANGE(4, 40)},
+    {"max-elements", "N", "values in a message, 64 to 16384 (default 16384)", SETTING_NUMBER,
+     SETTING_AT_ONCE, OPTION(max_elements), RANGE(64, 16384)},
+    {"max-pending-requests", "N", "requests of a connection that wait for the store (default 256)",
+     SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_pending_requests), RANGE(1, 65536)},
     {"max-output", "BYTES",
      "output kept for a peer that does not read; over it, its\nconnection ends (default 1048576)",
      SETTING_SIZE, SETTING_AT_ONCE, OPTION(max_output_bytes), RANGE(4096, UINT32_MAX)},
@@ -63,19 +90,39 @@ static const struct setting limits[] = {
      OPTION(max_connections), RANGE(1, UINT32_MAX)},
     {"max-connections-per-peer", "N", "the same for each IP address (default 0: no other limit)",
      SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_connections_per_peer), RANGE(0, UINT32_MAX)},
+    {"max-unproven-connections", "N",
+     "connections at once on which nobody has registered, beaten or\nadvertised yet (default 0: no "
+     "other limit)",
+     SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_unproven_connections), RANGE(0, UINT32_MAX)},
+    {"max-unproven-per-peer", "N", "the same for each IP address (default 0: no other limit)",
+     SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_unproven_per_peer), RANGE(0, UINT32_MAX)},
     {"max-modules", "N", "modules at once (default 1000000)", SETTING_NUMBER, SETTING_AT_ONCE,
      OPTION(max_modules), RANGE(1, UINT32_MAX)},
     {"registrations", "N",
      "registrations a second; further ones are told when to come\nagain (default 50000; 0: no "
      "limit)",
      SETTING_NUMBER, SETTING_AT_ONCE, OPTION(registrations_per_s), RANGE(0, 10000000)},
-    {"frame-timeout", "MS",
-     "time for a message from its first byte to its last, and for\nthe first one of a connection "
-     "(default 10000)",
+    {"registrations-per-peer", "N",
+     "registrations a second from one IP address; further ones are\nrefused (default 0: no limit)",
+     SETTING_NUMBER, SETTING_AT_ONCE, OPTION(registrations_per_s_per_peer), RANGE(0, 10000000)},
+    {"first-frame-timeout", "MS",
+     "time for the first message of a connection once it is\naccepted (default 5000)", SETTING_TIME,
+     SETTING_AT_ONCE, OPTION(first_frame_timeout_ms), RANGE(1, UINT32_MAX)},
+    {"frame-timeout", "MS", "time for a later one from its first byte to its last\n(default 10000)",
      SETTING_TIME, SETTING_AT_ONCE, OPTION(frame_timeout_ms), RANGE(1, UINT32_MAX)},
     {"idle-timeout", "MS",
      "how long a connection may be silent that waits for nothing\n(default 0: for ever)",
      SETTING_TIME, SETTING_AT_ONCE, OPTION(idle_timeout_ms), RANGE(0, UINT32_MAX)},
+    {"unproven-idle-timeout", "MS",
+     "the same while nobody has registered, beaten or advertised\n(default 15000; 0: for ever)",
+     SETTING_TIME, SETTING_AT_ONCE, OPTION(unproven_idle_timeout_ms), RANGE(0, UINT32_MAX)},
+    {"write-timeout", "MS",
+     "how long a peer may take nothing of what waits for it\n(default 10000)", SETTING_TIME,
+     SETTING_AT_ONCE, OPTION(write_timeout_ms), RANGE(1, UINT32_MAX)},
+    {"tcp-user-timeout", "MS",
+     "how long what was sent may stay without a sign from the\npeer's machine (default 15000; 0: "
+     "the system's)",
+     SETTING_TIME, SETTING_AT_ONCE, OPTION(tcp_user_timeout_ms), RANGE(0, INT32_MAX)},
     {.name = NULL},
 };
 
@@ -108,6 +155,7 @@ static const struct setting logging[] = {
 
 const struct setting_section setting_sections[] = {
     {"serving", "Serving, [serving] in the file", serving},
+    {"admission", "Who may come in, [admission]", admission},
     {"leases", "Leases and names, [leases]", leases},
     {"limits", "Limits, [limits]", limits},
     {"tls", "TLS, [tls]", tls},

@@ -157,7 +157,7 @@ static const char *look_at_section(void *user, const char *name)
             return NULL;
         }
     }
-    return "there is no such section; there are serving, leases, limits, tls and log";
+    return "there is no such section; there are serving, admission, leases, limits, tls and log";
 }
 
 static void take_fault(void *user, unsigned line, const char *why)

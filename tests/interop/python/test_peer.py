@@ -64,6 +64,20 @@ class PythonModule(Case):
         module.unregister()
         self.register(daemon.url, "a")
 
+    def test_a_join_token_in_the_metadata_lets_it_in(self):
+        secret = "a-join-token-of-some-length"
+        with open(self.path("tokens"), "w", encoding="ascii") as file:
+            file.write(secret + "\n")
+        daemon = self.start_orchestrator("--join-token-file", self.path("tokens"))
+        self.assertIn("needs a join token", self.refused(self.register, daemon.url, "a"))
+        for metadata in (None, {"site": "north"}):
+            shown = {**(metadata or {}), "join_token": secret}
+            module = self.register(daemon.url, "a", metadata=shown)
+            self.assertEqual(module.registration["info"]["metadata"] or None, metadata)
+            self.assertEqual(module.heartbeat("degraded"), "degraded")
+            module.unregister()
+        self.assertNotIn(secret, daemon.text("stderr"))
+
     def test_goes_on_with_id_and_token_after_a_kill_by_call_and_by_its_loop(self):
         store = f"sqlite:{self.path('registrations.db')}"
         daemon = self.start_orchestrator(store=store)

@@ -109,6 +109,18 @@ class RustModule(Case):
         self.ask(first, "unregister", module=module)
         self.register(second, daemon, "a")
 
+    def test_a_join_token_in_the_metadata_lets_it_in(self):
+        secret = "a-join-token-of-some-length"
+        with open(self.path("tokens"), "w", encoding="ascii") as file:
+            file.write(secret + "\n")
+        daemon, sdk = self.start_orchestrator("--join-token-file", self.path("tokens")), self.start_sdk()
+        info = {"name": "a", "version": "1.0", "description": "a test"}
+        self.assertIn("needs a join token", self.refused(sdk, "register", info=info, **self.place(daemon)))
+        module = self.register(sdk, daemon, "a", {"site": "north", "join_token": secret})
+        self.assertEqual(module["info"]["metadata"], {"site": "north"})
+        self.assertEqual(self.ask(sdk, "heartbeat", module=module, status="Degraded"), "Degraded")
+        self.assertNotIn(secret, daemon.text("stderr"))
+
     # ---- Over a Unix socket ----
 
     def test_the_life_of_a_module_over_a_unix_socket(self):
