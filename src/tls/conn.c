@@ -106,6 +106,7 @@ static bool begin_locked(struct pw_tls_conn *c)
 
 bool pw_tls_conn_enter_locked(struct pw_tls_conn *c, struct pw_tls_call *call)
 {
+    call->budget = PW_TLS_CALL_BUDGET;
     call->io_failed = false;
     call->certificate[0] = '\0';
     c->call = call;

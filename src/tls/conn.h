@@ -23,8 +23,15 @@
 /* Of ciphertext, received patiently: about a record. */
 #define PW_TLS_RAW_SIZE ((size_t)17 * 1024)
 
+/*
+ * So much ciphertext is read in one call at most: records that carry nothing, as for new keys, keep
+ * OpenSSL inside for as long as they come. What is left is still in the kernel, and poll(2) tells.
+ */
+#define PW_TLS_CALL_BUDGET ((size_t)64 * 1024)
+
 /* What a call into OpenSSL finds out on its way; lives as long as that. */
 struct pw_tls_call {
+    size_t budget;              /* of ciphertext that may still be read in it */
     struct pywatt_error error; /* what the system says, if io_failed */
     bool io_failed;
     char certificate[PW_TLS_WORDS_MAX]; /* why the peer's does not do, or "" */
