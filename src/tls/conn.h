@@ -31,7 +31,7 @@
 
 /* What a call into OpenSSL finds out on its way; lives as long as that. */
 struct pw_tls_call {
-    size_t budget;              /* of ciphertext that may still be read in it */
+    size_t budget;             /* of ciphertext that may still be read in it */
     struct pywatt_error error; /* what the system says, if io_failed */
     bool io_failed;
     char certificate[PW_TLS_WORDS_MAX]; /* why the peer's does not do, or "" */

@@ -83,7 +83,11 @@ static enum pywatt_status run(struct pw_tls_conn *c, part_fn part, uint64_t dead
                        ? pw_error_no_memory(error)
                        : pw_error_set(error, PYWATT_CONNECTION, "%s", why.text);
         }
-        const enum pywatt_status status = pw_fd_wait(c->fd, events, deadline_ns, cancel_fd);
+        enum pywatt_status status = pw_fd_wait(c->fd, events, deadline_ns, cancel_fd);
+        if (status == PYWATT_OK) {
+            /* Of somebody who always has something to say there is no end but this. */
+            status = pw_deadline_check(deadline_ns, -1);
+        }
         if (status != PYWATT_OK) {
             return status;
         }
