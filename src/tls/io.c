@@ -37,7 +37,13 @@ static enum pw_io received_none_locked(struct pw_tls_conn *c, int returned,
     return pw_tls_conn_fail_locked(c, "receiving", error);
 }
 
-/* Until the buffer is full, or OpenSSL holds nothing any more; the kernel tells of all else. */
+/* Whether there is ciphertext, or more, that the kernel no longer has. */
+static bool holds_locked(const struct pw_tls_conn *c)
+{
+    return c->raw_len > 0 || SSL_has_pending(c->ssl) == 1;
+}
+
+/* Until the buffer is full, or nothing is held any more; the kernel tells of all else. */
 static enum pw_io receive_all_locked(struct pw_tls_conn *c, uint8_t *buffer, size_t len,
                                      size_t *got, struct pywatt_error *error)
 {
@@ -53,13 +59,13 @@ static enum pw_io receive_all_locked(struct pw_tls_conn *c, uint8_t *buffer, siz
             break;
         }
         *got += moved;
-        if (SSL_has_pending(c->ssl) != 1) {
+        if (!holds_locked(c)) {
             break;
         }
     }
     /* An end or a failure behind these bytes comes with the next call. */
-    const bool more = *got > 0 && (last == PW_IO_EOF || last == PW_IO_ERROR ||
-                                   (*got == len && SSL_has_pending(c->ssl) == 1));
+    const bool more =
+        *got > 0 && (last == PW_IO_EOF || last == PW_IO_ERROR || (*got == len && holds_locked(c)));
     atomic_store_explicit(&c->more, more, memory_order_relaxed);
     return *got > 0 ? PW_IO_OK : last;
 }
