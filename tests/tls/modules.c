@@ -237,6 +237,44 @@ static void a_good_name_does_not_get_the_id_of_another_module(void **state)
     end();
 }
 
+/* Some beats by ids, as which aliases are given, then by these. */
+static enum pywatt_status beat_by_alias(struct pywatt_client *client, struct pywatt_module *module)
+{
+    struct pywatt_beat beat = {.module = module, .health = PYWATT_HEALTHY};
+    for (int round = 0; round < 3; round++) {
+        beat.status = PYWATT_OK;
+        (void)pywatt_heartbeat_batch(client, &beat, 1, NULL);
+    }
+    return beat.status;
+}
+
+/* Its alias was given under a name that is for this connection; the one that it has now is not. */
+static void an_alias_is_no_way_around_when_the_module_has_another_name(void **state)
+{
+    (void)state;
+    begin();
+    struct pywatt_client *const owner = scene_open(&host, admin_tls, "protobuf");
+    struct pywatt_client *const other = scene_open(&host, module_tls, "protobuf");
+    struct pywatt_module *const module = client_register(owner, "camera");
+    struct pywatt_module *const attached = attach(other, module);
+    struct pywatt_registration *const registration = pywatt_module_registration(module);
+    const struct pywatt_uuid id = *pywatt_registration_id(registration);
+    pywatt_registration_release(registration);
+    struct pywatt_error error = {PYWATT_OK, ""};
+    assert_int_equal(beat_by_alias(other, attached), PYWATT_OK);
+    assert_int_equal(register_under(owner, "lamp", &id, &error), PYWATT_OK);
+    assert_int_equal(beat_by_alias(other, attached), PYWATT_REJECTED);
+    /* It is not forgotten, and once the name is as it was all is well. */
+    assert_int_equal(beat_by_alias(owner, module), PYWATT_OK);
+    assert_int_equal(register_under(owner, "camera", &id, &error), PYWATT_OK);
+    assert_int_equal(beat_by_alias(other, attached), PYWATT_OK);
+    pywatt_module_free(attached);
+    pywatt_module_free(module);
+    pywatt_client_free(other);
+    pywatt_client_free(owner);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -244,6 +282,7 @@ int main(void)
         cmocka_unit_test(id_and_token_alone_are_not_enough),
         cmocka_unit_test(each_beat_of_a_batch_is_judged_by_itself),
         cmocka_unit_test(a_good_name_does_not_get_the_id_of_another_module),
+        cmocka_unit_test(an_alias_is_no_way_around_when_the_module_has_another_name),
     };
     return pw_test_run("modules", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }
