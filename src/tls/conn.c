@@ -237,6 +237,14 @@ enum pw_io pw_tls_conn_handshake(struct pw_tls_conn *c, short *events, struct py
     return result;
 }
 
+bool pw_tls_conn_heard(struct pw_tls_conn *c)
+{
+    pw_mutex_lock(&c->lock);
+    const bool heard = c->heard;
+    pw_mutex_unlock(&c->lock);
+    return heard;
+}
+
 enum pw_io pw_tls_conn_verdict(struct pw_tls_conn *c, short *events, struct pywatt_error *error)
 {
     struct pw_tls_call call;

@@ -113,6 +113,9 @@ enum pw_io pw_tls_conn_failed_locked(const struct pw_tls_conn *c, struct pywatt_
  */
 enum pw_io pw_tls_conn_handshake(struct pw_tls_conn *c, short *events, struct pywatt_error *error);
 
+/* Whether the peer has said anything yet. */
+bool pw_tls_conn_heard(struct pw_tls_conn *c);
+
 /*
  * Client, after the handshake: whether the server has said what it thinks of our certificate, if it
  * asked for one; it does so by a ticket, or by ending the connection. Results as above.

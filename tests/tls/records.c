@@ -101,7 +101,8 @@ static bool all_has_come(void *user)
 }
 
 /* Afterwards the kernel has all that the server had to say. */
-static void begin(struct scenario *scenario, void (*write)(SSL *ssl))
+static void begin_with(struct scenario *scenario, void (*change)(SSL_CTX *ctx),
+                       void (*write)(SSL *ssl))
 {
     struct pywatt_tls_options options;
     struct pw_endpoint endpoint;
@@ -111,8 +112,12 @@ static void begin(struct scenario *scenario, void (*write)(SSL *ssl))
     size_t sent = 0;
     *scenario = (struct scenario){.server = {.write = write, .fd = -1}};
     listen_at(&scenario->server);
+    if (change != NULL) {
+        change(scenario->server.ctx);
+    }
     assert_int_equal(pthread_create(&scenario->server.thread, NULL, serve, &scenario->server), 0);
     scene_client_options(&options);
+    scene_show(&options, &scene.module);
     scenario->tls = scene_client(&options);
     assert_int_equal(pw_endpoint_parse(scenario->server.url, false, &endpoint, &error), PYWATT_OK);
     assert_int_equal(pw_endpoint_secure(&endpoint, false, scenario->tls, &error), PYWATT_OK);
@@ -126,6 +131,11 @@ static void begin(struct scenario *scenario, void (*write)(SSL *ssl))
     pthread_join(scenario->server.thread, NULL);
     assert_true(scenario->server.sent > 0);
     assert_true(pw_test_wait_until(all_has_come, scenario, PATIENCE_MS));
+}
+
+static void begin(struct scenario *scenario, void (*write)(SSL *ssl))
+{
+    begin_with(scenario, NULL, write);
 }
 
 static void end(struct scenario *scenario)
@@ -210,11 +220,40 @@ static void what_was_received_patiently_is_given_or_told_of(void **state)
     end(&scenario);
 }
 
+/* ---- No record where others send one ---- */
+
+static int take_any(int good, X509_STORE_CTX *store)
+{
+    (void)good;
+    (void)store;
+    return 1;
+}
+
+static void ask_for_a_certificate(SSL_CTX *ctx)
+{
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
+}
+
+static void write_a_word(SSL *ssl)
+{
+    (void)SSL_write(ssl, "the word", 8);
+}
+
+/* By a ticket it would have said that our certificate is good. */
+static void a_server_that_gives_no_tickets_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct scenario scenario;
+    begin_with(&scenario, ask_for_a_certificate, write_a_word);
+    end(&scenario);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(records_that_carry_nothing_keep_nobody_inside_of_one_call),
         cmocka_unit_test(what_was_received_patiently_is_given_or_told_of),
+        cmocka_unit_test(a_server_that_gives_no_tickets_is_not_waited_for),
     };
     return pw_test_run("records", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }
