@@ -40,6 +40,7 @@ struct pw_session {
     uint64_t write_deadline_ns; /* PW_DEADLINE_NEVER unless the peer has to take something */
     uint64_t last_active_ns;
     bool features_told; /* with the first reply */
+    bool opening;       /* its handshake is under way; `frame_deadline_ns` begins behind it */
     bool held_back;     /* frames wait in `input` until replies have gone out */
     bool no_more;       /* nothing is read any more: the peer has ended, or the orchestrator does */
     bool greeted;       /* a whole frame has come */
