@@ -96,8 +96,15 @@ enum pw_tls_result {
 };
 enum pw_tls_result pw_tls_conn_result_locked(struct pw_tls_conn *c, int returned);
 
-/* If the handshake is over now: notes that, and whom the peer may act for. False when memory is out. */
-bool pw_tls_conn_note_open_locked(struct pw_tls_conn *c);
+/*
+ * If the handshake is over now: notes that, and whom the peer may act for. PYWATT_OK; PYWATT_IO if he
+ * has not shown who he is, though he had to; PYWATT_NO_MEMORY.
+ */
+enum pywatt_status pw_tls_conn_note_open_locked(struct pw_tls_conn *c);
+
+/* Gives `error` the words for what that gave, which sticks. */
+enum pw_io pw_tls_conn_not_open_locked(struct pw_tls_conn *c, enum pywatt_status status,
+                                       struct pywatt_error *error);
 
 /* Gives `error` the words for what has failed; it sticks, unless only the system did not send. */
 enum pw_io pw_tls_conn_fail_locked(struct pw_tls_conn *c, const char *what,

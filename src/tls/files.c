@@ -154,6 +154,9 @@ static enum pywatt_status read_cas(SSL_CTX *ctx, const struct pywatt_tls_options
     return listens ? name_cas(ctx, options->ca_file, error) : PYWATT_OK;
 }
 
+/* Of 1.2; those of 1.3 are all good. */
+#define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+
 /* ---- Settings ------------------------------------------------------------------------------ */
 
 static bool set_common(SSL_CTX *ctx, const struct pywatt_tls_options *options)
@@ -162,7 +165,9 @@ static bool set_common(SSL_CTX *ctx, const struct pywatt_tls_options *options)
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ctx, 1); /* one recv(2) for a record, not two */
-    return SSL_CTX_set_min_proto_version(ctx, options->allow_tls12 ? TLS1_2_VERSION
+    /* The system's own settings may allow others, without any certificate. */
+    return SSL_CTX_set_cipher_list(ctx, TLS12_CIPHERS) == 1 &&
+           SSL_CTX_set_min_proto_version(ctx, options->allow_tls12 ? TLS1_2_VERSION
                                                                    : TLS1_3_VERSION) == 1;
 }
 

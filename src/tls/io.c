@@ -51,8 +51,9 @@ static enum pw_io receive_all_locked(struct pw_tls_conn *c, uint8_t *buffer, siz
     while (last == PW_IO_OK && *got < len) {
         size_t moved = 0;
         const int returned = SSL_read_ex(c->ssl, buffer + *got, len - *got, &moved);
-        if (!pw_tls_conn_note_open_locked(c)) {
-            return pw_tls_conn_no_memory_locked(c, error);
+        const enum pywatt_status status = pw_tls_conn_note_open_locked(c);
+        if (status != PYWATT_OK) {
+            return pw_tls_conn_not_open_locked(c, status, error);
         }
         if (returned != 1) {
             last = received_none_locked(c, returned, error);
