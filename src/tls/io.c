@@ -14,9 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* What goes into one record; small pieces are put together up to it. */
-#define GATHER_MAX 4096
-
 /* ---- In ------------------------------------------------------------------------------------ */
 
 /* How receiving ends that has no byte; what it waits for is noted. */
@@ -152,41 +149,15 @@ static enum pw_io send_bytes_locked(struct pw_tls_conn *c, const void *data, siz
     return PW_IO_OK;
 }
 
-/* As many of the pieces as fit, from byte `skip` of them on. */
-static size_t gather(const struct iovec *pieces, int count, size_t skip, uint8_t out[GATHER_MAX])
+/* The rest of the pieces comes with the next call, as after a socket that took no more. */
+static enum pw_io send_first_locked(struct pw_tls_conn *c, const struct iovec *pieces, int count,
+                                    size_t *sent, struct pywatt_error *error)
 {
-    size_t len = 0;
-    for (int i = 0; i < count && len < GATHER_MAX; i++) {
-        if (skip >= pieces[i].iov_len) {
-            skip -= pieces[i].iov_len;
-            continue;
-        }
-        const size_t left = pieces[i].iov_len - skip;
-        const size_t taken = left < GATHER_MAX - len ? left : GATHER_MAX - len;
-        memcpy(out + len, (const uint8_t *)pieces[i].iov_base + skip, taken);
-        len += taken;
-        skip = 0;
+    int first = 0;
+    while (first < count - 1 && pieces[first].iov_len == 0) {
+        first++;
     }
-    return len;
-}
-
-static enum pw_io send_pieces_locked(struct pw_tls_conn *c, const struct iovec *pieces, int count,
-                                     size_t *sent, struct pywatt_error *error)
-{
-    if (count == 1) {
-        return send_bytes_locked(c, pieces->iov_base, pieces->iov_len, sent, error);
-    }
-    for (;;) {
-        uint8_t together[GATHER_MAX];
-        const size_t len = gather(pieces, count, *sent, together);
-        size_t moved = 0;
-        const enum pw_io result =
-            len == 0 ? PW_IO_OK : send_bytes_locked(c, together, len, &moved, error);
-        *sent += moved;
-        if (len == 0 || result != PW_IO_OK) {
-            return result;
-        }
-    }
+    return send_bytes_locked(c, pieces[first].iov_base, pieces[first].iov_len, sent, error);
 }
 
 static enum pw_io send_locked(struct pw_tls_conn *c, const struct iovec *pieces, int count,
@@ -197,7 +168,7 @@ static enum pw_io send_locked(struct pw_tls_conn *c, const struct iovec *pieces,
         return pw_tls_conn_failed_locked(c, error);
     }
     enum pw_io result = pw_tls_conn_enter_locked(c, &call)
-                            ? send_pieces_locked(c, pieces, count, sent, error)
+                            ? send_first_locked(c, pieces, count, sent, error)
                             : pw_tls_conn_no_memory_locked(c, error);
     pw_tls_conn_leave_locked(c);
     /* A failure behind bytes that have left comes with the next call. */
