@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "tls/io.h"
+#include "tls/verify.h"
 #include "transport/socket.h"
 #include "transport/tcp.h"
 #include "transport/words.h"
@@ -49,10 +50,10 @@ static void take_session(struct pw_tls_conn *c)
                                      ? pw_tls_sessions_get(&c->tls->sessions, c->site)
                                      : NULL;
     pw_mutex_unlock(&c->tls->lock);
-    if (session != NULL) {
+    if (session != NULL && pw_tls_is_resumable(session)) {
         (void)SSL_set_session(c->ssl, session);
-        SSL_SESSION_free(session);
     }
+    SSL_SESSION_free(session);
 }
 
 static enum pywatt_status prepare(struct pw_tls_conn *c, struct pywatt_error *error)

@@ -181,7 +181,8 @@ static bool set_server(SSL_CTX *ctx, const struct pywatt_tls_options *options)
             ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT | SSL_VERIFY_CLIENT_ONCE,
             pw_tls_verify);
     }
-    return SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1) == 1 &&
+    return SSL_CTX_set_session_ticket_cb(ctx, pw_tls_give_ticket, pw_tls_take_ticket, NULL) == 1 &&
+           SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 1) == 1; /* clients keep the last one */
 }
 
