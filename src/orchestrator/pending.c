@@ -397,9 +397,24 @@ void pw_pending_refuse(struct pw_session *session, const struct pw_codec_ops *co
                        "The orchestrator is out of memory, try again later", request->health);
 }
 
+/* Who may not have the name at all takes no place in the line. */
+static bool refuse_ungranted(struct pw_session *session, const struct pw_codec_ops *codec,
+                             const struct pw_request *request)
+{
+    const struct pw_answer answer = pw_answer_to(codec, request);
+    if (pw_grant_allows(pw_conn_grant(session->conn), pywatt_module_info_name(request->info))) {
+        return false;
+    }
+    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED, PW_UNGRANTED_TEXT, request->health);
+    return true;
+}
+
 void pw_pending_change(struct pw_session *session, const struct pw_codec_ops *codec,
                        struct pw_request *request, size_t size)
 {
+    if (request->operation == PW_OP_REGISTER && refuse_ungranted(session, codec, request)) {
+        return;
+    }
     if (request->operation == PW_OP_REGISTER && pw_admission_defers(session, codec, request)) {
         return;
     }

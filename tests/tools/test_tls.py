@@ -48,7 +48,7 @@ class Tls(Case):
     def test_a_certificate_is_for_its_modules_only(self):
         daemon = self.start_tls("--tls-client-ca", self.path("ca.pem"))
         refused = self.register(daemon, "lamp", *self.trusting, *self.showing, code=4)
-        self.assertIn("not for module 'lamp'", refused.text("stderr"))
+        self.assertIn("not for this module", refused.text("stderr"))
         refused = self.register(daemon, "camera", *self.trusting, code=3)
         self.assertIn("it wants a certificate from us", refused.text("stderr"))
         daemon.wait_line("it showed no certificate", stream="stderr")
