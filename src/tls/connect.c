@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A server that gives no tickets says nothing of our certificate: so long we wait for it. */
 #define VERDICT_MIN_MS ((uint64_t)100)
@@ -27,9 +28,20 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
-/* Whom to look for in the certificate, and what to tell a server that has several. */
-static bool set_name(SSL *ssl, const char *name)
+/* What may stand in a certificate: no zone of an address, and no point behind it all. */
+static const char *bare_name(const char *given, char out[PW_ENDPOINT_HOST_MAX + 1])
 {
+    size_t len = strcspn(given, "%");
+    len -= len > 1 && given[len] == '\0' && given[len - 1] == '.';
+    snprintf(out, PW_ENDPOINT_HOST_MAX + 1, "%.*s", (int)len, given);
+    return out;
+}
+
+/* Whom to look for in the certificate, and what to tell a server that has several. */
+static bool set_name(SSL *ssl, const char *given)
+{
+    char bare[PW_ENDPOINT_HOST_MAX + 1];
+    const char *const name = bare_name(given, bare);
     X509_VERIFY_PARAM *const param = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
@@ -190,6 +202,12 @@ enum pywatt_status pw_tls_connect(struct pywatt_tls *tls, const struct pw_endpoi
 {
     struct pw_tls *const self = pw_tls_of(tls);
     int fd = -1;
+    if (self->server_name == NULL && endpoint->host[0] == '.') {
+        /* OpenSSL would take it for every host below. */
+        return pw_error_set(error, PYWATT_CONNECTION,
+                            "cannot connect to %.200s: its host begins with a point",
+                            endpoint->host);
+    }
     enum pywatt_status status = pw_tcp_connect_fd(endpoint, deadline_ns, cancel_fd, &fd, error);
     if (status != PYWATT_OK) {
         return status;

@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The same for all orchestrators of this library: whose tickets they take is settled by their keys. */
 static const unsigned char session_context[] = "pywatt";
@@ -70,6 +71,14 @@ static void warn_of_age(const SSL_CTX *ctx, const char *path)
     }
 }
 
+static void warn_of_readers(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && (status.st_mode & S_IRWXO) != 0) {
+        pw_log(PYWATT_LOG_WARNING, "TLS: everybody on this machine may use our key: %s", path);
+    }
+}
+
 static enum pywatt_status read_key(SSL_CTX *ctx, const struct pywatt_tls_options *options,
                                    struct pywatt_error *error)
 {
@@ -79,6 +88,7 @@ static enum pywatt_status read_key(SSL_CTX *ctx, const struct pywatt_tls_options
     const bool read = SSL_CTX_use_PrivateKey_file(ctx, options->key_file, SSL_FILETYPE_PEM) == 1;
     SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
     if (read && SSL_CTX_check_private_key(ctx) == 1) {
+        warn_of_readers(options->key_file);
         return PYWATT_OK;
     }
     if (asked) {
