@@ -12,6 +12,9 @@
  *         options.tls = tls;
  *         options.endpoints = "tls://hub.example:7900";
  *
+ * Where a name has several addresses a client takes the first at which somebody accepts TCP; if the
+ * handshake then fails it tries none of the others.
+ *
  * An object serves any number of clients, or of orchestrators. All functions may be called from any
  * thread. Files are read when it is made, by pywatt_tls_reload and by
  * pywatt_tls_reconfigure, never in between; a key that asks

@@ -94,8 +94,8 @@ static enum pw_io tls_receive(struct pw_conn *conn, void *buffer, size_t len, si
     return result;
 }
 
-/* In recv(2), without the lock, if nothing is there already. False if nothing came in time. */
-static bool wait_for_bytes(struct pw_tls_conn *c)
+/* In recv(2), without the lock, if nothing is there already. PW_IO_OK: OpenSSL has something to do. */
+static enum pw_io wait_for_bytes(struct pw_tls_conn *c, struct pywatt_error *error)
 {
     pw_mutex_lock(&c->lock);
     const bool waits = c->failed == PYWATT_OK && c->raw_len == 0 &&
@@ -104,25 +104,30 @@ static bool wait_for_bytes(struct pw_tls_conn *c)
     c->waiting = waits;
     pw_mutex_unlock(&c->lock);
     if (!waits) {
-        return true;
+        return PW_IO_OK;
     }
     size_t got = 0;
-    const enum pw_io result = pw_fd_receive_patiently(c->fd, c->raw, PW_TLS_RAW_SIZE, &got, NULL);
+    const enum pw_io result = pw_fd_receive_patiently(c->fd, c->raw, PW_TLS_RAW_SIZE, &got, error);
     pw_mutex_lock(&c->lock);
     c->waiting = false;
     c->raw_start = 0;
     c->raw_len = got;
     pw_mutex_unlock(&c->lock);
-    return result != PW_IO_AGAIN;
+    if (result == PW_IO_ERROR) {
+        /* The socket tells it once; whoever asked again would only hear of an end. */
+        pw_error_prefix(error, "%s", c->peer);
+        return result;
+    }
+    return result == PW_IO_AGAIN ? result : PW_IO_OK;
 }
 
 static enum pw_io tls_receive_patiently(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
                                         struct pywatt_error *error)
 {
     *got = 0;
-    /* An end or an error of the socket is found once more by who asks it. */
-    return wait_for_bytes(pw_tls_conn_of(conn)) ? tls_receive(conn, buffer, len, got, error)
-                                                : PW_IO_AGAIN;
+    /* An end is found once more by who asks for it. */
+    const enum pw_io result = wait_for_bytes(pw_tls_conn_of(conn), error);
+    return result == PW_IO_OK ? tls_receive(conn, buffer, len, got, error) : result;
 }
 
 /* ---- Out ----------------------------------------------------------------------------------- */

@@ -248,6 +248,35 @@ static void a_server_that_gives_no_tickets_is_not_waited_for(void **state)
     end(&scenario);
 }
 
+/* ---- No record any more ---- */
+
+static void a_reset_is_told_as_one_to_who_is_patient(void **state)
+{
+    (void)state;
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    struct scenario scenario;
+    struct pywatt_error error;
+    char bytes[16];
+    size_t got = 0;
+    begin(&scenario, write_a_word);
+    enum pw_io result;
+    do {
+        result = pw_conn_receive_patiently(scenario.conn, bytes, sizeof(bytes), &got, &error);
+    } while (result == PW_IO_AGAIN);
+    assert_int_equal(got, 8);
+    assert_int_equal(
+        setsockopt(scenario.server.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    assert_int_equal(close(scenario.server.fd), 0);
+    scenario.server.fd = -1;
+    do {
+        result = pw_conn_receive_patiently(scenario.conn, bytes, sizeof(bytes), &got, &error);
+    } while (result == PW_IO_AGAIN);
+    assert_int_equal(result, PW_IO_ERROR);
+    assert_int_equal(error.status, PYWATT_IO);
+    assert_non_null(strstr(error.text, "receiving failed: Connection reset"));
+    end(&scenario);
+}
+
 /* ---- A server without a certificate ---- */
 
 static void *offer_anonymously(void *user)
@@ -309,6 +338,7 @@ int main(void)
         cmocka_unit_test(records_that_carry_nothing_keep_nobody_inside_of_one_call),
         cmocka_unit_test(what_was_received_patiently_is_given_or_told_of),
         cmocka_unit_test(a_server_that_gives_no_tickets_is_not_waited_for),
+        cmocka_unit_test(a_reset_is_told_as_one_to_who_is_patient),
         cmocka_unit_test(whoever_shows_no_certificate_is_nobody),
     };
     return pw_test_run("records", cases, sizeof(cases) / sizeof(cases[0]), make_lax_scene,
