@@ -3,7 +3,7 @@
  * tls: one blocking heartbeat over TLS 1.3 beside one over plain TCP, to the same worker of the same
  * orchestrator, in turns of short stretches; what a connection costs, with and without an earlier
  * session; and how long 2,000 clients with certificates take to come back to an orchestrator that has
- * started again. The main thread calls; threads of its own bring the clients back.
+ * started again, all at once. The main thread calls; threads of its own bring the clients back.
  */
 #include "support/check.h"
 #include "support/clock.h"
@@ -24,6 +24,7 @@
 
 #define CLIENTS_MAX 2000u
 #define THREADS 8u
+#define STACK_BYTES ((size_t)256 * 1024)
 #define CODECS 2
 #define LEASE_MS 15000
 
@@ -304,19 +305,26 @@ static void *act_on_some(void *user)
     return NULL;
 }
 
-static void for_all(struct crowd *crowd, void (*act)(struct crowd *crowd, unsigned i))
+/* By so many threads, which is how many of them do it at once. */
+static void for_all(struct crowd *crowd, unsigned thread_count,
+                    void (*act)(struct crowd *crowd, unsigned i))
 {
-    pthread_t threads[THREADS];
+    static pthread_t threads[CLIENTS_MAX];
+    pthread_attr_t attributes;
 
     crowd->act = act;
     atomic_store(&crowd->next, 0);
-    for (unsigned i = 0; i < THREADS; i++) {
-        bench_check(pthread_create(&threads[i], NULL, act_on_some, crowd) == 0,
+    bench_check(pthread_attr_init(&attributes) == 0 &&
+                    pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0,
+                "no small stacks");
+    for (unsigned i = 0; i < thread_count; i++) {
+        bench_check(pthread_create(&threads[i], &attributes, act_on_some, crowd) == 0,
                     "no thread is left");
     }
-    for (unsigned i = 0; i < THREADS; i++) {
+    for (unsigned i = 0; i < thread_count; i++) {
         pthread_join(threads[i], NULL);
     }
+    pthread_attr_destroy(&attributes);
 }
 
 static void come(struct crowd *crowd, unsigned i)
@@ -366,7 +374,7 @@ static void measure_coming_back(struct world *world)
     crowd.url = urls[OVER_TLS];
     crowd.tls = world->client;
     bench_progress(world->settings, 0, 2, "clients come");
-    for_all(&crowd, come);
+    for_all(&crowd, THREADS, come);
     bench_stop_orchestrator(orchestrator);
     pywatt_tls_free(server);
 
@@ -375,13 +383,13 @@ static void measure_coming_back(struct world *world)
     bench_progress(world->settings, 1, 2, "clients come back");
     const uint64_t began = bench_now_ns();
     orchestrator = start(server, 0, false, urls);
-    for_all(&crowd, come_back);
+    for_all(&crowd, crowd.count, come_back);
     bench_results_add(world->results, "2000 clients with certificates back", "s",
                       (double)(bench_now_ns() - began) / 1e9);
     const struct pywatt_orchestrator_stats stats = bench_orchestrator_stats(orchestrator);
     bench_check(stats.modules == crowd.count, "not everybody is back");
     bench_results_add(world->results, "leases lost meanwhile", "", (double)stats.modules_lost);
-    for_all(&crowd, leave);
+    for_all(&crowd, THREADS, leave);
     bench_stop_orchestrator(orchestrator);
     pywatt_tls_free(server);
 }

@@ -12,6 +12,9 @@
  *         options.tls = tls;
  *         options.endpoints = "tls://hub.example:7900";
  *
+ * Where a name has several addresses a client takes the first at which somebody accepts TCP; if the
+ * handshake then fails it tries none of the others.
+ *
  * An object serves any number of clients, or of orchestrators. All functions may be called from any
  * thread. Files are read when it is made, by pywatt_tls_reload and by
  * pywatt_tls_reconfigure, never in between; a key that asks
@@ -56,11 +59,17 @@ struct pywatt_tls_options {
     const char *server_name;
     /* TLS 1.2 will do. Default false: 1.3 or nothing. */
     bool allow_tls12;
-    /* How long a handshake may take, on either side. Default 5000; 1 to 600000. */
+    /*
+     * How long a handshake may take, on either side. A client's begins with the first byte from the
+     * orchestrator; before that it waits until the deadline of its call, since it may be one of
+     * those who wait to be accepted. Default 5000; 1 to 600000.
+     */
     uint32_t handshake_timeout_ms;
     /*
-     * Orchestrator: handshakes that begin in a second; who comes meanwhile waits to be accepted, and
-     * the beats of those who are in do not wait behind them. Default 400; 0: no limit.
+     * Orchestrator: connections that are accepted in a second; who comes meanwhile waits, and the
+     * beats of those who are in do not wait behind handshakes. Nor does a lease wait for who has not
+     * been accepted: what a module sends from the queue is not seen. So N modules that come back at
+     * once need leases of more than N / handshakes_per_s seconds. Default 400; 0: no limit.
      */
     uint32_t handshakes_per_s;
 };

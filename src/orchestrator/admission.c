@@ -175,6 +175,17 @@ static bool has_join_token(struct pw_session *session, const struct pw_codec_ops
     return false;
 }
 
+static bool has_granted_name(struct pw_session *session, const struct pw_codec_ops *codec,
+                             const struct pw_request *request)
+{
+    const struct pw_answer answer = pw_answer_to(codec, request);
+    if (pw_grant_allows(pw_conn_grant(session->conn), pywatt_module_info_name(request->info))) {
+        return true;
+    }
+    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED, PW_UNGRANTED_TEXT, PYWATT_HEALTHY);
+    return false;
+}
+
 static bool has_allowed_name(struct pw_session *session, const struct pw_codec_ops *codec,
                              const struct pw_request *request)
 {
@@ -183,12 +194,13 @@ static bool has_allowed_name(struct pw_session *session, const struct pw_codec_o
     if (pw_grant_allows(worker->config->allow.names, name)) {
         return true;
     }
-    char text[PYWATT_NAME_MAX + 64];
     const struct pw_answer answer = pw_answer_to(codec, request);
-    snprintf(text, sizeof(text), "Module '%s' is not among those that may register here", name);
     pw_count(&worker->counters.names_refused, 1);
     log_refusal(session, "allow_names does not have its name");
-    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED, text, PYWATT_HEALTHY);
+    /* Without the name: peers look for words in the text, and it could have any of them. */
+    pw_dispatch_refuse(session, &answer, PYWATT_REJECTED,
+                       "The module's name is not among those that may register here",
+                       PYWATT_HEALTHY);
     return false;
 }
 
@@ -212,7 +224,8 @@ bool pw_admission_admits(struct pw_session *session, const struct pw_codec_ops *
                          struct pw_request *request)
 {
     const struct pw_join_shown shown = pw_join_token_take(request->info);
-    return has_join_token(session, codec, request, &shown) &&
+    return has_granted_name(session, codec, request) &&
+           has_join_token(session, codec, request, &shown) &&
            has_allowed_name(session, codec, request) && !comes_too_often(session, codec, request) &&
            !defers(session, codec, request);
 }

@@ -198,7 +198,8 @@ static void find_places(struct batch *batch)
 /* The module is another one, or was registered again, since the alias was given. */
 static enum pywatt_status look_again_locked(const struct pw_shard *shard,
                                             struct pw_alias_place *place,
-                                            const struct pw_alias_name *name, uint64_t *generation)
+                                            const struct pw_alias_name *name,
+                                            const struct pw_grant *grant, uint64_t *generation)
 {
     struct pw_module *module = pw_table_find_locked(shard, &name->id, pw_hash_uuid(&name->id));
     if (module == NULL) {
@@ -209,6 +210,9 @@ static enum pywatt_status look_again_locked(const struct pw_shard *shard,
     }
     if (place->serial < module->token_serial) {
         return PYWATT_INVALID_TOKEN;
+    }
+    if (!pw_grant_allows(grant, pw_module_name(module))) {
+        return PYWATT_REJECTED;
     }
     const enum pywatt_status status =
         pw_module_check_generation(module, name->generation, generation);
@@ -247,7 +251,8 @@ static void serve_shorts_locked(struct batch *batch, struct pw_shard *shard, uin
         } else {
             const struct pw_alias_name *name =
                 pw_aliases_name(batch->origin->aliases, pw_short_beat_alias(batch->short_beats[i]));
-            outcome->status = look_again_locked(shard, place, name, &outcome->generation);
+            outcome->status =
+                look_again_locked(shard, place, name, batch->origin->grant, &outcome->generation);
         }
         take_place_locked(batch->table, place, &batch->beat, outcome);
     }
@@ -272,9 +277,10 @@ void pw_presence_short_beat(struct pw_module_table *table, struct pw_alias_place
     struct pw_shard *shard = &table->shards[pw_module_shard_of_serial(place->serial)];
     struct pw_beat beat = {.binding = origin->binding, .now_ns = origin->now_ns};
     pw_mutex_lock(&shard->mutex);
-    outcome->status = is_as_given_locked(place)
-                          ? (enum pywatt_status)place->module->fence
-                          : look_again_locked(shard, place, name, &outcome->generation);
+    outcome->status =
+        is_as_given_locked(place)
+            ? (enum pywatt_status)place->module->fence
+            : look_again_locked(shard, place, name, origin->grant, &outcome->generation);
     take_place_locked(table, place, &beat, outcome);
     pw_mutex_unlock(&shard->mutex);
 }

@@ -36,6 +36,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * Without a name: peers look for words in refusals, which a module may be called; and who has no token
+ * for a module need not learn what it is called.
+ */
+#define PW_UNGRANTED_TEXT "The certificate of this connection is not for this module"
+
 enum pw_task_kind {
     PW_TASK_REGISTER,
     PW_TASK_UNREGISTER,

@@ -56,10 +56,9 @@ static enum pywatt_status refuse_unknown(struct pw_task *task)
     return refuse(task, PYWATT_MODULE_NOT_FOUND, "Module not found: %s", id);
 }
 
-static enum pywatt_status refuse_ungranted(struct pw_task *task, const char *name)
+static enum pywatt_status refuse_ungranted(struct pw_task *task)
 {
-    return refuse(task, PYWATT_REJECTED,
-                  "The certificate of this connection is not for module '%s'", name);
+    return refuse(task, PYWATT_REJECTED, "%s", PW_UNGRANTED_TEXT);
 }
 
 /* A store that is gone fails every change: a few lines a second say so as well as all. */
@@ -234,10 +233,7 @@ static enum pywatt_status decide_known_locked(struct pw_task *task, const struct
         return refuse_no_memory(task);
     }
     if (!pw_grant_allows(task->grant, pw_module_name(module))) {
-        /* Who has no token for it need not learn what it is called. */
-        char id[PYWATT_UUID_TEXT_SIZE];
-        pywatt_uuid_format(&module->id, id);
-        return refuse_ungranted(task, id);
+        return refuse_ungranted(task);
     }
     if (by_name != module) {
         if (by_name != NULL) {
@@ -284,7 +280,7 @@ static enum pywatt_status decide_register_locked(struct pw_task *task)
     const struct pw_config *config = task->registrar->config;
     task->lease_ms = pw_config_lease_ms(config, wanted_lease_ms(config, task->info->info));
     if (!pw_grant_allows(task->grant, pw_task_name(task))) {
-        return refuse_ungranted(task, pw_task_name(task));
+        return refuse_ungranted(task);
     }
     const struct pw_module *by_name = pw_table_find_name_locked(table, pw_task_name(task));
     const struct pw_module *module =
@@ -305,9 +301,8 @@ static enum pywatt_status decide_with_token_locked(struct pw_task *task)
     task->decision.old_generation = holder.generation;
     switch (holder.proof) {
     case PYWATT_OK:
-        return pw_grant_allows(task->grant, pw_module_name(module))
-                   ? PYWATT_OK
-                   : refuse_ungranted(task, pw_module_name(module));
+        return pw_grant_allows(task->grant, pw_module_name(module)) ? PYWATT_OK
+                                                                    : refuse_ungranted(task);
     case PYWATT_NO_MEMORY: return refuse_no_memory(task);
     default: return refuse(task, PYWATT_INVALID_TOKEN, "Invalid token");
     }

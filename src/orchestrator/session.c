@@ -141,11 +141,9 @@ static uint64_t reply_deadline_ns(const struct pw_session *session)
                : PW_DEADLINE_NEVER;
 }
 
-/* Nothing has come yet, so that it may still be at its handshake. */
 static uint64_t open_deadline_ns(const struct pw_session *session)
 {
-    return !session->greeted && pw_conn_opening_ms(session->conn) > 0 ? session->open_deadline_ns
-                                                                      : PW_DEADLINE_NEVER;
+    return session->opening ? session->open_deadline_ns : PW_DEADLINE_NEVER;
 }
 
 /* Silent is a peer from which nothing comes although nothing is owed to it. */
@@ -228,6 +226,30 @@ static void settle(struct pw_session *session)
 
 /* ---- Events ---- */
 
+/* The first frame may take as long behind a handshake as it may without one. */
+static void await_first_frame(struct pw_session *session)
+{
+    session->frame_deadline_ns = pw_deadline_after_ms(
+        session->worker->now_ns, pw_session_options(session)->first_frame_timeout_ms);
+}
+
+/* A part of a handshake, if others have their turn meanwhile; else it comes again at once. */
+static void go_on_opening(struct pw_session *session)
+{
+    if (session->worker->openings_left == 0) {
+        return;
+    }
+    session->worker->openings_left--;
+    pw_session_read(session);
+    if (pw_session_is_closed(session) || pw_conn_opening_ms(session->conn) > 0) {
+        return;
+    }
+    session->opening = false;
+    if (!session->greeted && session->frame_deadline_ns == PW_DEADLINE_NEVER) {
+        await_first_frame(session);
+    }
+}
+
 void pw_session_on_event(struct pw_session *session, uint32_t events)
 {
     if (pw_session_is_closed(session)) {
@@ -235,7 +257,11 @@ void pw_session_on_event(struct pw_session *session, uint32_t events)
     }
     if (reads(session)) {
         const uint32_t readable = (uint32_t)pw_conn_poll_events(session->conn, POLLIN);
-        if ((events & (readable | EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
+        if ((events & (readable | EPOLLIN | EPOLLERR | EPOLLHUP)) == 0) {
+            /* not for receiving */
+        } else if (session->opening) {
+            go_on_opening(session);
+        } else {
             pw_session_read(session);
         }
     } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
@@ -445,10 +471,13 @@ static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
     pw_list_append(&worker->sessions, &session->link);
     worker->session_count++;
     session->last_active_ns = worker->now_ns;
-    session->open_deadline_ns =
-        pw_deadline_after_ms(worker->now_ns, pw_conn_opening_ms(session->conn));
-    session->frame_deadline_ns = pw_deadline_after_ms(
-        session->open_deadline_ns, worker->config->options.first_frame_timeout_ms);
+    const uint32_t opening_ms = pw_conn_opening_ms(session->conn);
+    session->opening = opening_ms > 0;
+    if (session->opening) {
+        session->open_deadline_ns = pw_deadline_after_ms(worker->now_ns, opening_ms);
+    } else {
+        await_first_frame(session);
+    }
     look_at_user(session);
     session->interest = EPOLLIN;
     if (worker->stopping || worker->ended) {

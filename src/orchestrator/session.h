@@ -43,6 +43,7 @@ struct pw_session {
     const char *unwelcome; /* why all that it asks for is refused; NULL: it is welcome. Static */
     bool proven;           /* something came through that a stranger could not have sent */
     bool features_told;    /* with the first reply */
+    bool opening;          /* its handshake is under way; `frame_deadline_ns` begins behind it */
     bool held_back;        /* frames wait in `input` until replies have gone out */
     bool no_more; /* nothing is read any more: the peer has ended, or the orchestrator does */
     bool greeted; /* a whole frame has come */

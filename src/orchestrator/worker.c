@@ -23,7 +23,9 @@
 
 enum {
     EVENTS_AT_ONCE = 256,
-    OUT_KEPT = 256 * 1024
+    OUT_KEPT = 256 * 1024,
+    /* Each takes longer than hundreds of beats, and many may be ready to begin at the same moment. */
+    OPENINGS_AT_ONCE = 4
 };
 
 #define OUT_LIMIT ((size_t)1 << 30)
@@ -213,6 +215,7 @@ static void *worker_main(void *arg)
     while (!is_over(worker)) {
         begin_pass(worker);
         const int n = epoll_wait(worker->epoll_fd, events, EVENTS_AT_ONCE, wait_ms(worker));
+        worker->openings_left = OPENINGS_AT_ONCE;
         for (int i = 0; i < n; i++) {
             handle(worker, &events[i]);
         }

@@ -78,7 +78,8 @@ struct pw_worker {
     struct pw_wheel wheel;
     struct pw_list sessions;
     size_t session_count;
-    struct pw_list closed;    /* sessions to be freed when the batch is over */
+    unsigned openings_left; /* parts of handshakes that may be done before others have their turn */
+    struct pw_list closed;  /* sessions to be freed when the batch is over */
     struct pw_list unsettled; /* sessions with replies that mail has brought */
     uint8_t *scratch;         /* PW_WORKER_HEADROOM + PW_WORKER_RECEIVE bytes */
     struct pw_buffer out;     /* replies of the session that is served at the moment */

@@ -18,6 +18,15 @@ static size_t take_raw(struct pw_tls_conn *c, char *out, size_t len)
     return taken;
 }
 
+static enum pw_io receive_within(struct pw_tls_call *call, int fd, char *out, size_t len,
+                                 size_t *got)
+{
+    const size_t most = len < call->budget ? len : call->budget;
+    const enum pw_io result = pw_fd_receive(fd, out, most, got, &call->error);
+    call->budget -= *got;
+    return result;
+}
+
 static int bio_read(BIO *bio, char *out, int len)
 {
     struct pw_tls_conn *const c = BIO_get_data(bio);
@@ -26,11 +35,13 @@ static int bio_read(BIO *bio, char *out, int len)
         return 0;
     }
     if (c->raw_len > 0) {
+        c->heard = true;
         return (int)take_raw(c, out, (size_t)len);
     }
     size_t got = 0;
-    const enum pw_io result =
-        c->waiting ? PW_IO_AGAIN : pw_fd_receive(c->fd, out, (size_t)len, &got, &c->call->error);
+    const enum pw_io result = c->waiting || c->call->budget == 0
+                                  ? PW_IO_AGAIN
+                                  : receive_within(c->call, c->fd, out, (size_t)len, &got);
     switch (result) {
     case PW_IO_OK: c->heard = true; return (int)got;
     case PW_IO_AGAIN: BIO_set_retry_read(bio); return -1;

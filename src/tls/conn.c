@@ -106,6 +106,7 @@ static bool begin_locked(struct pw_tls_conn *c)
 
 bool pw_tls_conn_enter_locked(struct pw_tls_conn *c, struct pw_tls_call *call)
 {
+    call->budget = PW_TLS_CALL_BUDGET;
     call->io_failed = false;
     call->certificate[0] = '\0';
     c->call = call;
@@ -130,21 +131,35 @@ enum pw_tls_result pw_tls_conn_result_locked(struct pw_tls_conn *c, int returned
     }
 }
 
-bool pw_tls_conn_note_open_locked(struct pw_tls_conn *c)
+/*
+ * OpenSSL has seen to it already, unless somebody's settings of it say otherwise: who had to show a
+ * certificate has, and it is good. A client's peer always has to; a server's if it asks for one.
+ */
+static bool is_proven_locked(const struct pw_tls_conn *c, const X509 *certificate)
+{
+    const bool must = (SSL_get_verify_mode(c->ssl) & SSL_VERIFY_PEER) != 0;
+    return !must || (certificate != NULL && SSL_get_verify_result(c->ssl) == X509_V_OK);
+}
+
+enum pywatt_status pw_tls_conn_note_open_locked(struct pw_tls_conn *c)
 {
     if (atomic_load_explicit(&c->open, memory_order_relaxed) || !SSL_is_init_finished(c->ssl)) {
-        return true;
+        return PYWATT_OK;
     }
-    const X509 *const certificate = c->tls->listens ? SSL_get0_peer_certificate(c->ssl) : NULL;
-    if (certificate != NULL && pw_tls_names_grant(certificate, &c->grant) != PYWATT_OK) {
-        return false;
+    const X509 *const certificate = SSL_get0_peer_certificate(c->ssl);
+    if (!is_proven_locked(c, certificate)) {
+        return PYWATT_IO;
+    }
+    if (c->tls->listens && certificate != NULL &&
+        pw_tls_names_grant(certificate, &c->grant) != PYWATT_OK) {
+        return PYWATT_NO_MEMORY;
     }
     atomic_fetch_add_explicit(&c->tls->handshakes, 1, memory_order_relaxed);
     if (SSL_session_reused(c->ssl) == 1) {
         atomic_fetch_add_explicit(&c->tls->resumed, 1, memory_order_relaxed);
     }
     atomic_store_explicit(&c->open, true, memory_order_release);
-    return true;
+    return PYWATT_OK;
 }
 
 /* ---- Failures ------------------------------------------------------------------------------ */
@@ -168,6 +183,18 @@ enum pw_io pw_tls_conn_no_memory_locked(struct pw_tls_conn *c, struct pywatt_err
     struct pywatt_error why;
     pw_error_no_memory(&why);
     why.status = PYWATT_NO_MEMORY;
+    return stick_locked(c, &why, error);
+}
+
+enum pw_io pw_tls_conn_not_open_locked(struct pw_tls_conn *c, enum pywatt_status status,
+                                       struct pywatt_error *error)
+{
+    struct pywatt_error why;
+    if (status == PYWATT_NO_MEMORY) {
+        return pw_tls_conn_no_memory_locked(c, error);
+    }
+    pw_error_set(&why, PYWATT_IO, "%s: the TLS handshake failed: it showed no certificate",
+                 c->peer);
     return stick_locked(c, &why, error);
 }
 
@@ -213,7 +240,8 @@ static enum pw_io step_locked(struct pw_tls_conn *c, int returned, short *events
                               struct pywatt_error *error)
 {
     if (returned == 1) {
-        return pw_tls_conn_note_open_locked(c) ? PW_IO_OK : pw_tls_conn_no_memory_locked(c, error);
+        const enum pywatt_status status = pw_tls_conn_note_open_locked(c);
+        return status == PYWATT_OK ? PW_IO_OK : pw_tls_conn_not_open_locked(c, status, error);
     }
     switch (pw_tls_conn_result_locked(c, returned)) {
     case PW_TLS_WANTS_READ: *events = POLLIN; return PW_IO_AGAIN;
@@ -234,6 +262,14 @@ enum pw_io pw_tls_conn_handshake(struct pw_tls_conn *c, short *events, struct py
     pw_tls_conn_leave_locked(c);
     pw_mutex_unlock(&c->lock);
     return result;
+}
+
+bool pw_tls_conn_heard(struct pw_tls_conn *c)
+{
+    pw_mutex_lock(&c->lock);
+    const bool heard = c->heard;
+    pw_mutex_unlock(&c->lock);
+    return heard;
 }
 
 enum pw_io pw_tls_conn_verdict(struct pw_tls_conn *c, short *events, struct pywatt_error *error)

@@ -23,8 +23,15 @@
 /* Of ciphertext, received patiently: about a record. */
 #define PW_TLS_RAW_SIZE ((size_t)17 * 1024)
 
+/*
+ * So much ciphertext is read in one call at most: records that carry nothing, as for new keys, keep
+ * OpenSSL inside for as long as they come. What is left is still in the kernel, and poll(2) tells.
+ */
+#define PW_TLS_CALL_BUDGET ((size_t)64 * 1024)
+
 /* What a call into OpenSSL finds out on its way; lives as long as that. */
 struct pw_tls_call {
+    size_t budget;             /* of ciphertext that may still be read in it */
     struct pywatt_error error; /* what the system says, if io_failed */
     bool io_failed;
     char certificate[PW_TLS_WORDS_MAX]; /* why the peer's does not do, or "" */
@@ -89,8 +96,15 @@ enum pw_tls_result {
 };
 enum pw_tls_result pw_tls_conn_result_locked(struct pw_tls_conn *c, int returned);
 
-/* If the handshake is over now: notes that, and whom the peer may act for. False when memory is out. */
-bool pw_tls_conn_note_open_locked(struct pw_tls_conn *c);
+/*
+ * If the handshake is over now: notes that, and whom the peer may act for. PYWATT_OK; PYWATT_IO if he
+ * has not shown who he is, though he had to; PYWATT_NO_MEMORY.
+ */
+enum pywatt_status pw_tls_conn_note_open_locked(struct pw_tls_conn *c);
+
+/* Gives `error` the words for what that gave, which sticks. */
+enum pw_io pw_tls_conn_not_open_locked(struct pw_tls_conn *c, enum pywatt_status status,
+                                       struct pywatt_error *error);
 
 /* Gives `error` the words for what has failed; it sticks, unless only the system did not send. */
 enum pw_io pw_tls_conn_fail_locked(struct pw_tls_conn *c, const char *what,
@@ -105,6 +119,9 @@ enum pw_io pw_tls_conn_failed_locked(const struct pw_tls_conn *c, struct pywatt_
  * for *events. PW_IO_ERROR: `error` says why, without the peer's name.
  */
 enum pw_io pw_tls_conn_handshake(struct pw_tls_conn *c, short *events, struct pywatt_error *error);
+
+/* Whether the peer has said anything yet. */
+bool pw_tls_conn_heard(struct pw_tls_conn *c);
 
 /*
  * Client, after the handshake: whether the server has said what it thinks of our certificate, if it

@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The same for all orchestrators of this library: whose tickets they take is settled by their keys. */
 static const unsigned char session_context[] = "pywatt";
@@ -70,6 +71,14 @@ static void warn_of_age(const SSL_CTX *ctx, const char *path)
     }
 }
 
+static void warn_of_readers(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && (status.st_mode & S_IRWXO) != 0) {
+        pw_log(PYWATT_LOG_WARNING, "TLS: everybody on this machine may use our key: %s", path);
+    }
+}
+
 static enum pywatt_status read_key(SSL_CTX *ctx, const struct pywatt_tls_options *options,
                                    struct pywatt_error *error)
 {
@@ -79,6 +88,7 @@ static enum pywatt_status read_key(SSL_CTX *ctx, const struct pywatt_tls_options
     const bool read = SSL_CTX_use_PrivateKey_file(ctx, options->key_file, SSL_FILETYPE_PEM) == 1;
     SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
     if (read && SSL_CTX_check_private_key(ctx) == 1) {
+        warn_of_readers(options->key_file);
         return PYWATT_OK;
     }
     if (asked) {
@@ -154,6 +164,9 @@ static enum pywatt_status read_cas(SSL_CTX *ctx, const struct pywatt_tls_options
     return listens ? name_cas(ctx, options->ca_file, error) : PYWATT_OK;
 }
 
+/* Of 1.2; those of 1.3 are all good. */
+#define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+
 /* ---- Settings ------------------------------------------------------------------------------ */
 
 static bool set_common(SSL_CTX *ctx, const struct pywatt_tls_options *options)
@@ -162,7 +175,9 @@ static bool set_common(SSL_CTX *ctx, const struct pywatt_tls_options *options)
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ctx, 1); /* one recv(2) for a record, not two */
-    return SSL_CTX_set_min_proto_version(ctx, options->allow_tls12 ? TLS1_2_VERSION
+    /* The system's own settings may allow others, without any certificate. */
+    return SSL_CTX_set_cipher_list(ctx, TLS12_CIPHERS) == 1 &&
+           SSL_CTX_set_min_proto_version(ctx, options->allow_tls12 ? TLS1_2_VERSION
                                                                    : TLS1_3_VERSION) == 1;
 }
 
@@ -176,7 +191,8 @@ static bool set_server(SSL_CTX *ctx, const struct pywatt_tls_options *options)
             ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT | SSL_VERIFY_CLIENT_ONCE,
             pw_tls_verify);
     }
-    return SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1) == 1 &&
+    return SSL_CTX_set_session_ticket_cb(ctx, pw_tls_give_ticket, pw_tls_take_ticket, NULL) == 1 &&
+           SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 1) == 1; /* clients keep the last one */
 }
 

@@ -14,9 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* What goes into one record; small pieces are put together up to it. */
-#define GATHER_MAX 4096
-
 /* ---- In ------------------------------------------------------------------------------------ */
 
 /* How receiving ends that has no byte; what it waits for is noted. */
@@ -37,7 +34,13 @@ static enum pw_io received_none_locked(struct pw_tls_conn *c, int returned,
     return pw_tls_conn_fail_locked(c, "receiving", error);
 }
 
-/* Until the buffer is full, or OpenSSL holds nothing any more; the kernel tells of all else. */
+/* Whether there is ciphertext, or more, that the kernel no longer has. */
+static bool holds_locked(const struct pw_tls_conn *c)
+{
+    return c->raw_len > 0 || SSL_has_pending(c->ssl) == 1;
+}
+
+/* Until the buffer is full, or nothing is held any more; the kernel tells of all else. */
 static enum pw_io receive_all_locked(struct pw_tls_conn *c, uint8_t *buffer, size_t len,
                                      size_t *got, struct pywatt_error *error)
 {
@@ -45,21 +48,22 @@ static enum pw_io receive_all_locked(struct pw_tls_conn *c, uint8_t *buffer, siz
     while (last == PW_IO_OK && *got < len) {
         size_t moved = 0;
         const int returned = SSL_read_ex(c->ssl, buffer + *got, len - *got, &moved);
-        if (!pw_tls_conn_note_open_locked(c)) {
-            return pw_tls_conn_no_memory_locked(c, error);
+        const enum pywatt_status status = pw_tls_conn_note_open_locked(c);
+        if (status != PYWATT_OK) {
+            return pw_tls_conn_not_open_locked(c, status, error);
         }
         if (returned != 1) {
             last = received_none_locked(c, returned, error);
             break;
         }
         *got += moved;
-        if (SSL_has_pending(c->ssl) != 1) {
+        if (!holds_locked(c)) {
             break;
         }
     }
     /* An end or a failure behind these bytes comes with the next call. */
-    const bool more = *got > 0 && (last == PW_IO_EOF || last == PW_IO_ERROR ||
-                                   (*got == len && SSL_has_pending(c->ssl) == 1));
+    const bool more =
+        *got > 0 && (last == PW_IO_EOF || last == PW_IO_ERROR || (*got == len && holds_locked(c)));
     atomic_store_explicit(&c->more, more, memory_order_relaxed);
     return *got > 0 ? PW_IO_OK : last;
 }
@@ -90,8 +94,8 @@ static enum pw_io tls_receive(struct pw_conn *conn, void *buffer, size_t len, si
     return result;
 }
 
-/* In recv(2), without the lock, if nothing is there already. False if nothing came in time. */
-static bool wait_for_bytes(struct pw_tls_conn *c)
+/* In recv(2), without the lock, if nothing is there already. PW_IO_OK: OpenSSL has something to do. */
+static enum pw_io wait_for_bytes(struct pw_tls_conn *c, struct pywatt_error *error)
 {
     pw_mutex_lock(&c->lock);
     const bool waits = c->failed == PYWATT_OK && c->raw_len == 0 &&
@@ -100,25 +104,30 @@ static bool wait_for_bytes(struct pw_tls_conn *c)
     c->waiting = waits;
     pw_mutex_unlock(&c->lock);
     if (!waits) {
-        return true;
+        return PW_IO_OK;
     }
     size_t got = 0;
-    const enum pw_io result = pw_fd_receive_patiently(c->fd, c->raw, PW_TLS_RAW_SIZE, &got, NULL);
+    const enum pw_io result = pw_fd_receive_patiently(c->fd, c->raw, PW_TLS_RAW_SIZE, &got, error);
     pw_mutex_lock(&c->lock);
     c->waiting = false;
     c->raw_start = 0;
     c->raw_len = got;
     pw_mutex_unlock(&c->lock);
-    return result != PW_IO_AGAIN;
+    if (result == PW_IO_ERROR) {
+        /* The socket tells it once; whoever asked again would only hear of an end. */
+        pw_error_prefix(error, "%s", c->peer);
+        return result;
+    }
+    return result == PW_IO_AGAIN ? result : PW_IO_OK;
 }
 
 static enum pw_io tls_receive_patiently(struct pw_conn *conn, void *buffer, size_t len, size_t *got,
                                         struct pywatt_error *error)
 {
     *got = 0;
-    /* An end or an error of the socket is found once more by who asks it. */
-    return wait_for_bytes(pw_tls_conn_of(conn)) ? tls_receive(conn, buffer, len, got, error)
-                                                : PW_IO_AGAIN;
+    /* An end is found once more by who asks for it. */
+    const enum pw_io result = wait_for_bytes(pw_tls_conn_of(conn), error);
+    return result == PW_IO_OK ? tls_receive(conn, buffer, len, got, error) : result;
 }
 
 /* ---- Out ----------------------------------------------------------------------------------- */
@@ -145,41 +154,15 @@ static enum pw_io send_bytes_locked(struct pw_tls_conn *c, const void *data, siz
     return PW_IO_OK;
 }
 
-/* As many of the pieces as fit, from byte `skip` of them on. */
-static size_t gather(const struct iovec *pieces, int count, size_t skip, uint8_t out[GATHER_MAX])
+/* The rest of the pieces comes with the next call, as after a socket that took no more. */
+static enum pw_io send_first_locked(struct pw_tls_conn *c, const struct iovec *pieces, int count,
+                                    size_t *sent, struct pywatt_error *error)
 {
-    size_t len = 0;
-    for (int i = 0; i < count && len < GATHER_MAX; i++) {
-        if (skip >= pieces[i].iov_len) {
-            skip -= pieces[i].iov_len;
-            continue;
-        }
-        const size_t left = pieces[i].iov_len - skip;
-        const size_t taken = left < GATHER_MAX - len ? left : GATHER_MAX - len;
-        memcpy(out + len, (const uint8_t *)pieces[i].iov_base + skip, taken);
-        len += taken;
-        skip = 0;
+    int first = 0;
+    while (first < count - 1 && pieces[first].iov_len == 0) {
+        first++;
     }
-    return len;
-}
-
-static enum pw_io send_pieces_locked(struct pw_tls_conn *c, const struct iovec *pieces, int count,
-                                     size_t *sent, struct pywatt_error *error)
-{
-    if (count == 1) {
-        return send_bytes_locked(c, pieces->iov_base, pieces->iov_len, sent, error);
-    }
-    for (;;) {
-        uint8_t together[GATHER_MAX];
-        const size_t len = gather(pieces, count, *sent, together);
-        size_t moved = 0;
-        const enum pw_io result =
-            len == 0 ? PW_IO_OK : send_bytes_locked(c, together, len, &moved, error);
-        *sent += moved;
-        if (len == 0 || result != PW_IO_OK) {
-            return result;
-        }
-    }
+    return send_bytes_locked(c, pieces[first].iov_base, pieces[first].iov_len, sent, error);
 }
 
 static enum pw_io send_locked(struct pw_tls_conn *c, const struct iovec *pieces, int count,
@@ -190,7 +173,7 @@ static enum pw_io send_locked(struct pw_tls_conn *c, const struct iovec *pieces,
         return pw_tls_conn_failed_locked(c, error);
     }
     enum pw_io result = pw_tls_conn_enter_locked(c, &call)
-                            ? send_pieces_locked(c, pieces, count, sent, error)
+                            ? send_first_locked(c, pieces, count, sent, error)
                             : pw_tls_conn_no_memory_locked(c, error);
     pw_tls_conn_leave_locked(c);
     /* A failure behind bytes that have left comes with the next call. */

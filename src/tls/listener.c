@@ -18,12 +18,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+/* So many who have gone are passed over before others have their turn. */
+#define GONE_AT_ONCE 256
 
 /* Not woken for each single one: they come in handfuls. */
 #define PAUSE_MIN_NS (10 * PW_NS_PER_MS)
@@ -162,6 +166,25 @@ static void did_not_begin(struct pw_tls *tls)
 
 /* ---- Accepting ----------------------------------------------------------------------------- */
 
+/* Whoever has ended already would still get his certificate, and a signature, in somebody's place. */
+static bool has_gone(int fd)
+{
+    struct pollfd item = {.fd = fd, .events = POLLRDHUP};
+    return poll(&item, 1, 0) > 0;
+}
+
+static enum pw_io accept_living(int listener_fd, int *out, struct pywatt_error *error)
+{
+    for (int i = 0; i < GONE_AT_ONCE; i++) {
+        const enum pw_io result = pw_fd_accept(listener_fd, out, error);
+        if (result != PW_IO_OK || !has_gone(*out)) {
+            return result;
+        }
+        close(*out);
+    }
+    return PW_IO_AGAIN;
+}
+
 static enum pw_io tls_accept(struct pw_listener *listener, struct pw_conn **out,
                              struct pywatt_error *error)
 {
@@ -170,7 +193,7 @@ static enum pw_io tls_accept(struct pw_listener *listener, struct pw_conn **out,
     if (!may_begin(self)) {
         return PW_IO_AGAIN;
     }
-    const enum pw_io result = pw_fd_accept(self->socket_fd, &fd, error);
+    const enum pw_io result = accept_living(self->socket_fd, &fd, error);
     if (result != PW_IO_OK) {
         did_not_begin(self->tls);
         return result;

@@ -61,6 +61,16 @@ enum pywatt_status pw_tls_names_grant(const X509 *certificate, struct pw_grant *
     return status;
 }
 
+/* Who made the certificate may have put anything there, and it goes into logs and onto terminals. */
+static void make_printable(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < 0x20 || *text > 0x7e) {
+            *text = '?';
+        }
+    }
+}
+
 /* One entry as text; false if it is of a kind that says nothing here. */
 static bool entry_words(const GENERAL_NAME *entry, char *out, size_t size)
 {
@@ -70,6 +80,7 @@ static bool entry_words(const GENERAL_NAME *entry, char *out, size_t size)
     if (type == GEN_DNS && len > 0) {
         snprintf(out, size, "%.*s", len < 60 ? len : 60,
                  (const char *)ASN1_STRING_get0_data(value));
+        make_printable(out);
         return true;
     }
     if (type == GEN_IPADD && (len == 4 || len == 16)) {

@@ -50,6 +50,13 @@ static enum pywatt_status check_files(const struct pywatt_tls_options *o, bool l
     if (o->server_name != NULL && o->server_name[0] == '\0') {
         return refuse(error, "TLS: server_name is empty");
     }
+    if (o->server_name != NULL && strlen(o->server_name) > PW_ENDPOINT_HOST_MAX) {
+        return refuse(error, "TLS: server_name is too long for the name of a host");
+    }
+    if (o->server_name != NULL && o->server_name[0] == '.') {
+        return refuse(error,
+                      "TLS: server_name begins with a point: it must be the name of one host");
+    }
     return PYWATT_OK;
 }
 

@@ -69,8 +69,9 @@ struct pw_conn_ops {
 
     /*
      * Sends as much as there is room for, from `count` (> 0) pieces in order, not all of them
-     * empty. Never blocks. Bytes that found no room may be encrypted already: after PW_IO_AGAIN the
-     * next call begins with all that this one had.
+     * empty; it may leave out all but the first that is not. Never blocks. Bytes that found no room
+     * may be encrypted already: after PW_IO_AGAIN the next call begins with the same pieces, of which
+     * the last may be longer, and others may stand behind it.
      */
     enum pw_io (*send)(struct pw_conn *conn, const struct iovec *pieces, int count, size_t *sent,
                        struct pywatt_error *error);

@@ -28,7 +28,9 @@ static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *
     X509_EXTENSION_free(extension);
 }
 
-static X509 *new_certificate(EVP_PKEY *key, const char *name, int from_days, int to_days)
+#define DAY_S 86400L
+
+static X509 *new_certificate(EVP_PKEY *key, const char *name, long from_s, long to_s)
 {
     static long serial;
     X509 *const certificate = X509_new();
@@ -36,8 +38,8 @@ static X509 *new_certificate(EVP_PKEY *key, const char *name, int from_days, int
     X509_NAME *const subject = X509_get_subject_name(certificate);
     must(X509_set_version(certificate, 2) == 1 &&
              ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial) == 1 &&
-             X509_gmtime_adj(X509_getm_notBefore(certificate), 86400L * from_days) != NULL &&
-             X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * to_days) != NULL &&
+             X509_gmtime_adj(X509_getm_notBefore(certificate), from_s) != NULL &&
+             X509_gmtime_adj(X509_getm_notAfter(certificate), to_s) != NULL &&
              X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name,
                                         -1, -1, 0) == 1 &&
              X509_set_pubkey(certificate, key) == 1,
@@ -63,7 +65,7 @@ void pw_test_ca_make(struct pw_test_ca *ca, const char *folder, const char *name
 {
     ca->key = EVP_EC_gen("P-256");
     must(ca->key != NULL, "making a key");
-    ca->certificate = new_certificate(ca->key, name, -10, 10);
+    ca->certificate = new_certificate(ca->key, name, -10 * DAY_S, 10 * DAY_S);
     X509 *const own = ca->certificate;
     must(X509_set_issuer_name(own, X509_get_subject_name(own)) == 1, "naming the issuer");
     add_extension(own, own, NID_basic_constraints, "critical,CA:TRUE");
@@ -80,13 +82,13 @@ void pw_test_ca_free(struct pw_test_ca *ca)
     X509_free(ca->certificate);
 }
 
-void pw_test_certificate_make(const struct pw_test_ca *ca, const char *folder, const char *name,
-                              const char *alternatives, int from_days, int to_days,
-                              struct pw_test_certificate *out)
+void pw_test_certificate_make_s(const struct pw_test_ca *ca, const char *folder, const char *name,
+                                const char *alternatives, long from_s, long to_s,
+                                struct pw_test_certificate *out)
 {
     EVP_PKEY *const key = EVP_EC_gen("P-256");
     must(key != NULL, "making a key");
-    X509 *const certificate = new_certificate(key, name, from_days, to_days);
+    X509 *const certificate = new_certificate(key, name, from_s, to_s);
     must(X509_set_issuer_name(certificate, X509_get_subject_name(ca->certificate)) == 1,
          "naming the issuer");
     if (alternatives != NULL) {
@@ -114,4 +116,12 @@ void pw_test_lock_key(const char *key_file, const char *locked_file, const char 
              fclose(out) == 0,
          locked_file);
     EVP_PKEY_free(key);
+}
+
+void pw_test_certificate_make(const struct pw_test_ca *ca, const char *folder, const char *name,
+                              const char *alternatives, int from_days, int to_days,
+                              struct pw_test_certificate *out)
+{
+    pw_test_certificate_make_s(ca, folder, name, alternatives, DAY_S * from_days, DAY_S * to_days,
+                               out);
 }

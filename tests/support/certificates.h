@@ -35,6 +35,11 @@ void pw_test_certificate_make(const struct pw_test_ca *ca, const char *folder, c
                               const char *alternatives, int from_days, int to_days,
                               struct pw_test_certificate *out);
 
+/* In seconds. */
+void pw_test_certificate_make_s(const struct pw_test_ca *ca, const char *folder, const char *name,
+                                const char *alternatives, long from_s, long to_s,
+                                struct pw_test_certificate *out);
+
 /* Writes the key once more, under a passphrase. */
 void pw_test_lock_key(const char *key_file, const char *locked_file, const char *passphrase);
 

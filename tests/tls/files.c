@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct want {
@@ -121,6 +122,15 @@ static void says_which_option_is_missing_or_out_of_range(void **state)
     options.server_name = "";
     assert_int_equal(make(&options, false, &error), PYWATT_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, "server_name"));
+    options.server_name = ".example"; /* every host there, says OpenSSL */
+    assert_int_equal(make(&options, false, &error), PYWATT_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.text, "server_name begins with a point"));
+    char long_name[300];
+    memset(long_name, 'a', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    options.server_name = long_name;
+    assert_int_equal(make(&options, false, &error), PYWATT_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.text, "server_name is too long"));
     options.server_name = NULL;
     options.handshake_timeout_ms = 0;
     assert_int_equal(make(&options, false, &error), PYWATT_INVALID_ARGUMENT);
@@ -156,6 +166,18 @@ static void warns_of_a_certificate_of_ours_that_is_out_of_its_time(void **state)
     scene_show(&options, &scene.unborn);
     pywatt_tls_free(scene_server(&options));
     scene_await_log("our own certificate is not valid yet");
+}
+
+static void warns_of_a_key_that_everybody_may_read(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pywatt_error error;
+    scene_server_options(&options);
+    assert_int_equal(chmod(scene.hub.key_file, 0604), 0);
+    assert_int_equal(make(&options, true, &error), PYWATT_OK);
+    assert_int_equal(chmod(scene.hub.key_file, 0600), 0);
+    scene_await_log("everybody on this machine may use our key");
 }
 
 static void trusts_the_system_where_no_ca_is_named(void **state)
@@ -254,6 +276,7 @@ int main(void)
         cmocka_unit_test(refuses_a_key_with_a_passphrase_and_asks_nobody),
         cmocka_unit_test(says_which_option_is_missing_or_out_of_range),
         cmocka_unit_test(warns_of_a_certificate_of_ours_that_is_out_of_its_time),
+        cmocka_unit_test(warns_of_a_key_that_everybody_may_read),
         cmocka_unit_test(trusts_the_system_where_no_ca_is_named),
         cmocka_unit_test(a_client_never_goes_without_tls_where_it_is_asked_for),
         cmocka_unit_test(an_orchestrator_does_not_listen_at_tls_without_a_certificate),

@@ -69,6 +69,40 @@ static void takes_the_name_from_the_url_where_none_is_given(void **state)
     end();
 }
 
+/* A point behind the root and the zone of an address say where to look, and stand in no certificate. */
+static void looks_for_the_bare_name(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pw_test_certificate own;
+    pw_test_certificate_make(&scene.ca, scene.folder, "zoned", "DNS:" SCENE_HUB ",IP:fe80::1", -1,
+                             1, &own);
+    begin_with(&own, false);
+    scene_client_options(&options);
+    options.server_name = SCENE_HUB ".";
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    options.server_name = "fe80::1%lo";
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    options.server_name = "fe80::2%lo";
+    scene_expect(&host, &options, PYWATT_CONNECTION, "its certificate is for");
+    end();
+}
+
+/* Such a thing can stand there, and would do as it likes with a terminal. */
+static void shows_no_byte_of_a_certificate_that_is_no_letter(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pw_test_certificate own;
+    pw_test_certificate_make(&scene.ca, scene.folder, "odd", "DNS:a\033[31mb\377.example", -1, 1,
+                             &own);
+    begin_with(&own, false);
+    scene_client_options(&options);
+    scene_expect(&host, &options, PYWATT_CONNECTION,
+                 "its certificate is for a?[31mb?.example, not");
+    end();
+}
+
 static void refuses_another_name(void **state)
 {
     (void)state;
@@ -247,6 +281,8 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(speaks_to_an_orchestrator_whose_ca_and_name_are_right),
         cmocka_unit_test(takes_the_name_from_the_url_where_none_is_given),
+        cmocka_unit_test(looks_for_the_bare_name),
+        cmocka_unit_test(shows_no_byte_of_a_certificate_that_is_no_letter),
         cmocka_unit_test(refuses_another_name),
         cmocka_unit_test(refuses_a_certificate_without_alternative_names),
         cmocka_unit_test(refuses_an_unknown_ca_and_both_sides_say_so),

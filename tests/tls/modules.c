@@ -9,7 +9,7 @@ static struct host host;
 static struct pywatt_tls *module_tls; /* camera, *.floor2, Messung 7 */
 static struct pywatt_tls *admin_tls;  /* everything that is called x or ends in .x, and lamp */
 
-static const char refusal[] = "The certificate of this connection is not for module";
+static const char refusal[] = "The certificate of this connection is not for ";
 
 static void begin(void)
 {
@@ -49,7 +49,6 @@ static struct pywatt_module *try_name(struct pywatt_client *client, const char *
     if (status != PYWATT_OK) {
         assert_int_equal(status, PYWATT_REJECTED);
         assert_non_null(strstr(error.text, refusal));
-        assert_non_null(strstr(error.text, name));
         assert_null(strstr(error.text, "auth"));
         assert_null(strstr(error.text, "rejected"));
     }
@@ -83,12 +82,21 @@ static void registers_what_the_certificate_names(void **state)
         const char *name;
         bool good;
     } tries[] = {
-        {"camera", true},    {"lamp.floor2", true}, {"a.b.floor2", true},
-        {"Messung 7", true}, {"Camera", false},     {"camera2", false},
-        {"floor2", false},   {".floor2", false},    {"http://x", false},
-        {"x", false},        {"1.2.3.4", false},    {"pywatt:Messung 7", false},
-        {"*.floor2", true}, /* which ends in .floor2, too */
-        {"module", false},  /* the common name */
+        {"camera", true},
+        {"lamp.floor2", true},
+        {"a.b.floor2", true},
+        {"Messung 7", true},
+        {"Camera", false},
+        {"camera2", false},
+        {"floor2", false},
+        {".floor2", false},
+        {"http://x", false},
+        {"x", false},
+        {"1.2.3.4", false},
+        {"pywatt:Messung 7", false},
+        {"*.floor2", true},                  /* which ends in .floor2, too */
+        {"module", false},                   /* the common name */
+        {"auth rejected name taken", false}, /* which would mean something in a reply */
     };
     begin();
     for (size_t c = 0; c < client_codec_count; c++) {
@@ -257,6 +265,72 @@ static void a_good_name_does_not_get_the_id_of_another_module(void **state)
     end();
 }
 
+/* Some beats by ids, as which aliases are given, then by these. */
+static enum pywatt_status beat_by_alias(struct pywatt_client *client, struct pywatt_module *module)
+{
+    struct pywatt_beat beat = {.module = module, .health = PYWATT_HEALTHY};
+    for (int round = 0; round < 3; round++) {
+        beat.status = PYWATT_OK;
+        (void)pywatt_heartbeat_batch(client, &beat, 1, NULL);
+    }
+    return beat.status;
+}
+
+/* Its alias was given under a name that is for this connection; the one that it has now is not. */
+static void an_alias_is_no_way_around_when_the_module_has_another_name(void **state)
+{
+    (void)state;
+    begin();
+    struct pywatt_client *const owner = scene_open(&host, admin_tls, "protobuf");
+    struct pywatt_client *const other = scene_open(&host, module_tls, "protobuf");
+    struct pywatt_module *const module = client_register(owner, "camera");
+    struct pywatt_module *const attached = attach(other, module);
+    struct pywatt_registration *const registration = pywatt_module_registration(module);
+    const struct pywatt_uuid id = *pywatt_registration_id(registration);
+    pywatt_registration_release(registration);
+    struct pywatt_error error = {PYWATT_OK, ""};
+    assert_int_equal(beat_by_alias(other, attached), PYWATT_OK);
+    assert_int_equal(register_under(owner, "lamp", &id, &error), PYWATT_OK);
+    assert_int_equal(beat_by_alias(other, attached), PYWATT_REJECTED);
+    /* It is not forgotten, and once the name is as it was all is well. */
+    assert_int_equal(beat_by_alias(owner, module), PYWATT_OK);
+    assert_int_equal(register_under(owner, "camera", &id, &error), PYWATT_OK);
+    assert_int_equal(beat_by_alias(other, attached), PYWATT_OK);
+    pywatt_module_free(attached);
+    pywatt_module_free(module);
+    pywatt_client_free(other);
+    pywatt_client_free(owner);
+    end();
+}
+
+static void who_may_not_have_the_name_takes_no_place_in_the_line(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    scene_server_options(&options);
+    scene_ask(&options);
+    host_init(&host, "tcp");
+    memcpy(host.url, "tls", 3);
+    host.options.tls = scene_server(&options);
+    host.options.registrations_per_s = 1;
+    host_start(&host);
+    scene_client_options(&options);
+    scene_show(&options, &scene.module);
+    struct pywatt_tls *const tls = scene_client(&options);
+    struct pywatt_client *const client = scene_open(&host, tls, "json");
+    for (int i = 0; i < 8; i++) {
+        assert_null(try_name(client, "lamp"));
+    }
+    assert_int_equal(host_stats(&host).registrations_deferred, 0);
+    struct pywatt_module *const module = try_name(client, "camera");
+    assert_non_null(module);
+    pywatt_module_free(module);
+    pywatt_client_free(client);
+    pywatt_tls_free(tls);
+    host_destroy(&host);
+    pywatt_tls_free(host.options.tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -265,6 +339,8 @@ int main(void)
         cmocka_unit_test(id_and_token_alone_are_not_enough),
         cmocka_unit_test(each_beat_of_a_batch_is_judged_by_itself),
         cmocka_unit_test(a_good_name_does_not_get_the_id_of_another_module),
+        cmocka_unit_test(who_may_not_have_the_name_takes_no_place_in_the_line),
+        cmocka_unit_test(an_alias_is_no_way_around_when_the_module_has_another_name),
     };
     return pw_test_run("modules", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }

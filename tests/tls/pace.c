@@ -5,6 +5,7 @@
 
 #include "scene.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -180,25 +181,65 @@ static void who_comes_too_soon_waits_to_be_accepted(void **state)
     pywatt_tls_free(host.options.tls);
 }
 
+/* A listener that nobody polls but we; `place` gets its URL. */
+static struct pw_listener *listen_alone(struct pywatt_tls *tls, struct host *place)
+{
+    struct pw_endpoint endpoint;
+    struct pw_listener *listener = NULL;
+    assert_int_equal(pw_endpoint_parse("tls://127.0.0.1:0", true, &endpoint, NULL), PYWATT_OK);
+    assert_int_equal(pw_endpoint_secure(&endpoint, true, tls, NULL), PYWATT_OK);
+    assert_int_equal(pw_transport_listen(&endpoint, &listener, NULL), PYWATT_OK);
+    pw_listener_url(listener, place->url, sizeof(place->url));
+    return listener;
+}
+
+/* Whose place in the queue is worth nothing any more takes none from those who wait. */
+static void who_has_gone_is_passed_over_and_uses_nothing_up(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct host place = {.orchestrator = NULL};
+    scene_server_options(&options);
+    options.handshakes_per_s = 1;
+    struct pywatt_tls *const tls = scene_server(&options);
+    struct pw_listener *const listener = listen_alone(tls, &place);
+    struct pollfd item = {.fd = pw_listener_fd(listener), .events = POLLIN};
+    struct pw_conn *conn = NULL;
+    char expected[64];
+    char peer[64];
+    for (unsigned i = 0; i < 6; i++) {
+        close(scene_dial(&place));
+    }
+    const int fd = scene_dial(&place);
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    snprintf(expected, sizeof(expected), "127.0.0.1:%u", ntohs(address.sin_port));
+    assert_true(poll(&item, 1, PATIENCE_MS) == 1);
+    assert_int_equal(pw_listener_accept(listener, &conn, NULL), PW_IO_OK);
+    pw_conn_peer_name(conn, peer, sizeof(peer));
+    assert_string_equal(peer, expected);
+    pw_conn_destroy(conn);
+    close(fd);
+    pw_listener_destroy(listener);
+    pywatt_tls_free(tls);
+}
+
 /* What is polled at a listener says when to accept, also after a pause. */
 static void a_listener_is_polled_for_as_before_when_its_pause_is_over(void **state)
 {
     (void)state;
     struct pywatt_tls_options options;
     struct host place = {.orchestrator = NULL};
-    struct pw_endpoint endpoint;
-    struct pw_listener *listener = NULL;
     scene_server_options(&options);
     options.handshakes_per_s = 20; /* two at once */
     struct pywatt_tls *const tls = scene_server(&options);
-    assert_int_equal(pw_endpoint_parse("tls://127.0.0.1:0", true, &endpoint, NULL), PYWATT_OK);
-    assert_int_equal(pw_endpoint_secure(&endpoint, true, tls, NULL), PYWATT_OK);
-    assert_int_equal(pw_transport_listen(&endpoint, &listener, NULL), PYWATT_OK);
-    pw_listener_url(listener, place.url, sizeof(place.url));
+    struct pw_listener *const listener = listen_alone(tls, &place);
     struct pollfd item = {.fd = pw_listener_fd(listener), .events = POLLIN};
     unsigned accepted = 0;
+    int fds[4];
     for (unsigned i = 0; i < 4; i++) {
-        close(scene_dial(&place));
+        fds[i] = scene_dial(&place);
     }
     /* Until nobody is left; a machine that is not too slow has paused it meanwhile. */
     while (accepted < 4 || poll(&item, 1, 0) == 1) {
@@ -208,6 +249,9 @@ static void a_listener_is_polled_for_as_before_when_its_pause_is_over(void **sta
             accepted++;
             pw_conn_destroy(conn);
         }
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        close(fds[i]);
     }
     const int fd = scene_dial(&place);
     struct pw_conn *conn = NULL;
@@ -229,6 +273,7 @@ int main(void)
         cmocka_unit_test(no_pace_lets_everybody_begin),
         cmocka_unit_test(everybody_comes_back_to_one_that_has_started_again),
         cmocka_unit_test(who_comes_too_soon_waits_to_be_accepted),
+        cmocka_unit_test(who_has_gone_is_passed_over_and_uses_nothing_up),
         cmocka_unit_test(a_listener_is_polled_for_as_before_when_its_pause_is_over),
     };
     return pw_test_run("pace", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static struct host host;
 static struct pywatt_tls *client_tls;
@@ -179,6 +180,102 @@ static void a_ticket_that_comes_after_a_reload_is_not_kept(void **state)
     end();
 }
 
+/* ---- Certificates that end ---- */
+
+/* An orchestrator and a client, one of which has a certificate that does not last. */
+struct brief {
+    struct host host;
+    struct pywatt_tls *client;
+};
+
+static void brief_begin(struct brief *brief, const struct pw_test_certificate *hub,
+                        const struct pw_test_certificate *module)
+{
+    struct pywatt_tls_options options;
+    scene_server_options(&options);
+    scene_ask(&options);
+    scene_show(&options, hub);
+    scene_host(&brief->host, &options);
+    scene_client_options(&options);
+    scene_show(&options, module);
+    brief->client = scene_client(&options);
+}
+
+static void brief_end(struct brief *brief)
+{
+    host_destroy(&brief->host);
+    pywatt_tls_free(brief->host.options.tls);
+    pywatt_tls_free(brief->client);
+}
+
+static enum pywatt_status brief_come(struct brief *brief, struct pywatt_error *error)
+{
+    struct pywatt_client *const client = scene_open(&brief->host, brief->client, "json");
+    struct pywatt_module_info *info = NULL;
+    struct pywatt_module *module = NULL;
+    assert_int_equal(pywatt_module_info_new("camera", "1", "looks", &info), PYWATT_OK);
+    const enum pywatt_status status = pywatt_register_module(client, info, &module, error);
+    if (module != NULL) {
+        (void)pywatt_unregister_module(module, NULL);
+    }
+    pywatt_module_free(module);
+    pywatt_module_info_free(info);
+    pywatt_client_free(client);
+    return status;
+}
+
+static bool is_past(void *user)
+{
+    return time(NULL) > *(const time_t *)user;
+}
+
+/* False if the machine was too slow for certificates that last so long. */
+static bool try_past_the_end(unsigned life_s)
+{
+    struct pw_test_certificate hub;
+    struct pw_test_certificate module;
+    struct brief sides[2];
+    struct pywatt_error error = {PYWATT_OK, ""};
+    bool good = true;
+    pw_test_certificate_make_s(&scene.ca, scene.folder, "brief-hub", "DNS:" SCENE_HUB, -60,
+                               (long)life_s, &hub);
+    pw_test_certificate_make_s(&scene.ca, scene.folder, "brief-module", "DNS:camera", -60,
+                               (long)life_s, &module);
+    const time_t end_s = time(NULL) + life_s;
+    brief_begin(&sides[0], &hub, &scene.module);
+    brief_begin(&sides[1], &scene.hub, &module);
+    for (int i = 0; i < 2 && good; i++) {
+        /* The second time it is a session that is resumed. */
+        good = brief_come(&sides[i], &error) == PYWATT_OK &&
+               brief_come(&sides[i], &error) == PYWATT_OK;
+    }
+    if (good) {
+        assert_int_equal(scene_stats(sides[0].client).resumed, 1);
+        assert_int_equal(scene_stats(sides[1].client).resumed, 1);
+        assert_true(pw_test_wait_until(is_past, (void *)(uintptr_t)&end_s, 1000 * (life_s + 20)));
+    }
+    for (int i = 0; i < 2; i++) {
+        if (good && (brief_come(&sides[i], &error) != PYWATT_CONNECTION ||
+                     strstr(error.text, "expired") == NULL)) {
+            fail_msg("%d: %s", i, error.text);
+        }
+        brief_end(&sides[i]);
+    }
+    return good;
+}
+
+static void no_session_outlasts_the_certificates(void **state)
+{
+    (void)state;
+    unsigned life_s = 2;
+    while (!try_past_the_end(life_s)) {
+        life_s *= 2;
+        assert_true(life_s < 1000);
+    }
+}
+
+/* ---- What a client keeps ---- */
+
 static SSL_SESSION *numbered_session(unsigned char number)
 {
     const unsigned char id[] = {number};
@@ -237,6 +334,7 @@ int main(void)
         cmocka_unit_test(reading_the_certificates_again_ends_them_on_either_side),
         cmocka_unit_test(the_older_version_has_them_too),
         cmocka_unit_test(a_ticket_that_comes_after_a_reload_is_not_kept),
+        cmocka_unit_test(no_session_outlasts_the_certificates),
         cmocka_unit_test(keeps_the_last_one_of_the_last_orchestrators),
     };
     return pw_test_run("sessions", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);

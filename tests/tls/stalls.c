@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handshakes that do not come to an end: each is given up in time, and nobody else notices. */
+#include "transport/tls.h"
+
 #include "scene.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,6 +78,52 @@ static void stalled_handshakes_end_and_beats_go_on(void **state)
     end();
 }
 
+static void await_end(struct pw_conn *conn)
+{
+    enum pw_io result = PW_IO_AGAIN;
+    while (result == PW_IO_AGAIN) {
+        char bytes[64];
+        size_t got = 0;
+        struct pollfd item = {.fd = pw_conn_fd(conn), .events = pw_conn_poll_events(conn, POLLIN)};
+        assert_true(poll(&item, 1, 20000 * (int)pw_test_slow_factor()) == 1);
+        result = pw_conn_receive(conn, bytes, sizeof(bytes), &got, NULL);
+    }
+    assert_int_equal(result, PW_IO_EOF);
+}
+
+/* A shorter time for frames does not count before there can be any. */
+static void the_time_for_the_first_frame_begins_behind_the_handshake(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    struct pw_endpoint endpoint;
+    struct pw_conn *conn = NULL;
+    scene_server_options(&options);
+    host_init(&host, "tcp");
+    memcpy(host.url, "tls", 3);
+    host.options.tls = scene_server(&options);
+    host.options.first_frame_timeout_ms = 300;
+    host_start(&host);
+    scene_client_options(&options);
+    struct pywatt_tls *const tls = scene_client(&options);
+    const int silent = scene_dial(&host);
+    scene_await_connections(&host, 1);
+    assert_int_equal(pw_endpoint_parse(host.url, false, &endpoint, NULL), PYWATT_OK);
+    assert_int_equal(pw_endpoint_secure(&endpoint, false, tls, NULL), PYWATT_OK);
+    assert_int_equal(
+        pw_transport_connect(&endpoint, (uint64_t)pw_test_deadline_ns(20000), -1, &conn, NULL),
+        PYWATT_OK);
+    /* Who has come later, and is through, has an end; who came before has none. */
+    await_end(conn);
+    struct pollfd item = {.fd = silent, .events = POLLIN | POLLRDHUP};
+    assert_int_equal(poll(&item, 1, 0), 0);
+    scene_await_log("no frame came in time");
+    pw_conn_destroy(conn);
+    close(silent);
+    pywatt_tls_free(tls);
+    end();
+}
+
 /* Once it is open the time for handshakes does not matter any more. */
 static void an_open_connection_may_be_silent_for_longer(void **state)
 {
@@ -111,17 +160,49 @@ static int silent_port(char *url, size_t size)
     return fd;
 }
 
-static void a_client_gives_a_silent_server_up(void **state)
+/* The beginning of a record that never ends, to one who comes; until he goes. */
+static void *say_a_little(void *user)
+{
+    static const unsigned char record[] = {22, 3, 3, 0, 100, 2};
+    const int fd = accept(*(const int *)user, NULL, NULL);
+    if (send(fd, record, sizeof(record), MSG_NOSIGNAL) > 0) {
+        (void)scene_ends(fd);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void a_client_gives_a_server_up_that_does_not_go_on(void **state)
 {
     (void)state;
     struct host nowhere = {.orchestrator = NULL};
     struct pywatt_tls_options options;
-    const int fd = silent_port(nowhere.url, sizeof(nowhere.url));
+    pthread_t thread;
+    int listener = silent_port(nowhere.url, sizeof(nowhere.url));
     scene_client_options(&options);
     options.handshake_timeout_ms = 50;
+    assert_int_equal(pthread_create(&thread, NULL, say_a_little, &listener), 0);
     scene_expect(&nowhere, &options, PYWATT_CONNECTION,
                  "the TLS handshake was not over within 50 ms");
-    close(fd);
+    pthread_join(thread, NULL);
+    close(listener);
+}
+
+/* So it is in the queue of those who wait to be accepted. */
+static void who_hears_nothing_waits_for_longer_than_a_handshake_may_take(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    scene_server_options(&options);
+    options.handshakes_per_s = 1; /* not even one at once */
+    scene_host(&host, &options);
+    const int first = scene_dial(&host);
+    scene_await_connections(&host, 1);
+    scene_client_options(&options);
+    options.handshake_timeout_ms = 200 * pw_test_slow_factor();
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    close(first);
+    end();
 }
 
 static void the_deadline_of_the_call_comes_first_if_it_is_shorter(void **state)
@@ -143,6 +224,7 @@ static void the_deadline_of_the_call_comes_first_if_it_is_shorter(void **state)
     assert_int_equal(pywatt_module_info_new("camera", "1", "looks", &info), PYWATT_OK);
     assert_int_equal(pywatt_register_module(client, info, &module, &error), PYWATT_CONNECTION);
     assert_non_null(strstr(error.text, "amid the TLS handshake"));
+    assert_non_null(strstr(error.text, "waits there to be accepted"));
     pywatt_module_info_free(info);
     pywatt_client_free(client);
     pywatt_tls_free(tls);
@@ -198,7 +280,9 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(stalled_handshakes_end_and_beats_go_on),
         cmocka_unit_test(an_open_connection_may_be_silent_for_longer),
-        cmocka_unit_test(a_client_gives_a_silent_server_up),
+        cmocka_unit_test(the_time_for_the_first_frame_begins_behind_the_handshake),
+        cmocka_unit_test(a_client_gives_a_server_up_that_does_not_go_on),
+        cmocka_unit_test(who_hears_nothing_waits_for_longer_than_a_handshake_may_take),
         cmocka_unit_test(the_deadline_of_the_call_comes_first_if_it_is_shorter),
         cmocka_unit_test(closing_the_client_ends_its_handshake),
     };

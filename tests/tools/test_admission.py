@@ -156,7 +156,7 @@ class Admission(Case):
     def test_only_names_that_are_allowed_register(self):
         daemon = self.start_orchestrator("--config", self.write(
             "orchestrator.ini", "[admission]\nallow-names = camera, sensor-*, *.floor2\n"))
-        self.assertIn("Module 'lamp' is not among those that may register here",
+        self.assertIn("The module's name is not among those that may register here",
                       self.register(daemon, "lamp", code=REFUSED))
         for name in ("camera", "sensor-1", "lamp.floor2"):
             self.register(daemon, name)

@@ -133,8 +133,11 @@ class Config(Case):
                          ["2: listen: 'tls://127.0.0.1:0' needs tls-cert and tls-key"])
         self.assertEqual(self.faults("[tls]\ntls-cert = /x\n")[0], "2: tls-cert: it needs a tls-key beside it")
         self.assertEqual(self.faults("[tls]\ntls-key = /x\n")[0], "2: tls-key: it needs a tls-cert beside it")
-        self.assertRegex(self.faults("[tls]\ntls-cert = /x\ntls-key = /y\n")[0],
-                         "^2: tls-cert: TLS: cert_file '/x': No such file")
+        self.assertEqual(self.faults("[tls]\ntls-cert = /x\ntls-key = /y\n")[0],
+                         "2: tls-cert: no listen speaks TLS; it needs one that begins with 'tls://'")
+        self.assertRegex(self.faults("[serving]\nlisten = tls://127.0.0.1:0\n"
+                                     "[tls]\ntls-cert = /x\ntls-key = /y\n")[0],
+                         "^4: tls-cert: TLS: cert_file '/x': No such file")
         self.assertRegex(self.faults("[serving]\nstore = paper\n", code=4)[0], "^2: store: .*paper")
 
     # ---- Where it is ----

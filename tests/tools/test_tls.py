@@ -48,7 +48,7 @@ class Tls(Case):
     def test_a_certificate_is_for_its_modules_only(self):
         daemon = self.start_tls("--tls-client-ca", self.path("ca.pem"))
         refused = self.register(daemon, "lamp", *self.trusting, *self.showing, code=4)
-        self.assertIn("not for module 'lamp'", refused.text("stderr"))
+        self.assertIn("not for this module", refused.text("stderr"))
         refused = self.register(daemon, "camera", *self.trusting, code=3)
         self.assertIn("it wants a certificate from us", refused.text("stderr"))
         daemon.wait_line("it showed no certificate", stream="stderr")
@@ -74,6 +74,17 @@ class Tls(Case):
         self.assert_ends(process, 2)
         self.assertEqual(process.text(), "")
         return process.text("stderr")
+
+    def test_a_daemon_with_certificates_and_no_use_for_them_does_not_start(self):
+        said = "no listen speaks TLS; it needs one that begins with 'tls://'"
+        for listen in ([], ["--listen", "tcp://127.0.0.1:0"]):
+            self.assertIn(said, self.refused(*self.serving, *listen))
+
+    def test_a_listener_without_tls_beside_one_that_asks_for_certificates_is_told_of(self):
+        asking = ["--tls-client-ca", self.path("ca.pem")]
+        daemon = self.start_tls(*asking, "--listen", "tcp://127.0.0.1:0")
+        daemon.wait_line("nobody is asked for a certificate at 'tcp://127.0.0.1:0'",
+                         stream="stderr")
 
     def test_bad_files_end_the_daemon_with_2_and_are_named(self):
         listen = ["--listen", "tls://127.0.0.1:0"]
@@ -144,11 +155,12 @@ class Tls(Case):
 
     def test_whether_there_is_tls_is_decided_at_the_start(self):
         config = self.path("orchestrator.ini")
-        with open(config, "w", encoding="ascii"):
-            pass
-        daemon = self.start_orchestrator("--config", config)
         with open(config, "w", encoding="ascii") as file:
-            file.write(f"[tls]\ntls-cert = {self.path('hub.pem')}\ntls-key = {self.path('hub.key')}\n")
+            file.write("[serving]\nlisten = tcp://127.0.0.1:0\n")
+        daemon = self.start(program("tools", "pywatt-orchestrator"), "--store", "memory", "--config", config)
+        daemon.wait_line(r"^listening tcp:")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"[serving]\nlisten = tls://127.0.0.1:0\n[tls]\ntls-cert = {self.path('hub.pem')}\ntls-key = {self.path('hub.key')}\n")
         daemon.signal(signal.SIGHUP)
         daemon.wait_line("SIGHUP: tls-cert has changed, which needs a restart", stream="stderr")
         daemon.wait_line("SIGHUP: settings were read again: 0 changed", stream="stderr")

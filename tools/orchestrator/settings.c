@@ -302,6 +302,40 @@ static void complain_about(const struct settings *settings, const void *text,
     }
 }
 
+static bool has_scheme(const char *url, const char *scheme)
+{
+    return strncasecmp(url, scheme, strlen(scheme)) == 0;
+}
+
+/* Plain is not spoken where TLS is asked for, unless somebody has said so. */
+static void look_at_listeners(const struct settings *settings, bool whole,
+                              struct complaints *complaints)
+{
+    const struct pywatt_tls_options *tls = &settings->tls;
+    bool over_tls = false;
+    char why[PLACE_SIZE];
+
+    for (size_t i = 0; i < settings->listen.count; i++) {
+        const char *url = settings->listen.urls[i];
+        if (has_scheme(url, "tls:")) {
+            over_tls = true;
+            if (!whole) {
+                snprintf(why, sizeof(why), "'%.300s' needs tls-cert and tls-key", url);
+                complain_about(settings, &settings->listen, complaints, why);
+            }
+        } else if (has_scheme(url, "tcp:") && tls->ca_file != NULL) {
+            complain_mildly(complaints,
+                            "listen: nobody is asked for a certificate at '%.300s', in spite of "
+                            "tls-client-ca",
+                            url);
+        }
+    }
+    if (whole && !over_tls) {
+        complain_about(settings, &tls->cert_file, complaints,
+                       "no listen speaks TLS; it needs one that begins with 'tls://'");
+    }
+}
+
 static void look_at_tls(struct settings *settings, struct complaints *complaints)
 {
     const struct pywatt_tls_options *tls = &settings->tls;
@@ -315,14 +349,7 @@ static void look_at_tls(struct settings *settings, struct complaints *complaints
     } else if (tls->ca_file != NULL && !whole) {
         complain_about(settings, &tls->ca_file, complaints, "it needs tls-cert and tls-key");
     }
-    for (size_t i = 0; i < settings->listen.count && !whole; i++) {
-        if (strncasecmp(settings->listen.urls[i], "tls:", 4) == 0) {
-            char why[PLACE_SIZE];
-            snprintf(why, sizeof(why), "'%.300s' needs tls-cert and tls-key",
-                     settings->listen.urls[i]);
-            complain_about(settings, &settings->listen, complaints, why);
-        }
-    }
+    look_at_listeners(settings, whole, complaints);
 }
 
 static void look_at_secrets(const struct settings *settings, struct complaints *complaints)
