@@ -17,9 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* SQLite takes no longer row. */
-#define TEXT_MAX ((size_t)900 << 20)
-
 /* What is kept of jobs that are done: about a mebibyte. */
 #define SPARE_JOBS 1024
 #define SPARE_TEXT 2048
@@ -51,7 +48,7 @@ static struct pw_sqlite_job *take_job(struct pw_sqlite_store *store)
     struct pw_sqlite_job *job = calloc(1, sizeof(*job));
     if (job != NULL) {
         pw_list_init(&job->link);
-        pw_buffer_init(&job->text, TEXT_MAX);
+        pw_buffer_init(&job->text, PW_SQLITE_TEXT_MAX);
     }
     return job;
 }
@@ -284,6 +281,12 @@ static enum pywatt_status check_database(struct pw_sqlite_store *store, struct p
     enum pywatt_status status = pw_sqlite_schema_check(&store->place, db, &pw_sqlite_schema, error);
     if (status != PYWATT_OK) {
         return status;
+    }
+    if (sqlite3_db_readonly(db->handle, "main") != 0) {
+        return access(store->place.path, W_OK) != 0
+                   ? pw_sqlite_refuse_file(&store->place, "", "written", error)
+                   : pw_sqlite_refuse_damaged(&store->place, "it says that it is for reading alone",
+                                              error);
     }
     int result = use_log(db, &used);
     if (result == SQLITE_OK && !used) {

@@ -40,8 +40,9 @@ static const char *const texts[PW_SQL_COUNT] = {
  * transactions, and not by whoever commits.
  */
 static const char *const settings[] = {
-    "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",      "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -16384",  "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA page_size = 4096",       "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",
+    "PRAGMA temp_store = MEMORY",    "PRAGMA cache_size = -16384",  "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 0",
 };
 
 int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path)

@@ -11,10 +11,12 @@
  *   store_sqlite_lock.c     the lock, and what was answered last
  *   store_sqlite_file.c     the files: a new database, the end of a recovery
  *   store_sqlite_recover.c  what can be read of a damaged database
+ *   store_sqlite_pages.c    the same without its tree, page by page
  *
  * Files, beside PATH itself and SQLite's own PATH-wal and PATH-shm: PATH-lock, held locked as long as
- * the store is open, with the last change that was answered; PATH-new, which becomes PATH; PATH-recovered, a recovery that is complete but for
- * becoming PATH; PATH.damaged-N, what was set aside.
+ * the store is open, with the last change that was answered; PATH-new, which becomes PATH;
+ * PATH-recovered, a recovery that is complete but for becoming PATH; PATH.damaged-N, what was set
+ * aside.
  */
 #ifndef PW_ORCHESTRATOR_STORE_SQLITE_PRIVATE_H
 #define PW_ORCHESTRATOR_STORE_SQLITE_PRIVATE_H
@@ -48,6 +50,11 @@ void pw_sqlite_place_destroy(struct pw_sqlite_place *place);
 char *pw_sqlite_path_with(const struct pw_sqlite_place *place, const char *suffix);
 
 /* ---- A connection ---- */
+
+#define PW_SQLITE_PAGE 4096
+
+/* SQLite takes no longer row. */
+#define PW_SQLITE_TEXT_MAX ((size_t)900 << 20)
 
 enum pw_sqlite_statement {
     PW_SQL_BEGIN,
@@ -134,6 +141,9 @@ int pw_sqlite_row_bind(const struct pw_sqlite_row *row, sqlite3_stmt *statement)
  */
 bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement);
 
+/* Whether it is as it was written, with this checksum. */
+bool pw_sqlite_row_is_sound(const struct pw_sqlite_row *row, uint64_t sum);
+
 /*
  * Makes a record of a row, whose objects the caller lets go of. PYWATT_OK, PYWATT_NO_MEMORY, or what
  * is wrong with a row that should not have passed pw_sqlite_row_read.
@@ -141,6 +151,19 @@ bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement);
 enum pywatt_status pw_sqlite_row_to_record(const struct pw_sqlite_row *row, struct pw_arena *arena,
                                            struct pw_store_record *record,
                                            struct pywatt_error *error);
+
+/* ---- Pages ---- */
+
+/* Shown what looks like a row of `modules`, borrowed for the call. Not SQLITE_OK ends the walk. */
+typedef int (*pw_sqlite_row_found)(void *user, struct pw_sqlite_row *row, bool sound);
+
+/*
+ * Shows those of all pages that are not known to be free; one that was written anew may stand there
+ * more than once. No connection of this process may have the file open. SQLITE_NOMEM,
+ * SQLITE_CANTOPEN, or what `found` said.
+ */
+int pw_sqlite_pages_walk(const struct pw_sqlite_place *place, pw_sqlite_row_found found,
+                         void *user);
 
 /* ---- The schema ---- */
 
@@ -203,13 +226,16 @@ enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place, 
 enum pywatt_status pw_sqlite_files_create(const struct pw_sqlite_place *place, const char *path,
                                           struct pywatt_error *error);
 
-/* PATH and its log get a second name, PATH.damaged-N; *aside, to be freed, gets it. */
-enum pywatt_status pw_sqlite_files_set_aside(const struct pw_sqlite_place *place, char **aside,
+/*
+ * PATH-new is a complete recovery: it takes the place of PATH, which is set aside with its log as
+ * PATH.damaged-N. Whole, whenever the power goes. *aside, to be freed, gets the name if one was given.
+ */
+enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place, char **aside,
                                              struct pywatt_error *error);
 
-/* PATH-new is a complete recovery: it takes the place of PATH. Whole, whenever the power goes. */
-enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place,
-                                             struct pywatt_error *error);
+/* That there is something that a recovery can begin with, or go on with. Changes nothing. */
+enum pywatt_status pw_sqlite_files_check_damaged(const struct pw_sqlite_place *place,
+                                                 struct pywatt_error *error);
 
 /* ---- The index ---- */
 

@@ -149,6 +149,12 @@ static bool read_fixed(sqlite3_stmt *statement, enum column column, char *out, s
     return true;
 }
 
+bool pw_sqlite_row_is_sound(const struct pw_sqlite_row *row, uint64_t sum)
+{
+    return row->name.data != NULL && row->info.data != NULL && row->generation > 0 &&
+           sum == checksum(row);
+}
+
 bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement)
 {
     *row = (struct pw_sqlite_row){
@@ -161,8 +167,7 @@ bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement)
     };
     return read_fixed(statement, COLUMN_ID, row->id, PW_UUID_TEXT_LEN) &&
            read_fixed(statement, COLUMN_TOKEN_HASH, row->token_hash, sizeof(row->token_hash)) &&
-           row->name.data != NULL && row->info.data != NULL && row->generation > 0 &&
-           read_number(statement, COLUMN_CHECKSUM) == checksum(row);
+           pw_sqlite_row_is_sound(row, read_number(statement, COLUMN_CHECKSUM));
 }
 
 static bool read_hex(const char *text, uint8_t *out, size_t len)

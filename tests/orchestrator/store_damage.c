@@ -212,9 +212,10 @@ static void recover_and_look(unsigned seed)
     struct shown shown;
     const enum pywatt_status status = pw_store_recover(at.url, &salvage, &error);
     if (status != PYWATT_OK) {
-        /* Its first page may say that it is newer; without tables it may be anybody's. */
+        /* Its first page may say that it is newer; without tables or rows it may be anybody's. */
         if (status != PYWATT_IO || (strstr(error.text, "none of an orchestrator") == NULL &&
-                                    strstr(error.text, "newer") == NULL)) {
+                                    strstr(error.text, "newer") == NULL &&
+                                    strstr(error.text, "no module is found") == NULL)) {
             fail_msg("seed %u: not recovered: %s", seed, error.text);
         }
     } else if (!open_and_look(seed, &shown) || shown.count != salvage.kept) {
@@ -403,6 +404,127 @@ static void who_does_not_say_whose_it_is_can_be_recovered(void **state)
     }
 }
 
+static struct image copy_of(const struct image *from)
+{
+    struct image image = {malloc(from->len), from->len};
+    assert_non_null(image.bytes);
+    memcpy(image.bytes, from->bytes, from->len);
+    return image;
+}
+
+/* All of them are there, whatever led to them. */
+static void expect_all_recovered(const struct image *image, const struct image *log, size_t at_byte)
+{
+    struct pw_store_salvage salvage;
+    struct pywatt_error error = {.text = ""};
+    struct shown shown;
+    remove_files();
+    write_image("", image);
+    if (log != NULL) {
+        write_image("-wal", log);
+    }
+    if (pw_store_recover(at.url, &salvage, &error) != PYWATT_OK || salvage.kept != MODULES) {
+        fail_msg("byte %zu: %u of %u modules are kept: %s", at_byte, (unsigned)salvage.kept,
+                 MODULES, error.text);
+    }
+    assert_true(open_and_look(0, &shown));
+    assert_int_equal(shown.count, MODULES);
+}
+
+static void a_flipped_bit_of_the_first_page_costs_nothing(void **state)
+{
+    (void)state;
+    static const size_t where[] = {3, 16, 18, 28, 103, 108};
+    for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+        struct shown shown;
+        struct image image = copy_of(&database);
+        image.bytes[where[i]] ^= 1;
+        remove_files();
+        write_image("", &image);
+        if (open_and_look(0, &shown)) {
+            fail_msg("byte %zu: opened", where[i]);
+        }
+        expect_all_recovered(&image, NULL, where[i]);
+        free(image.bytes);
+    }
+}
+
+/* The second page leads to all rows: the root of their table. */
+static void pages_that_lead_to_the_rows_cost_nothing(void **state)
+{
+    (void)state;
+    for (size_t page = 0; page < 2; page++) {
+        struct image image = copy_of(&database);
+        memset(image.bytes + page * 4096, 0, 4096);
+        expect_all_recovered(&image, NULL, page * 4096);
+        free(image.bytes);
+    }
+}
+
+/* As a kill leaves it: nearly all rows are in the log alone, which has no damage. */
+static void rows_in_the_log_are_found_behind_a_damaged_database(void **state)
+{
+    (void)state;
+    struct image image = copy_of(&open_database);
+    memset(image.bytes, 0, image.len);
+    expect_all_recovered(&image, &open_log, 0);
+    free(image.bytes);
+}
+
+static void who_finds_nothing_replaces_nothing(void **state)
+{
+    (void)state;
+    struct pw_store_salvage salvage;
+    struct pywatt_error error;
+    struct image image = copy_of(&database);
+    memset(image.bytes + 4096, 0, image.len - 4096);
+    remove_files();
+    write_image("", &image);
+    assert_int_equal(pw_store_recover(at.url, &salvage, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "no module is found"));
+    assert_int_equal(salvage.kept, 0);
+    expect_unchanged(0, "", &image);
+    char path[600];
+    snprintf(path, sizeof(path), "%s.damaged-1", store_place_path(&at));
+    assert_int_not_equal(access(path, F_OK), 0);
+    free(image.bytes);
+}
+
+/* One that takes several pages, and a second generation of it. */
+static void long_rows_are_found_in_their_last_generation(void **state)
+{
+    (void)state;
+    char longest[PYWATT_NAME_MAX + 1];
+    struct pw_store_salvage salvage;
+    remove_files();
+    struct pw_store *store = store_place_open(&at);
+    for (uint64_t generation = 1; generation <= 2; generation++) {
+        struct pw_store_change change = {.kind = PW_STORE_PUT,
+                                         .expected_generation = generation - 1,
+                                         .record = store_record(7, "n7", generation)};
+        struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+        for (unsigned i = 0; i < 100; i++) {
+            snprintf(longest, sizeof(longest), "%0*u", PYWATT_NAME_MAX, i);
+            assert_int_equal(pywatt_capabilities_add_message_type(capabilities, longest),
+                             PYWATT_OK);
+        }
+        change.record.capabilities = pw_shared_capabilities_new(capabilities);
+        assert_int_equal(store_submit(store, &change), PYWATT_OK);
+        store_record_release(&change.record);
+    }
+    pw_store_close(store);
+    struct image image = read_image("");
+    assert_true(image.len > (size_t)100 * PYWATT_NAME_MAX);
+    memset(image.bytes, 0, 4096);
+    write_image("", &image);
+    free(image.bytes);
+    assert_int_equal(pw_store_recover(at.url, &salvage, NULL), PYWATT_OK);
+    assert_int_equal(salvage.kept, 1);
+    store = store_place_open(&at);
+    assert_int_equal(store_put(store, 7, "n7", 2), PYWATT_OK);
+    pw_store_close(store);
+}
+
 static void a_page_in_the_middle_costs_only_its_own_records(void **state)
 {
     (void)state;
@@ -477,6 +599,11 @@ int main(void)
         cmocka_unit_test(a_damaged_lock_file_keeps_nobody_out),
         cmocka_unit_test(an_undamaged_log_shows_everything),
         cmocka_unit_test(who_does_not_say_whose_it_is_can_be_recovered),
+        cmocka_unit_test(a_flipped_bit_of_the_first_page_costs_nothing),
+        cmocka_unit_test(pages_that_lead_to_the_rows_cost_nothing),
+        cmocka_unit_test(rows_in_the_log_are_found_behind_a_damaged_database),
+        cmocka_unit_test(who_finds_nothing_replaces_nothing),
+        cmocka_unit_test(long_rows_are_found_in_their_last_generation),
         cmocka_unit_test(a_page_in_the_middle_costs_only_its_own_records),
         cmocka_unit_test(a_damaged_number_does_not_hide_the_rows_behind_it),
     };
