@@ -28,9 +28,12 @@ static const char *const texts[PW_SQL_COUNT] = {
     [PW_SQL_UPDATE] = "UPDATE modules SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?) "
                       "WHERE number = ?",
     [PW_SQL_DELETE] = "DELETE FROM modules WHERE number = ?",
-    [PW_SQL_GET_STATE] = "SELECT revision, modules FROM state",
-    [PW_SQL_SET_STATE] = "UPDATE state SET revision = ?, modules = ?",
+    [PW_SQL_GET_STATE] = "SELECT revision, modules, digest FROM state",
+    [PW_SQL_SET_STATE] = "UPDATE state SET revision = ?, modules = ?, digest = ?",
     [PW_SQL_READ_ALL] = "SELECT " COLUMNS ", number FROM modules ORDER BY number",
+    /* From the index alone. */
+    [PW_SQL_READ_NAMES] = "SELECT name, number FROM modules "
+                          "INDEXED BY sqlite_autoindex_modules_1 ORDER BY name",
     [PW_SQL_READ_ONE] = "SELECT " COLUMNS ", number FROM modules WHERE number = ?",
 };
 
@@ -125,6 +128,7 @@ int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out)
     if (result == SQLITE_ROW) {
         out->revision = (uint64_t)sqlite3_column_int64(statement, 0);
         out->modules = (uint64_t)sqlite3_column_int64(statement, 1);
+        out->digest = (uint64_t)sqlite3_column_int64(statement, 2);
         result = SQLITE_OK;
     } else if (result == SQLITE_DONE) {
         result = SQLITE_CORRUPT;
@@ -139,6 +143,9 @@ int pw_sqlite_db_set_state(struct pw_sqlite_db *db, const struct pw_sqlite_state
     int result = sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->revision);
     if (result == SQLITE_OK) {
         result = sqlite3_bind_int64(statement, 2, (sqlite3_int64)state->modules);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(statement, 3, (sqlite3_int64)state->digest);
     }
     return result == SQLITE_OK ? pw_sqlite_db_step(db, PW_SQL_SET_STATE) : result;
 }

@@ -265,10 +265,11 @@ static bool make_row(struct pw_sqlite_row *row, const uint64_t types[COLUMNS], c
         .name = texts[2],
         .info = texts[6],
         .capabilities = texts[7],
+        .sum = number_of(types[8], at[8]),
     };
     memcpy(row->id, texts[1].data, PW_UUID_TEXT_LEN);
     memcpy(row->token_hash, texts[5].data, sizeof(row->token_hash));
-    return pw_sqlite_row_is_sound(row, number_of(types[8], at[8]));
+    return pw_sqlite_row_is_sound(row);
 }
 
 /* What of a row stands on its own page. */

@@ -69,6 +69,7 @@ enum pw_sqlite_statement {
     PW_SQL_GET_STATE,
     PW_SQL_SET_STATE,
     PW_SQL_READ_ALL,
+    PW_SQL_READ_NAMES,
     PW_SQL_READ_ONE,
     PW_SQL_COUNT
 };
@@ -82,6 +83,7 @@ struct pw_sqlite_db {
 struct pw_sqlite_state {
     uint64_t revision;
     uint64_t modules;
+    uint64_t digest; /* the checksums of all rows, exclusive or */
 };
 
 /*
@@ -126,6 +128,7 @@ struct pw_sqlite_row {
     struct pw_str name;
     struct pw_str info;         /* JSON */
     struct pw_str capabilities; /* JSON; no data: NULL */
+    uint64_t sum;
 };
 
 /* Texts of the row point into the record, and into `text`. PYWATT_OK, PYWATT_NO_MEMORY. */
@@ -141,8 +144,8 @@ int pw_sqlite_row_bind(const struct pw_sqlite_row *row, sqlite3_stmt *statement)
  */
 bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement);
 
-/* Whether it is as it was written, with this checksum. */
-bool pw_sqlite_row_is_sound(const struct pw_sqlite_row *row, uint64_t sum);
+/* Whether it is as it was written. */
+bool pw_sqlite_row_is_sound(const struct pw_sqlite_row *row);
 
 /*
  * Makes a record of a row, whose objects the caller lets go of. PYWATT_OK, PYWATT_NO_MEMORY, or what
@@ -244,25 +247,32 @@ struct pw_sqlite_entry {
     struct pywatt_uuid id;
     int64_t number; /* of its row */
     uint64_t generation;
+    uint64_t sum;      /* the checksum of its row */
     uint64_t revision; /* of the change that made it, if the store made it since it was opened */
 };
 
 struct pw_sqlite_index {
     struct pw_map by_id;
     int64_t last_number; /* the highest that was given to a row */
+    uint64_t digest;     /* see struct pw_sqlite_state */
 };
 
 /* PYWATT_OK or PYWATT_NO_MEMORY. */
 enum pywatt_status pw_sqlite_index_init(struct pw_sqlite_index *index);
 void pw_sqlite_index_destroy(struct pw_sqlite_index *index);
 
-/* Makes the index anew from all rows, each of which is checked. Words as pw_sqlite_refuse. */
+/*
+ * Makes the index anew from all rows, each of which is checked, and all with the state and with the
+ * database's own index of the names. Words as pw_sqlite_refuse.
+ */
 enum pywatt_status pw_sqlite_index_load(struct pw_sqlite_index *index,
                                         const struct pw_sqlite_place *place,
                                         struct pw_sqlite_db *db, struct pywatt_error *error);
 struct pw_sqlite_entry *pw_sqlite_index_find(const struct pw_sqlite_index *index,
                                              const struct pywatt_uuid *id);
 void pw_sqlite_index_insert(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry);
+void pw_sqlite_index_update(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry,
+                            uint64_t generation, uint64_t sum);
 void pw_sqlite_index_remove(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry);
 
 /* ---- The store ---- */
@@ -285,6 +295,7 @@ struct pw_sqlite_job {
     struct pw_sqlite_entry *entry;    /* inserted, changed or removed */
     struct pw_sqlite_entry *replaced; /* removed */
     uint64_t old_generation;          /* 0: inserted */
+    uint64_t old_sum;
 };
 
 struct pw_sqlite_store {

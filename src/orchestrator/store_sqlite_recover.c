@@ -47,7 +47,7 @@ static int keep_newer(struct recovery *r, struct pw_sqlite_row *row, struct pw_s
     row->number = entry->number;
     const int result = write_row(r, row, PW_SQL_UPDATE);
     if (result == SQLITE_OK) {
-        entry->generation = row->generation;
+        pw_sqlite_index_update(&r->kept, entry, row->generation, row->sum);
     }
     return result == SQLITE_CONSTRAINT_UNIQUE ? SQLITE_OK : result;
 }
@@ -65,8 +65,8 @@ static int keep_new(struct recovery *r, struct pw_sqlite_row *row, const struct 
     if (entry == NULL) {
         return result == SQLITE_OK ? SQLITE_NOMEM : result;
     }
-    *entry =
-        (struct pw_sqlite_entry){.id = *id, .number = row->number, .generation = row->generation};
+    *entry = (struct pw_sqlite_entry){
+        .id = *id, .number = row->number, .generation = row->generation, .sum = row->sum};
     pw_sqlite_index_insert(&r->kept, entry);
     r->salvage->kept++;
     return SQLITE_OK;
@@ -200,6 +200,7 @@ static enum pywatt_status fill(struct recovery *r, struct pywatt_error *error)
         /* Nobody sees a revision for the second time, nor misses one. */
         state.revision = state.revision < r->answered ? r->answered : state.revision;
         state.modules = r->salvage->kept;
+        state.digest = r->kept.digest;
         result = pw_sqlite_db_set_state(&r->to, &state);
     }
     if (result == SQLITE_OK) {

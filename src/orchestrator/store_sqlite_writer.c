@@ -75,15 +75,20 @@ static void index_put_locked(struct pw_sqlite_store *store, struct pw_sqlite_job
         job->replaced = replaced;
     }
     job->old_generation = generation_of(entry);
+    job->old_sum = entry == NULL ? 0 : entry->sum;
+    const uint64_t generation = job->change->record.generation;
     if (entry == NULL) {
         entry = job->fresh;
         job->fresh = NULL;
-        entry->id = job->change->record.id;
-        entry->number = job->row.number;
+        *entry = (struct pw_sqlite_entry){.id = job->change->record.id,
+                                          .number = job->row.number,
+                                          .generation = generation,
+                                          .sum = job->row.sum};
         store->index.last_number = entry->number;
         pw_sqlite_index_insert(&store->index, entry);
+    } else {
+        pw_sqlite_index_update(&store->index, entry, generation, job->row.sum);
     }
-    entry->generation = job->change->record.generation;
     job->entry = entry;
 }
 
@@ -142,7 +147,7 @@ static void undo_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job
         pw_sqlite_index_remove(&store->index, job->entry);
         job->fresh = job->entry;
     } else {
-        job->entry->generation = job->old_generation;
+        pw_sqlite_index_update(&store->index, job->entry, job->old_generation, job->old_sum);
     }
     if (job->replaced != NULL) {
         pw_sqlite_index_insert(&store->index, job->replaced);
@@ -190,8 +195,8 @@ static int make_all_locked(struct pw_sqlite_store *store, struct pw_list *batch,
                                                    : take_out_locked(store, job);
         *revision += (unsigned)(job->entry != NULL) + (unsigned)(job->replaced != NULL);
     }
-    const struct pw_sqlite_state state = {.revision = *revision,
-                                          .modules = store->index.by_id.count};
+    const struct pw_sqlite_state state = {
+        .revision = *revision, .modules = store->index.by_id.count, .digest = store->index.digest};
     if (result == SQLITE_OK && *revision != store->history.revision) {
         result = pw_sqlite_db_set_state(&store->db, &state);
     }
@@ -311,7 +316,8 @@ static void answer(struct pw_sqlite_store *store, struct pw_list *batch, enum py
     pw_sqlite_jobs_done(store, batch);
 }
 
-static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
+/* Makes and answers them. False, and they are as they were, if they failed and others may not. */
+static bool run_together(struct pw_sqlite_store *store, struct pw_list *batch)
 {
     pw_mutex_lock(&store->db_mutex);
     const enum pywatt_status status = make_batch_locked(store, batch);
@@ -322,7 +328,25 @@ static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
         pw_sqlite_answered_write(store->lock_fd, store->history.revision);
     }
     pw_mutex_unlock(&store->db_mutex);
+    if (status == PYWATT_IO && batch->next != batch->prev) {
+        return false;
+    }
     answer(store, batch, status);
+    return true;
+}
+
+static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
+{
+    if (!run_together(store, batch)) {
+        /* What one of them meets, such as a damaged page, is not for the others to bear. */
+        struct pw_list *link;
+        while ((link = pw_list_pop(batch)) != NULL) {
+            struct pw_list alone;
+            pw_list_init(&alone);
+            pw_list_append(&alone, link);
+            (void)run_together(store, &alone);
+        }
+    }
     pw_mutex_lock(&store->db_mutex);
     if (store->log_frames >= store->log_limit) {
         /* One that cannot be moved is tried again when it has grown by as much. */
