@@ -382,7 +382,7 @@ static void close_files(struct pw_sqlite_store *store)
 {
     pw_sqlite_db_close(&store->db);
     pw_sqlite_index_destroy(&store->index);
-    close(store->lock_fd);
+    pw_sqlite_unlock(store->lock_fd);
 }
 
 static enum pywatt_status open_files(struct pw_sqlite_store *store, struct pywatt_error *error)

@@ -33,6 +33,29 @@ static void show(char shown[PW_SQLITE_SHOWN_SIZE], const char *path)
              fits ? path : path + len - (PW_SQLITE_SHOWN_SIZE - 4));
 }
 
+/*
+ * The file itself, whatever links lead to it: one file has one PATH-lock. One that is not there yet, or
+ * whose folder is not, has the path it was given.
+ */
+static char *resolve(char *path)
+{
+    char *real = realpath(path, NULL);
+    if (real == NULL && errno != ENOMEM) {
+        char *slash = strrchr(path, '/');
+        char *folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+        char *real_folder = folder == NULL ? NULL : realpath(folder, NULL);
+        if (real_folder == NULL) {
+            real = folder == NULL || errno == ENOMEM ? NULL : strdup(path);
+        } else if (asprintf(&real, "%s%s", real_folder[1] == '\0' ? "" : real_folder, slash) < 0) {
+            real = NULL;
+        }
+        free(folder);
+        free(real_folder);
+    }
+    free(path);
+    return real;
+}
+
 enum pywatt_status pw_sqlite_place_init(struct pw_sqlite_place *place, const char *path,
                                         struct pywatt_error *error)
 {
@@ -43,6 +66,10 @@ enum pywatt_status pw_sqlite_place_init(struct pw_sqlite_place *place, const cha
     /* SQLite gives some names a meaning of their own, such as ":memory:"; not with a folder before. */
     if (asprintf(&place->path, "%s%s", *path == '/' ? "" : "./", path) < 0) {
         place->path = NULL;
+        return pw_error_no_memory(error);
+    }
+    place->path = resolve(place->path);
+    if (place->path == NULL) {
         return pw_error_no_memory(error);
     }
     show(place->shown, path);

@@ -37,7 +37,7 @@
 #define PW_SQLITE_SHOWN_SIZE 96
 
 struct pw_sqlite_place {
-    char *path;                       /* begins with '/' or "./" */
+    char *path;                       /* has a '/' in it; of the file that links lead to */
     char shown[PW_SQLITE_SHOWN_SIZE]; /* for texts: the end of a long path */
 };
 
@@ -196,11 +196,14 @@ enum pywatt_status pw_sqlite_schema_whose(const struct pw_sqlite_place *place,
 /* ---- The lock ---- */
 
 /*
- * Locks PATH-lock; *fd is to be closed in the end, which unlocks it. PYWATT_OK, PYWATT_NO_MEMORY;
+ * Locks PATH-lock; *fd is for pw_sqlite_unlock in the end. PYWATT_OK, PYWATT_NO_MEMORY;
  * PYWATT_IO with words: another store has it, or it cannot be made.
  */
 enum pywatt_status pw_sqlite_lock(const struct pw_sqlite_place *place, int *fd,
                                   struct pywatt_error *error);
+
+/* Also for children of fork, which have the descriptor too. */
+void pw_sqlite_unlock(int fd);
 
 /* The revision that was answered last; 0 if that is not known. */
 uint64_t pw_sqlite_answered_read(int lock_fd);

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct recovery {
     const struct pw_sqlite_place *place;
@@ -286,7 +285,7 @@ enum pywatt_status pw_sqlite_recover(const char *path, struct pw_store_salvage *
         if (status == PYWATT_OK) {
             status = recover_locked(&place, lock_fd, out, error);
         }
-        close(lock_fd);
+        pw_sqlite_unlock(lock_fd);
     }
     pw_sqlite_place_destroy(&place);
     return status;

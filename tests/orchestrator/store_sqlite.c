@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- What is there after a restart ---- */
@@ -179,6 +180,51 @@ static void one_store_at_a_time_has_the_file(void **state)
     store = store_place_open(&place);
     assert_string_equal(store_list(store, NULL).names, "a:1 ");
     pw_store_close(store);
+    store_place_end(&place);
+}
+
+static void links_lead_to_the_same_store(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct store_place by_link;
+    struct pw_store *second = NULL;
+    struct pywatt_error error;
+    store_file_begin(&place);
+    snprintf(by_link.url, sizeof(by_link.url), "%.400s-link", place.url);
+    assert_int_equal(symlink(store_place_path(&place), store_place_path(&by_link)), 0);
+    store_file_fill(&place, 1);
+    struct pw_store *store = store_place_open(&by_link);
+    assert_string_equal(store_list(store, NULL).names, "n1:1 ");
+    assert_int_equal(pw_store_open(place.url, &second, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "in use by another orchestrator"));
+    pw_store_close(store);
+    assert_int_equal(unlink(store_place_path(&by_link)), 0);
+    store_place_end(&place);
+}
+
+static void a_child_of_fork_does_not_keep_it(void **state)
+{
+    (void)state;
+    struct store_place place;
+    int ends[2];
+    store_file_begin(&place);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        char end;
+        close(ends[1]);
+        _exit(read(ends[0], &end, 1) == 0 ? 0 : 1);
+    }
+    assert_true(child > 0);
+    pw_store_close(store);
+    pw_store_close(store_place_open(&place));
+    close(ends[0]);
+    close(ends[1]);
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     store_place_end(&place);
 }
 
@@ -408,6 +454,8 @@ int main(void)
         cmocka_unit_test(generations_and_revisions_go_on_after_a_restart),
         cmocka_unit_test(the_files_are_for_their_owner_alone),
         cmocka_unit_test(one_store_at_a_time_has_the_file),
+        cmocka_unit_test(links_lead_to_the_same_store),
+        cmocka_unit_test(a_child_of_fork_does_not_keep_it),
         cmocka_unit_test(anybody_can_read_it_meanwhile),
         cmocka_unit_test(who_locks_it_is_waited_for_and_then_named),
         cmocka_unit_test(a_change_that_fails_does_not_take_others_with_it),
