@@ -15,11 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What is kept of jobs that are done: about a mebibyte. */
 #define SPARE_JOBS 1024
 #define SPARE_TEXT 2048
+
+/* What a change takes beside its text, here and with whoever waits for it. */
+#define CHANGE_BYTES 1024
 
 static struct pw_sqlite_store *from_base(struct pw_store *store)
 {
@@ -36,21 +40,27 @@ void pw_sqlite_job_free(struct pw_sqlite_job *job)
 }
 
 /* Memory that one thread takes and another gives back is dear where there are many such. */
-static struct pw_sqlite_job *take_job(struct pw_sqlite_store *store)
+static enum pywatt_status take_job(struct pw_sqlite_store *store, struct pw_sqlite_job **job)
 {
     pw_mutex_lock(&store->queue_mutex);
-    struct pw_list *link = pw_list_pop(&store->spare_jobs);
+    const bool full = store->waiting_bytes >= store->waiting_max;
+    struct pw_list *link = full ? NULL : pw_list_pop(&store->spare_jobs);
     store->spare_count -= link != NULL;
     pw_mutex_unlock(&store->queue_mutex);
+    if (full) {
+        return PYWATT_UNAVAILABLE;
+    }
     if (link != NULL) {
-        return PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+        *job = PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+        return PYWATT_OK;
     }
-    struct pw_sqlite_job *job = calloc(1, sizeof(*job));
-    if (job != NULL) {
-        pw_list_init(&job->link);
-        pw_buffer_init(&job->text, PW_SQLITE_TEXT_MAX);
+    *job = calloc(1, sizeof(**job));
+    if (*job == NULL) {
+        return PYWATT_NO_MEMORY;
     }
-    return job;
+    pw_list_init(&(*job)->link);
+    pw_buffer_init(&(*job)->text, PW_SQLITE_TEXT_MAX);
+    return PYWATT_OK;
 }
 
 /* What the next change finds as if it were new. */
@@ -67,10 +77,14 @@ static void clear_job(struct pw_sqlite_job *job)
 void pw_sqlite_jobs_done(struct pw_sqlite_store *store, struct pw_list *jobs)
 {
     struct pw_list *link;
+    size_t bytes = 0;
     for (link = jobs->next; link != jobs; link = link->next) {
-        clear_job(PW_CONTAINER_OF(link, struct pw_sqlite_job, link));
+        struct pw_sqlite_job *job = PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+        bytes += job->bytes;
+        clear_job(job);
     }
     pw_mutex_lock(&store->queue_mutex);
+    store->waiting_bytes -= bytes;
     while (store->spare_count < SPARE_JOBS && (link = pw_list_pop(jobs)) != NULL) {
         pw_list_append(&store->spare_jobs, link);
         store->spare_count++;
@@ -94,29 +108,33 @@ static bool fill_job(struct pw_sqlite_job *job, const struct pw_store_change *ch
            pw_sqlite_row_from_record(&job->row, &job->text, &change->record) == PYWATT_OK;
 }
 
-static struct pw_sqlite_job *job_for(struct pw_sqlite_store *store,
-                                     const struct pw_store_change *change)
+/* The limit is looked at before a text is made. */
+static enum pywatt_status job_for(struct pw_sqlite_store *store,
+                                  const struct pw_store_change *change, struct pw_sqlite_job **job)
 {
-    struct pw_sqlite_job *job = take_job(store);
-    if (job != NULL && !fill_job(job, change)) {
-        pw_sqlite_job_free(job);
-        return NULL;
+    const enum pywatt_status status = take_job(store, job);
+    if (status == PYWATT_OK && !fill_job(*job, change)) {
+        pw_sqlite_job_free(*job);
+        return PYWATT_NO_MEMORY;
     }
-    return job;
+    return status;
 }
 
 static void sqlite_submit(struct pw_store *base, const struct pw_store_change *change,
                           pw_store_done done, void *user)
 {
     struct pw_sqlite_store *store = from_base(base);
-    struct pw_sqlite_job *job = job_for(store, change);
-    if (job == NULL) {
-        done(user, PYWATT_NO_MEMORY);
+    struct pw_sqlite_job *job = NULL;
+    const enum pywatt_status status = job_for(store, change, &job);
+    if (status != PYWATT_OK) {
+        done(user, status);
         return;
     }
     job->done = done;
     job->user = user;
+    job->bytes = CHANGE_BYTES + pw_buffer_len(&job->text);
     pw_mutex_lock(&store->queue_mutex);
+    store->waiting_bytes += job->bytes;
     pw_list_append(&store->queue, &job->link);
     if (store->queued++ == 0) {
         pw_cond_signal(&store->wake);
@@ -237,73 +255,69 @@ static int on_commit(void *user, sqlite3 *handle, const char *database, int fram
     return SQLITE_OK;
 }
 
-/* *wrong gets the first thing that is wrong; its first byte is NUL if nothing is. */
-static int check_structure(struct pw_sqlite_db *db, char *wrong, size_t size)
+static enum pywatt_status check_structure(struct pw_sqlite_store *store, struct pywatt_error *error)
 {
-    sqlite3_stmt *statement = NULL;
-    wrong[0] = '\0';
-    int result = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(statement);
+    char text[256];
+    const int result = pw_sqlite_db_text(&store->db, "PRAGMA quick_check(1)", text, sizeof(text));
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(&store->place, &store->db, result, error);
     }
-    if (result == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(statement, 0);
-        if (text != NULL && strcmp(text, "ok") != 0) {
-            /* A report may have a heading in a line of its own. */
-            const char *line = strrchr(text, '\n');
-            snprintf(wrong, size, "%s", line == NULL ? text : line + 1);
-        }
-    }
-    const int end = sqlite3_finalize(statement);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? end : result;
+    /* A report may have a heading in a line of its own. */
+    const char *line = strrchr(text, '\n');
+    return strcmp(text, "ok") == 0
+               ? PYWATT_OK
+               : pw_sqlite_refuse_damaged(&store->place, line == NULL ? text : line + 1, error);
 }
 
-static int use_log(struct pw_sqlite_db *db, bool *used)
+/* A byte of the first page says so, or nobody may write the file. */
+static enum pywatt_status check_writable(struct pw_sqlite_store *store, struct pywatt_error *error)
 {
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(statement);
+    if (sqlite3_db_readonly(store->db.handle, "main") == 0) {
+        return PYWATT_OK;
     }
-    if (result == SQLITE_ROW) {
-        const char *mode = (const char *)sqlite3_column_text(statement, 0);
-        *used = mode != NULL && strcmp(mode, "wal") == 0;
-    }
-    const int end = sqlite3_finalize(statement);
-    return result == SQLITE_ROW ? end : result;
+    return access(store->place.path, W_OK) != 0
+               ? pw_sqlite_refuse_file(&store->place, "", "written", error)
+               : pw_sqlite_refuse_damaged(&store->place, "it says that it is for reading alone",
+                                          error);
 }
 
+static enum pywatt_status use_log(struct pw_sqlite_store *store, struct pywatt_error *error)
+{
+    char mode[16];
+    const int result =
+        pw_sqlite_db_text(&store->db, "PRAGMA journal_mode = WAL", mode, sizeof(mode));
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(&store->place, &store->db, result, error);
+    }
+    return strcmp(mode, "wal") == 0
+               ? PYWATT_OK
+               : pw_error_set(error, PYWATT_IO,
+                              "%s cannot have a write-ahead log: it must lie on a local disk",
+                              store->place.shown);
+}
+
+/* What is damaged is not brought up to date. */
 static enum pywatt_status check_database(struct pw_sqlite_store *store, struct pywatt_error *error)
 {
-    struct pw_sqlite_db *db = &store->db;
-    bool used = false;
-    char wrong[64];
-    enum pywatt_status status = pw_sqlite_schema_check(&store->place, db, &pw_sqlite_schema, error);
+    enum pywatt_status status = pw_sqlite_schema_whose(&store->place, &store->db, error);
+    if (status == PYWATT_OK) {
+        status = check_structure(store, error);
+    }
+    if (status == PYWATT_OK) {
+        status = check_writable(store, error);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_sqlite_schema_check(&store->place, &store->db, &pw_sqlite_schema, error);
+    }
+    if (status == PYWATT_OK) {
+        status = use_log(store, error);
+    }
     if (status != PYWATT_OK) {
         return status;
     }
-    if (sqlite3_db_readonly(db->handle, "main") != 0) {
-        return access(store->place.path, W_OK) != 0
-                   ? pw_sqlite_refuse_file(&store->place, "", "written", error)
-                   : pw_sqlite_refuse_damaged(&store->place, "it says that it is for reading alone",
-                                              error);
-    }
-    int result = use_log(db, &used);
-    if (result == SQLITE_OK && !used) {
-        return pw_error_set(error, PYWATT_IO,
-                            "%s cannot have a write-ahead log: it must lie on a local disk",
-                            store->place.shown);
-    }
-    if (result == SQLITE_OK) {
-        result = check_structure(db, wrong, sizeof(wrong));
-    }
-    if (result == SQLITE_OK && wrong[0] != '\0') {
-        return pw_sqlite_refuse_damaged(&store->place, wrong, error);
-    }
-    if (result == SQLITE_OK) {
-        result = pw_sqlite_db_prepare(db);
-    }
-    return result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(&store->place, db, result, error);
+    const int result = pw_sqlite_db_prepare(&store->db);
+    return result == SQLITE_OK ? PYWATT_OK
+                               : pw_sqlite_refuse(&store->place, &store->db, result, error);
 }
 
 /* A log that lost its end, or is not there any more, is no damage that SQLite sees. */
@@ -347,6 +361,16 @@ static enum pywatt_status open_database(struct pw_sqlite_store *store, struct py
     status = check_answered(store, &state, error);
     if (status != PYWATT_OK) {
         return status;
+    }
+    struct stat found;
+    if (stat(store->place.path, &found) != 0) {
+        return pw_sqlite_refuse_file(&store->place, "", "opened", error);
+    }
+    store->device = found.st_dev;
+    store->inode = found.st_ino;
+    result = pw_sqlite_db_ask(&store->db, PW_SQL_DATA_VERSION, &store->version);
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(&store->place, &store->db, result, error);
     }
     pw_history_init(&store->history, state.revision);
     sqlite3_wal_hook(store->db.handle, on_commit, store);
@@ -428,6 +452,7 @@ static enum pywatt_status sqlite_open(const char *place, struct pw_store **out,
     }
     store->base.ops = &pw_store_sqlite;
     store->log_limit = PW_SQLITE_LOG_FRAMES;
+    store->waiting_max = PW_SQLITE_WAITING_MAX;
     pw_list_init(&store->queue);
     pw_list_init(&store->spare_jobs);
     enum pywatt_status status = pw_sqlite_place_init(&store->place, place, error);

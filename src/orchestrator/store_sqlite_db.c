@@ -9,6 +9,8 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* How long another program, such as sqlite3(1), may hold a lock that we need. */
@@ -29,6 +31,8 @@ static const char *const texts[PW_SQL_COUNT] = {
                       "WHERE number = ?",
     [PW_SQL_DELETE] = "DELETE FROM modules WHERE number = ?",
     [PW_SQL_GET_STATE] = "SELECT revision, modules, digest FROM state",
+    [PW_SQL_DATA_VERSION] = "PRAGMA data_version",
+    [PW_SQL_PAGE_COUNT] = "PRAGMA page_count",
     [PW_SQL_SET_STATE] = "UPDATE state SET revision = ?, modules = ?, digest = ?",
     [PW_SQL_READ_ALL] = "SELECT " COLUMNS ", number FROM modules ORDER BY number",
     /* From the index alone. */
@@ -38,8 +42,8 @@ static const char *const texts[PW_SQL_COUNT] = {
 };
 
 /*
- * A sort of constraint: what stands in the file is not trusted. Nothing is mapped, so that an error of
- * the disk is a result and no signal. The log is moved into the database by the writer, between two
+ * What stands in the file is not trusted. Nothing of it is mapped, nor of its log, so that an error of
+ * the disk is a result and no signal; only PATH-shm is, which SQLite makes anew. The log is moved into the database by the writer, between two
  * transactions, and not by whoever commits.
  */
 static const char *const settings[] = {
@@ -60,6 +64,8 @@ int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path)
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    int chunk = PW_SQLITE_PAGE;
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]) && result == SQLITE_OK; i++) {
         result = pw_sqlite_db_run(db, settings[i]);
     }
@@ -97,7 +103,7 @@ int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql)
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 }
 
-int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
+int pw_sqlite_db_text(struct pw_sqlite_db *db, const char *sql, char *out, size_t size)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
@@ -105,7 +111,8 @@ int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
         result = sqlite3_step(statement);
     }
     if (result == SQLITE_ROW) {
-        *out = sqlite3_column_int64(statement, 0);
+        const char *const text = (const char *)sqlite3_column_text(statement, 0);
+        snprintf(out, size, "%s", text == NULL ? "" : text);
         result = SQLITE_OK;
     } else if (result == SQLITE_DONE) {
         result = SQLITE_CORRUPT;
@@ -114,11 +121,44 @@ int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
     return result == SQLITE_OK ? end : result;
 }
 
+int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
+{
+    char text[24];
+    const int result = pw_sqlite_db_text(db, sql, text, sizeof(text));
+    if (result == SQLITE_OK) {
+        *out = strtoll(text, NULL, 10);
+    }
+    return result;
+}
+
 int pw_sqlite_db_step(struct pw_sqlite_db *db, enum pw_sqlite_statement which)
 {
     const int result = sqlite3_step(db->statements[which]);
     sqlite3_reset(db->statements[which]);
     return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int pw_sqlite_db_ask(struct pw_sqlite_db *db, enum pw_sqlite_statement which, int64_t *out)
+{
+    sqlite3_stmt *statement = db->statements[which];
+    const int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        *out = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_reset(statement);
+    return result == SQLITE_ROW ? SQLITE_OK : result == SQLITE_DONE ? SQLITE_CORRUPT : result;
+}
+
+/* Rounded, so that it is seldom done. */
+int pw_sqlite_db_make_room(struct pw_sqlite_db *db, int64_t pages)
+{
+    enum {
+        STEP = 64
+    };
+    sqlite3_int64 bytes = (pages + STEP - 1) / STEP * STEP * PW_SQLITE_PAGE;
+    const int result = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
+    /* Whatever the system says, there is no room. */
+    return result == SQLITE_OK || result == SQLITE_NOTFOUND ? SQLITE_OK : SQLITE_FULL;
 }
 
 int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out)

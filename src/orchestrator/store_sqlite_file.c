@@ -306,6 +306,18 @@ enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place
                : pw_sqlite_refuse_file(place, "-new", "renamed", error);
 }
 
+/* ---- While it is open ---- */
+
+bool pw_sqlite_files_same(const struct pw_sqlite_store *store)
+{
+    struct stat found;
+    if (stat(store->place.path, &found) != 0) {
+        return false;
+    }
+    errno = 0;
+    return found.st_dev == store->device && found.st_ino == store->inode;
+}
+
 /* ---- Before it is opened ---- */
 
 static enum pywatt_status refuse_kind(const struct pw_sqlite_place *place,

@@ -4,6 +4,7 @@
  *
  *   store_sqlite.c          the ops: what callers hand in, list, watch
  *   store_sqlite_writer.c   the writer thread: changes into transactions, and back if one fails
+ *   store_sqlite_change.c   one change within a transaction, and back
  *   store_sqlite_index.c    which id has which row and generation, in memory
  *   store_sqlite_db.c       a connection with its statements, and what errors of it mean
  *   store_sqlite_row.c      a record as a row
@@ -31,6 +32,7 @@
 #include "orchestrator/store_sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 /* ---- A place ---- */
 
@@ -67,6 +69,8 @@ enum pw_sqlite_statement {
     PW_SQL_UPDATE,
     PW_SQL_DELETE,
     PW_SQL_GET_STATE,
+    PW_SQL_DATA_VERSION,
+    PW_SQL_PAGE_COUNT,
     PW_SQL_SET_STATE,
     PW_SQL_READ_ALL,
     PW_SQL_READ_NAMES,
@@ -99,11 +103,18 @@ void pw_sqlite_db_leave_log(struct pw_sqlite_db *db);
 
 int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql);
 
-/* The number that a statement such as "PRAGMA user_version" gives. */
+/* The text, cut if need be, or number that a statement such as "PRAGMA user_version" gives. */
+int pw_sqlite_db_text(struct pw_sqlite_db *db, const char *sql, char *out, size_t size);
 int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out);
 
 /* Steps a prepared statement that gives no rows, and resets it. */
 int pw_sqlite_db_step(struct pw_sqlite_db *db, enum pw_sqlite_statement which);
+
+/* The number that a prepared statement gives. */
+int pw_sqlite_db_ask(struct pw_sqlite_db *db, enum pw_sqlite_statement which, int64_t *out);
+
+/* The file takes so many pages from the disk now; SQLITE_FULL. */
+int pw_sqlite_db_make_room(struct pw_sqlite_db *db, int64_t pages);
 int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out);
 int pw_sqlite_db_set_state(struct pw_sqlite_db *db, const struct pw_sqlite_state *state);
 
@@ -281,7 +292,16 @@ void pw_sqlite_index_remove(struct pw_sqlite_index *index, struct pw_sqlite_entr
 /* ---- The store ---- */
 
 /* Frames of the write-ahead log, of 4 KiB, from which on it is moved into the database. */
-#define PW_SQLITE_LOG_FRAMES 8000
+#define PW_SQLITE_LOG_FRAMES 1000
+
+/* What changes that wait may take, about; more are told to come again later. */
+#define PW_SQLITE_WAITING_MAX ((size_t)64 << 20)
+
+/* What is to be logged when the lock is given back, as the sink is the application's. */
+struct pw_sqlite_report {
+    enum pywatt_log_level level;
+    char text[PYWATT_ERROR_TEXT_MAX]; /* empty: nothing */
+};
 
 /* A change that was handed in. */
 struct pw_sqlite_job {
@@ -291,6 +311,7 @@ struct pw_sqlite_job {
     void *user;
     struct pw_buffer text; /* what `row` points to */
     struct pw_sqlite_row row;
+    size_t bytes;                  /* what it takes while it waits */
     struct pw_sqlite_entry *fresh; /* of a put: an entry in case the id is new */
 
     /* The writer's: how it went, and what undoes it in the index. */
@@ -312,6 +333,8 @@ struct pw_sqlite_store {
     /* queue_mutex */
     struct pw_list queue;
     size_t queued;
+    size_t waiting_bytes; /* of all that were handed in and not answered */
+    size_t waiting_max;
     struct pw_list spare_jobs;
     size_t spare_count;
     bool closing;
@@ -321,14 +344,31 @@ struct pw_sqlite_store {
     struct pw_sqlite_db db;
     struct pw_sqlite_index index;
     struct pw_store_history history;
-    int log_frames;  /* in the write-ahead log after the last commit */
-    int log_limit;   /* when it is moved into the database */
-    bool lost_track; /* nobody knows whether the last transaction was made */
-    bool failing;    /* the last transaction failed */
+    int log_frames;   /* in the write-ahead log after the last commit */
+    int log_limit;    /* when it is moved into the database */
+    bool lost_track;  /* nobody knows whether the last transaction was made */
+    bool failing;     /* the last transaction failed */
+    int64_t version;  /* changes when another connection has changed something */
+    int64_t has_room; /* for so many pages, in the database */
+    dev_t device;     /* the file that was opened */
+    ino_t inode;
+    struct pw_sqlite_report report;
 };
+
+/* That PATH is the file that was opened still; false with errno, which is 0 if it is another one. */
+bool pw_sqlite_files_same(const struct pw_sqlite_store *store);
 
 /* The writer thread, until the store is closed and nothing is in the queue. */
 void *pw_sqlite_writer_main(void *store);
+
+/* Makes one change. SQLITE_OK also if it is refused; else the whole transaction fails. db_mutex. */
+int pw_sqlite_make_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job);
+
+/* After a transaction that failed, from the last change to the first: the index is as it was. */
+void pw_sqlite_undo_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job);
+
+/* After one that was made: tells the watcher, and lets go of what has left the index. */
+void pw_sqlite_settle_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job);
 
 /* Jobs that are done, or came to nothing: some are kept for the next ones. Locks the queue. */
 void pw_sqlite_jobs_done(struct pw_sqlite_store *store, struct pw_list *jobs);

@@ -41,6 +41,46 @@ static void a_record_that_has_vanished_is_missed(void **state)
     store_place_end(&place);
 }
 
+static void what_another_program_changes_meanwhile_is_noticed(void **state)
+{
+    (void)state;
+    struct store_place place;
+    store_file_begin(&place);
+    store_file_fill(&place, 3);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_file_run_sql(&place, "DELETE FROM modules WHERE name = 'n2'"),
+                     SQLITE_OK);
+    assert_int_equal(store_put(store, 2, "n2", 1), PYWATT_STALE_GENERATION);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_OK);
+    assert_int_equal(store_put(store, 3, "n3", 1), PYWATT_OK);
+    assert_string_equal(store_list(store, NULL).names, "n1:1 n3:2 n2:1 ");
+    pw_store_close(store);
+    pw_store_close(store_place_open(&place));
+    store_place_end(&place);
+}
+
+/* What is put into it would be gone. */
+static void a_file_that_is_moved_away_takes_no_changes(void **state)
+{
+    (void)state;
+    struct store_place place;
+    char from[600];
+    char to[600];
+    store_file_begin(&place);
+    store_file_fill(&place, 1);
+    store_file_path(&place, "", from);
+    store_file_path(&place, "-away", to);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_IO);
+    store_file_write(&place, "", "another", 7);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_IO);
+    assert_int_equal(rename(to, from), 0);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_OK);
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
 /* ---- Recovery ---- */
 
 static void a_recovery_keeps_what_is_sound(void **state)
@@ -146,6 +186,8 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_record_may_be_deleted_by_hand_but_not_changed),
         cmocka_unit_test(a_record_that_has_vanished_is_missed),
+        cmocka_unit_test(what_another_program_changes_meanwhile_is_noticed),
+        cmocka_unit_test(a_file_that_is_moved_away_takes_no_changes),
         cmocka_unit_test(a_recovery_keeps_what_is_sound),
         cmocka_unit_test(a_recovery_that_was_broken_off_is_ended_by_the_next_start),
         cmocka_unit_test(what_was_put_there_since_a_recovery_is_kept_aside),
