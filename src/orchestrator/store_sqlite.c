@@ -255,71 +255,6 @@ static int on_commit(void *user, sqlite3 *handle, const char *database, int fram
     return SQLITE_OK;
 }
 
-static enum pywatt_status check_structure(struct pw_sqlite_store *store, struct pywatt_error *error)
-{
-    char text[256];
-    const int result = pw_sqlite_db_text(&store->db, "PRAGMA quick_check(1)", text, sizeof(text));
-    if (result != SQLITE_OK) {
-        return pw_sqlite_refuse(&store->place, &store->db, result, error);
-    }
-    /* A report may have a heading in a line of its own. */
-    const char *line = strrchr(text, '\n');
-    return strcmp(text, "ok") == 0
-               ? PYWATT_OK
-               : pw_sqlite_refuse_damaged(&store->place, line == NULL ? text : line + 1, error);
-}
-
-/* A byte of the first page says so, or nobody may write the file. */
-static enum pywatt_status check_writable(struct pw_sqlite_store *store, struct pywatt_error *error)
-{
-    if (sqlite3_db_readonly(store->db.handle, "main") == 0) {
-        return PYWATT_OK;
-    }
-    return access(store->place.path, W_OK) != 0
-               ? pw_sqlite_refuse_file(&store->place, "", "written", error)
-               : pw_sqlite_refuse_damaged(&store->place, "it says that it is for reading alone",
-                                          error);
-}
-
-static enum pywatt_status use_log(struct pw_sqlite_store *store, struct pywatt_error *error)
-{
-    char mode[16];
-    const int result =
-        pw_sqlite_db_text(&store->db, "PRAGMA journal_mode = WAL", mode, sizeof(mode));
-    if (result != SQLITE_OK) {
-        return pw_sqlite_refuse(&store->place, &store->db, result, error);
-    }
-    return strcmp(mode, "wal") == 0
-               ? PYWATT_OK
-               : pw_error_set(error, PYWATT_IO,
-                              "%s cannot have a write-ahead log: it must lie on a local disk",
-                              store->place.shown);
-}
-
-/* What is damaged is not brought up to date. */
-static enum pywatt_status check_database(struct pw_sqlite_store *store, struct pywatt_error *error)
-{
-    enum pywatt_status status = pw_sqlite_schema_whose(&store->place, &store->db, error);
-    if (status == PYWATT_OK) {
-        status = check_structure(store, error);
-    }
-    if (status == PYWATT_OK) {
-        status = check_writable(store, error);
-    }
-    if (status == PYWATT_OK) {
-        status = pw_sqlite_schema_check(&store->place, &store->db, &pw_sqlite_schema, error);
-    }
-    if (status == PYWATT_OK) {
-        status = use_log(store, error);
-    }
-    if (status != PYWATT_OK) {
-        return status;
-    }
-    const int result = pw_sqlite_db_prepare(&store->db);
-    return result == SQLITE_OK ? PYWATT_OK
-                               : pw_sqlite_refuse(&store->place, &store->db, result, error);
-}
-
 /* A log that lost its end, or is not there any more, is no damage that SQLite sees. */
 static enum pywatt_status check_answered(const struct pw_sqlite_store *store,
                                          const struct pw_sqlite_state *state,
@@ -343,13 +278,20 @@ static enum pywatt_status open_database(struct pw_sqlite_store *store, struct py
     if (status != PYWATT_OK) {
         return status;
     }
+    status = pw_sqlite_files_check_room(&store->place, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
     int result = pw_sqlite_db_open(&store->db, store->place.path);
     if (result != SQLITE_OK) {
         return pw_sqlite_refuse(&store->place, &store->db, result, error);
     }
-    status = check_database(store, error);
+    status = pw_sqlite_db_check(&store->db, &store->place, error);
     if (status == PYWATT_OK) {
         status = pw_sqlite_index_load(&store->index, &store->place, &store->db, error);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_sqlite_files_fill_shm(&store->place, &store->shm_fd, error);
     }
     if (status != PYWATT_OK) {
         return status;
@@ -401,10 +343,13 @@ static void destroy_locks(struct pw_sqlite_store *store)
     pw_mutex_destroy(&store->queue_mutex);
 }
 
-/* The lock goes last: by then everything is in the database, and nothing in its log. */
+/* The lock goes last: by then all is in the database, or in a log that the next start reads. */
 static void close_files(struct pw_sqlite_store *store)
 {
     pw_sqlite_db_close(&store->db);
+    if (store->shm_fd >= 0) {
+        close(store->shm_fd);
+    }
     pw_sqlite_index_destroy(&store->index);
     pw_sqlite_unlock(store->lock_fd);
 }
@@ -451,6 +396,7 @@ static enum pywatt_status sqlite_open(const char *place, struct pw_store **out,
         return pw_error_no_memory(error);
     }
     store->base.ops = &pw_store_sqlite;
+    store->shm_fd = -1;
     store->log_limit = PW_SQLITE_LOG_FRAMES;
     store->waiting_max = PW_SQLITE_WAITING_MAX;
     pw_list_init(&store->queue);

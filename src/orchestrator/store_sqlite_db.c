@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How long another program, such as sqlite3(1), may hold a lock that we need. */
 #define BUSY_TIMEOUT_MS 2000
@@ -43,7 +44,7 @@ static const char *const texts[PW_SQL_COUNT] = {
 
 /*
  * What stands in the file is not trusted. Nothing of it is mapped, nor of its log, so that an error of
- * the disk is a result and no signal; only PATH-shm is, which SQLite makes anew. The log is moved into the database by the writer, between two
+ * the disk is a result and no signal; only PATH-shm is, which has its room. The log is moved into the database by the writer, between two
  * transactions, and not by whoever commits.
  */
 static const char *const settings[] = {
@@ -254,4 +255,73 @@ enum pywatt_status pw_sqlite_refuse(const struct pw_sqlite_place *place,
     return pw_error_set(error, PYWATT_IO, "%s cannot be used: %.60s%s%.60s", place->shown,
                         sqlite3_errstr(result), number == 0 ? "" : ": ",
                         number == 0 ? "" : strerror(number));
+}
+
+/* ---- Before it is used ---- */
+
+static enum pywatt_status check_structure(struct pw_sqlite_db *db,
+                                          const struct pw_sqlite_place *place,
+                                          struct pywatt_error *error)
+{
+    char text[256];
+    const int result = pw_sqlite_db_text(db, "PRAGMA quick_check(1)", text, sizeof(text));
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(place, db, result, error);
+    }
+    /* A report may have a heading in a line of its own. */
+    const char *line = strrchr(text, '\n');
+    return strcmp(text, "ok") == 0
+               ? PYWATT_OK
+               : pw_sqlite_refuse_damaged(place, line == NULL ? text : line + 1, error);
+}
+
+/* A byte of the first page says so, or nobody may write the file. */
+static enum pywatt_status check_writable(struct pw_sqlite_db *db,
+                                         const struct pw_sqlite_place *place,
+                                         struct pywatt_error *error)
+{
+    if (sqlite3_db_readonly(db->handle, "main") == 0) {
+        return PYWATT_OK;
+    }
+    return access(place->path, W_OK) != 0
+               ? pw_sqlite_refuse_file(place, "", "written", error)
+               : pw_sqlite_refuse_damaged(place, "it says that it is for reading alone", error);
+}
+
+static enum pywatt_status use_log(struct pw_sqlite_db *db, const struct pw_sqlite_place *place,
+                                  struct pywatt_error *error)
+{
+    char mode[16];
+    const int result = pw_sqlite_db_text(db, "PRAGMA journal_mode = WAL", mode, sizeof(mode));
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(place, db, result, error);
+    }
+    return strcmp(mode, "wal") == 0
+               ? PYWATT_OK
+               : pw_error_set(error, PYWATT_IO,
+                              "%s cannot have a write-ahead log: it must lie on a local disk",
+                              place->shown);
+}
+
+enum pywatt_status pw_sqlite_db_check(struct pw_sqlite_db *db, const struct pw_sqlite_place *place,
+                                      struct pywatt_error *error)
+{
+    enum pywatt_status status = pw_sqlite_schema_whose(place, db, error);
+    if (status == PYWATT_OK) {
+        status = check_structure(db, place, error);
+    }
+    if (status == PYWATT_OK) {
+        status = check_writable(db, place, error);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_sqlite_schema_check(place, db, &pw_sqlite_schema, error);
+    }
+    if (status == PYWATT_OK) {
+        status = use_log(db, place, error);
+    }
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    const int result = pw_sqlite_db_prepare(db);
+    return result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(place, db, result, error);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -304,6 +305,59 @@ enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place
     return rename_to(place, "-new", "-recovered")
                ? end_recovery(place, aside, error)
                : pw_sqlite_refuse_file(place, "-new", "renamed", error);
+}
+
+/* ---- PATH-shm ---- */
+
+enum {
+    SHM_BYTES = 32768 /* what SQLite maps of it at first, enough for four thousand frames */
+};
+
+/* What there is for it, with what it has already. */
+static uint64_t room_for_shm(const struct pw_sqlite_place *place, const char *path)
+{
+    struct statvfs disk;
+    struct stat found;
+    if (statvfs(place->path, &disk) != 0) {
+        return UINT64_MAX;
+    }
+    const uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+    const uint64_t has = stat(path, &found) == 0 ? (uint64_t)found.st_blocks * 512 : 0;
+    return blocks * disk.f_frsize + has;
+}
+
+enum pywatt_status pw_sqlite_files_check_room(const struct pw_sqlite_place *place,
+                                              struct pywatt_error *error)
+{
+    char *path = pw_sqlite_path_with(place, "-shm");
+    if (path == NULL) {
+        return pw_error_no_memory(error);
+    }
+    const bool enough = room_for_shm(place, path) >= SHM_BYTES;
+    free(path);
+    return enough ? PYWATT_OK
+                  : pw_error_set(error, PYWATT_IO, "%s cannot be opened: disk full", place->shown);
+}
+
+enum pywatt_status pw_sqlite_files_fill_shm(const struct pw_sqlite_place *place, int *fd,
+                                            struct pywatt_error *error)
+{
+    char *path = pw_sqlite_path_with(place, "-shm");
+    if (path == NULL) {
+        return pw_error_no_memory(error);
+    }
+    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    free(path);
+    int result = *fd < 0 ? -1 : 0;
+    if (result == 0) {
+        do {
+            result = fallocate(*fd, FALLOC_FL_KEEP_SIZE, 0, SHM_BYTES);
+        } while (result != 0 && errno == EINTR);
+        if (result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+            result = 0;
+        }
+    }
+    return result == 0 ? PYWATT_OK : pw_sqlite_refuse_file(place, "-shm", "filled", error);
 }
 
 /* ---- While it is open ---- */

@@ -98,6 +98,13 @@ int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path);
 int pw_sqlite_db_prepare(struct pw_sqlite_db *db);
 void pw_sqlite_db_close(struct pw_sqlite_db *db);
 
+/*
+ * Checks that it is one of ours, fits together and can be written, brings it up to date, and prepares
+ * its statements. What is damaged is not brought up to date. Words and statuses of pw_sqlite_refuse.
+ */
+enum pywatt_status pw_sqlite_db_check(struct pw_sqlite_db *db, const struct pw_sqlite_place *place,
+                                      struct pywatt_error *error);
+
 /* Closing will not move the log into the database, and not remove it. */
 void pw_sqlite_db_leave_log(struct pw_sqlite_db *db);
 
@@ -326,6 +333,7 @@ struct pw_sqlite_store {
     struct pw_store base;
     struct pw_sqlite_place place;
     int lock_fd;
+    int shm_fd;
     pthread_t writer;
 
     struct pw_mutex queue_mutex;
@@ -354,6 +362,20 @@ struct pw_sqlite_store {
     ino_t inode;
     struct pw_sqlite_report report;
 };
+
+/*
+ * PATH-shm is mapped by SQLite, so a page of it that the disk has no room for is a signal, and no error.
+ * Before it is opened: that there is room; PYWATT_IO with words if there is not.
+ */
+enum pywatt_status pw_sqlite_files_check_room(const struct pw_sqlite_place *place,
+                                              struct pywatt_error *error);
+
+/*
+ * When it is open: all of it takes its room. *fd, -1 if there is none, is to be closed after the
+ * connection, whose locks on the file would be lost with it.
+ */
+enum pywatt_status pw_sqlite_files_fill_shm(const struct pw_sqlite_place *place, int *fd,
+                                            struct pywatt_error *error);
 
 /* That PATH is the file that was opened still; false with errno, which is 0 if it is another one. */
 bool pw_sqlite_files_same(const struct pw_sqlite_store *store);

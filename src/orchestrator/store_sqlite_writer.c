@@ -176,10 +176,11 @@ static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct 
     }
     if (result != SQLITE_OK) {
         status = pw_sqlite_status(&store->db, result);
-        report_locked(store, PYWATT_LOG_ERROR, "the store %s cannot write: %s (%s)",
-                      store->place.shown,
-                      status == PYWATT_LIMIT ? "disk full" : sqlite3_errstr(result),
-                      sqlite3_errmsg(store->db.handle));
+        report_locked(store, PYWATT_LOG_ERROR, "the store %s cannot write: %s", store->place.shown,
+                      status == PYWATT_LIMIT ? "disk full"
+                      : sqlite3_extended_errcode(store->db.handle) == result
+                          ? sqlite3_errmsg(store->db.handle)
+                          : sqlite3_errstr(result));
     }
     if (was_made_locked(store, revision)) {
         return PYWATT_OK;
