@@ -71,7 +71,7 @@ static void clear_job(struct pw_sqlite_job *job)
     pw_buffer_trim(&job->text, SPARE_TEXT);
     job->entry = NULL;
     job->replaced = NULL;
-    job->old_generation = 0;
+    job->old = (struct pw_sqlite_entry){.generation = 0};
 }
 
 void pw_sqlite_jobs_done(struct pw_sqlite_store *store, struct pw_list *jobs)

@@ -29,7 +29,10 @@ static int delete_row_locked(struct pw_sqlite_store *store, int64_t number)
 static int write_row_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job,
                             const struct pw_sqlite_entry *entry)
 {
-    const enum pw_sqlite_statement which = entry == NULL ? PW_SQL_INSERT : PW_SQL_UPDATE;
+    const enum pw_sqlite_statement which =
+        entry == NULL                                                         ? PW_SQL_INSERT
+        : entry->name == pw_hash_bytes(job->row.name.data, job->row.name.len) ? PW_SQL_UPDATE_REST
+                                                                              : PW_SQL_UPDATE;
     job->row.number = entry == NULL ? store->index.last_number + 1 : entry->number;
     const int result = pw_sqlite_row_bind(&job->row, store->db.statements[which]);
     return result == SQLITE_OK ? step_one_locked(store, which) : result;
@@ -64,20 +67,17 @@ static void index_put_locked(struct pw_sqlite_store *store, struct pw_sqlite_job
         pw_sqlite_index_remove(&store->index, replaced);
         job->replaced = replaced;
     }
-    job->old_generation = generation_of(entry);
-    job->old_sum = entry == NULL ? 0 : entry->sum;
-    const uint64_t generation = job->change->record.generation;
+    const struct pw_sqlite_entry made = pw_sqlite_entry_of(&job->row, &job->change->record.id);
     if (entry == NULL) {
+        job->old = (struct pw_sqlite_entry){.generation = 0};
         entry = job->fresh;
         job->fresh = NULL;
-        *entry = (struct pw_sqlite_entry){.id = job->change->record.id,
-                                          .number = job->row.number,
-                                          .generation = generation,
-                                          .sum = job->row.sum};
+        *entry = made;
         store->index.last_number = entry->number;
         pw_sqlite_index_insert(&store->index, entry);
     } else {
-        pw_sqlite_index_update(&store->index, entry, generation, job->row.sum);
+        job->old = *entry;
+        pw_sqlite_index_update(&store->index, entry, &made);
     }
     job->entry = entry;
 }
@@ -137,11 +137,11 @@ void pw_sqlite_undo_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *
     }
     if (job->change->kind == PW_STORE_REMOVE) {
         pw_sqlite_index_insert(&store->index, job->entry);
-    } else if (job->old_generation == 0) {
+    } else if (job->old.generation == 0) {
         pw_sqlite_index_remove(&store->index, job->entry);
         job->fresh = job->entry;
     } else {
-        pw_sqlite_index_update(&store->index, job->entry, job->old_generation, job->old_sum);
+        pw_sqlite_index_update(&store->index, job->entry, &job->old);
     }
     if (job->replaced != NULL) {
         pw_sqlite_index_insert(&store->index, job->replaced);

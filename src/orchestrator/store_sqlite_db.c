@@ -30,6 +30,8 @@ static const char *const texts[PW_SQL_COUNT] = {
         "INSERT INTO modules (" COLUMNS ", number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [PW_SQL_UPDATE] = "UPDATE modules SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?) "
                       "WHERE number = ?",
+    [PW_SQL_UPDATE_REST] = "UPDATE modules SET generation = ?3, lease_ms = ?4, token_hash = ?5, "
+                           "info = ?6, capabilities = ?7, checksum = ?8 WHERE number = ?9",
     [PW_SQL_DELETE] = "DELETE FROM modules WHERE number = ?",
     [PW_SQL_GET_STATE] = "SELECT revision, modules, digest FROM state",
     [PW_SQL_DATA_VERSION] = "PRAGMA data_version",

@@ -63,11 +63,24 @@ void pw_sqlite_index_insert(struct pw_sqlite_index *index, struct pw_sqlite_entr
 }
 
 void pw_sqlite_index_update(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry,
-                            uint64_t generation, uint64_t sum)
+                            const struct pw_sqlite_entry *like)
 {
-    index->digest ^= entry->sum ^ sum;
-    entry->generation = generation;
-    entry->sum = sum;
+    index->digest ^= entry->sum ^ like->sum;
+    entry->generation = like->generation;
+    entry->sum = like->sum;
+    entry->name = like->name;
+}
+
+struct pw_sqlite_entry pw_sqlite_entry_of(const struct pw_sqlite_row *row,
+                                          const struct pywatt_uuid *id)
+{
+    return (struct pw_sqlite_entry){
+        .id = *id,
+        .number = row->number,
+        .generation = row->generation,
+        .sum = row->sum,
+        .name = pw_hash_bytes(row->name.data, row->name.len),
+    };
 }
 
 void pw_sqlite_index_remove(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry)
@@ -109,8 +122,7 @@ static enum pywatt_status load_row(struct pw_sqlite_index *index,
     if (entry == NULL) {
         return pw_error_no_memory(error);
     }
-    *entry = (struct pw_sqlite_entry){
-        .id = id, .number = row.number, .generation = row.generation, .sum = row.sum};
+    *entry = pw_sqlite_entry_of(&row, &id);
     pw_sqlite_index_insert(index, entry);
     index->last_number = row.number;
     names->digest ^= sum_of_name(row.name, row.number);

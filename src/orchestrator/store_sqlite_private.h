@@ -67,6 +67,7 @@ enum pw_sqlite_statement {
     PW_SQL_RELEASE,
     PW_SQL_INSERT,
     PW_SQL_UPDATE,
+    PW_SQL_UPDATE_REST, /* the name stays, and so does the index of names */
     PW_SQL_DELETE,
     PW_SQL_GET_STATE,
     PW_SQL_DATA_VERSION,
@@ -153,7 +154,7 @@ struct pw_sqlite_row {
 enum pywatt_status pw_sqlite_row_from_record(struct pw_sqlite_row *row, struct pw_buffer *text,
                                              const struct pw_store_record *record);
 
-/* Binds it to PW_SQL_INSERT or PW_SQL_UPDATE; borrowed until the statement was stepped. */
+/* Binds it to PW_SQL_INSERT, PW_SQL_UPDATE or PW_SQL_UPDATE_REST; borrowed until the statement was stepped. */
 int pw_sqlite_row_bind(const struct pw_sqlite_row *row, sqlite3_stmt *statement);
 
 /*
@@ -269,6 +270,7 @@ struct pw_sqlite_entry {
     int64_t number; /* of its row */
     uint64_t generation;
     uint64_t sum;      /* the checksum of its row */
+    uint64_t name;     /* a hash of it */
     uint64_t revision; /* of the change that made it, if the store made it since it was opened */
 };
 
@@ -292,8 +294,14 @@ enum pywatt_status pw_sqlite_index_load(struct pw_sqlite_index *index,
 struct pw_sqlite_entry *pw_sqlite_index_find(const struct pw_sqlite_index *index,
                                              const struct pywatt_uuid *id);
 void pw_sqlite_index_insert(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry);
+
+/* The entry gets generation, checksum and name of another one. */
 void pw_sqlite_index_update(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry,
-                            uint64_t generation, uint64_t sum);
+                            const struct pw_sqlite_entry *like);
+
+/* The entry that a row has. */
+struct pw_sqlite_entry pw_sqlite_entry_of(const struct pw_sqlite_row *row,
+                                          const struct pywatt_uuid *id);
 void pw_sqlite_index_remove(struct pw_sqlite_index *index, struct pw_sqlite_entry *entry);
 
 /* ---- The store ---- */
@@ -325,8 +333,7 @@ struct pw_sqlite_job {
     enum pywatt_status status;
     struct pw_sqlite_entry *entry;    /* inserted, changed or removed */
     struct pw_sqlite_entry *replaced; /* removed */
-    uint64_t old_generation;          /* 0: inserted */
-    uint64_t old_sum;
+    struct pw_sqlite_entry old;       /* what `entry` was; its generation is 0: it was inserted */
 };
 
 struct pw_sqlite_store {

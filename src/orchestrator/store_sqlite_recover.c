@@ -46,7 +46,8 @@ static int keep_newer(struct recovery *r, struct pw_sqlite_row *row, struct pw_s
     row->number = entry->number;
     const int result = write_row(r, row, PW_SQL_UPDATE);
     if (result == SQLITE_OK) {
-        pw_sqlite_index_update(&r->kept, entry, row->generation, row->sum);
+        const struct pw_sqlite_entry like = pw_sqlite_entry_of(row, &entry->id);
+        pw_sqlite_index_update(&r->kept, entry, &like);
     }
     return result == SQLITE_CONSTRAINT_UNIQUE ? SQLITE_OK : result;
 }
@@ -64,8 +65,7 @@ static int keep_new(struct recovery *r, struct pw_sqlite_row *row, const struct 
     if (entry == NULL) {
         return result == SQLITE_OK ? SQLITE_NOMEM : result;
     }
-    *entry = (struct pw_sqlite_entry){
-        .id = *id, .number = row->number, .generation = row->generation, .sum = row->sum};
+    *entry = pw_sqlite_entry_of(row, id);
     pw_sqlite_index_insert(&r->kept, entry);
     r->salvage->kept++;
     return SQLITE_OK;

@@ -151,7 +151,7 @@ static void the_log_has_a_bound(void **state)
     struct store_place place;
     store_file_begin(&place);
     struct pw_store *store = store_place_open(&place);
-    for (uint64_t generation = 0; generation < 120; generation++) {
+    for (uint64_t generation = 0; generation < 70; generation++) {
         put_large(store, 1, generation);
     }
     /* What is above it is the last change. */
@@ -177,11 +177,34 @@ static void the_database_has_room_for_what_is_in_its_log(void **state)
     store_place_end(&place);
 }
 
+/* The row's page and that of the state; the index of names is as it was. */
+static void a_module_that_keeps_its_name_costs_two_pages(void **state)
+{
+    (void)state;
+    const off_t header = 32;
+    const off_t frame = 24 + 4096;
+    struct store_place place;
+    store_file_begin(&place);
+    store_file_fill(&place, 5);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_put(store, 3, "n3", 1), PYWATT_OK);
+    assert_int_equal(size_of(&place, "-wal"), header + 2 * frame);
+    assert_int_equal(store_put(store, 3, "other", 2), PYWATT_OK);
+    assert_int_equal(size_of(&place, "-wal"), header + 5 * frame);
+    assert_int_equal(store_put(store, 3, "other", 3), PYWATT_OK);
+    pw_store_close(store);
+    store = store_place_open(&place);
+    assert_string_equal(store_list(store, NULL).names, "n1:1 n2:1 other:4 n4:1 n5:1 ");
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_waits_for_a_disk_that_hangs_has_a_bound),
         cmocka_unit_test(the_log_has_a_bound),
+        cmocka_unit_test(a_module_that_keeps_its_name_costs_two_pages),
         cmocka_unit_test(the_database_has_room_for_what_is_in_its_log),
     };
     return PW_TEST_RUN_WITH(cases, set_up, NULL);
