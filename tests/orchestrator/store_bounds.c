@@ -95,7 +95,7 @@ static void what_waits_for_a_disk_that_hangs_has_a_bound(void **state)
             (struct pw_store_change){.kind = PW_STORE_PUT, .record = store_record(i, name, 1)};
         pw_store_submit(store, &changes[i], note, NULL);
     }
-    await(&hanging, 1);
+    await(&hanging, 0);
     /* Those that were refused are answered at once; the others are kept when the disk goes on. */
     pthread_mutex_lock(&mutex);
     const unsigned refused = answers;
@@ -133,7 +133,8 @@ static void put_large(struct pw_store *store, unsigned n, uint64_t expected)
                                      .record = store_record(n, "large", expected + 1)};
     struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
     memset(text, '"', sizeof(text));
-    memset(text + 1, 'x', sizeof(text) - 3);
+    /* Each time another one, or its pages would stay as they are. */
+    memset(text + 1, 'a' + (int)(expected % 26), sizeof(text) - 3);
     text[sizeof(text) - 1] = '\0';
     for (unsigned i = 0; i < 5; i++) {
         char key[8];
@@ -154,8 +155,8 @@ static void the_log_has_a_bound(void **state)
     for (uint64_t generation = 0; generation < 70; generation++) {
         put_large(store, 1, generation);
     }
-    /* What is above it is the last change. */
-    assert_in_range(size_of(&place, "-wal"), 1, (PW_SQLITE_LOG_FRAMES + 64) * (4096 + 24));
+    /* A thousand pages, and what the last change was above that. */
+    assert_in_range(size_of(&place, "-wal"), 1, 4500000);
     pw_store_close(store);
     store_place_end(&place);
 }
