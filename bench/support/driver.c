@@ -194,6 +194,49 @@ void bench_driver_register(struct bench_driver *driver, size_t count)
     }
 }
 
+static struct pywatt_capabilities *some_capabilities(void)
+{
+    static const char *const methods[] = {"GET", "POST"};
+    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+
+    bench_check(
+        capabilities != NULL &&
+            pywatt_capabilities_add_http_endpoint(capabilities, "/api/v1/data", methods, 2) ==
+                PYWATT_OK &&
+            pywatt_capabilities_add_message_type(capabilities, "temperature") == PYWATT_OK &&
+            pywatt_capabilities_set_capability(capabilities, "limits",
+                                               "{\"min\":-40,\"max\":85}") == PYWATT_OK,
+        "out of memory");
+    return capabilities;
+}
+
+void bench_driver_advertise(struct bench_driver *driver)
+{
+    struct pywatt_capabilities *capabilities = some_capabilities();
+    size_t asked = 0;
+    size_t done = 0;
+
+    while (done < driver->count) {
+        for (; asked < driver->count && asked < done + 2 * (size_t)BENCH_DRIVER_BATCH; asked++) {
+            const struct module *module = &driver->modules[asked];
+            struct pw_request request;
+
+            pw_request_init(&request);
+            request.operation = PW_OP_CAPABILITIES;
+            request.module_id = module->id;
+            request.token = (struct pw_str){module->token, strlen(module->token)};
+            request.capabilities = capabilities;
+            add_request(driver, &request);
+        }
+        send_requests(driver);
+        for (size_t i = 0; i < BENCH_DRIVER_BATCH && done < asked; i++, done++) {
+            bench_check(next_reply(driver)->operation == PW_OP_CAPABILITIES,
+                        "capabilities were answered with something else");
+        }
+    }
+    pywatt_capabilities_free(capabilities);
+}
+
 void bench_driver_shuffle(struct bench_driver *driver, uint64_t seed)
 {
     uint32_t *order = bench_shuffled(driver->count, seed);

@@ -28,6 +28,9 @@ struct bench_driver *bench_driver_open(const char *url, const char *codec, size_
 /* Registers `count` more modules, each called "m-" and its number, from `first_name` on. */
 void bench_driver_register(struct bench_driver *driver, size_t count);
 
+/* Each of its modules tells capabilities of some 150 bytes. Before any shuffling. */
+void bench_driver_advertise(struct bench_driver *driver);
+
 /*
  * Puts the modules into another order, so that beats by rising number surprise the orchestrator's
  * caches, and not the driver's own. A number is then no longer that of the name.

@@ -68,6 +68,10 @@ void pw_beat_say_why(char text[PW_BEAT_TEXT_SIZE], const struct pywatt_uuid *mod
         snprintf(text, PW_BEAT_TEXT_SIZE, "Module not found: %s", id);
         break;
     case PYWATT_INVALID_TOKEN: snprintf(text, PW_BEAT_TEXT_SIZE, "Invalid token"); break;
+    case PYWATT_UNAVAILABLE:
+        snprintf(text, PW_BEAT_TEXT_SIZE,
+                 "What becomes of module %s is in the store, try again later", id);
+        break;
     case PYWATT_REJECTED:
         snprintf(text, PW_BEAT_TEXT_SIZE, "The certificate of this connection is not for module %s",
                  id);

@@ -46,7 +46,7 @@ struct pw_module {
     uint8_t liveness; /* enum pywatt_liveness */
     uint8_t verdict;  /* enum pywatt_health, or PW_NO_VERDICT */
     bool restored;    /* from the store, and not seen since the start */
-    uint8_t fence;    /* enum pywatt_status: what beats are answered with; usually PYWATT_OK */
+    uint8_t fence;    /* PYWATT_UNAVAILABLE: beats are put off; usually PYWATT_OK */
     uint32_t lease_ms;
     /*
      * Another one, and a higher one, whenever the module gets a token or a generation; no two modules

@@ -113,9 +113,13 @@ static bool load_record(void *user, const struct pw_store_record *record)
     }
     pw_mutex_unlock(&table->names_mutex);
     if (clash) {
-        load->status =
-            pw_error_set(load->error, PYWATT_IO, "the store has the module \"%.64s\" twice",
-                         pw_module_name(module));
+        load->status = pw_error_set(
+            load->error, PYWATT_IO,
+            "the store %.96s has the module \"%.64s\" twice; what is sound in it is "
+            "kept by: pywatt-orchestrator --recover, with the same --store",
+            load->registrar->config->options.store == NULL ? "memory"
+                                                           : load->registrar->config->options.store,
+            pw_module_name(module));
         pw_module_free(module);
     }
     return !clash;

@@ -64,7 +64,7 @@ struct pw_decision {
     bool new_token; /* else the one that was shown */
     bool renamed;
     bool counted; /* in the registrar's number of modules to come */
-    bool fenced;  /* beats of `id` or of `replaced_id` are refused until the task ends */
+    bool fenced;  /* beats of `id` or of `replaced_id` are put off until the task ends */
     bool replaces;
     struct pywatt_uuid replaced_id;
     uint64_t replaced_generation;

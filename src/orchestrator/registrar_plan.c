@@ -6,8 +6,9 @@
  * Between decision and change a task owns the ids and the name that it claimed: info, capabilities,
  * token and generation of those modules do not change meanwhile. What a beat changes may, but for
  * one thing: a module that is about to be forgotten, or to lose its name or its token because it
- * did not beat, is fenced. Its beats are answered from the decision on as they will be afterwards,
- * so that nobody is told that all is well, and is gone a moment later.
+ * did not beat, is fenced. From the decision on its beats are told to come again later, until it is
+ * known how that ends: nobody is told that all is well, and is gone a moment later, nor that it is
+ * gone, and is not.
  */
 #include "orchestrator/registrar_private.h"
 
@@ -62,13 +63,20 @@ static enum pywatt_status refuse_ungranted(struct pw_task *task)
 }
 
 /* A store that is gone fails every change: a few lines a second say so as well as all. */
-static void log_store(struct pw_registrar *registrar, enum pywatt_status status)
+static void log_store(const struct pw_task *task, enum pywatt_status status)
 {
+    struct pw_registrar *registrar = task->registrar;
+    char id[PYWATT_UUID_TEXT_SIZE];
     uint32_t suppressed = 0;
+    pywatt_uuid_format(&task->id, id);
     if (pw_log_limit_pass(&registrar->log_limit, STORE_LINES,
                           pw_clock_now_ns(registrar->table->lease->clock), &suppressed)) {
-        pw_log(PYWATT_LOG_ERROR, "the store did not take a change: %s (%u such lines left out)",
-               pywatt_status_text(status), suppressed);
+        pw_log(PYWATT_LOG_ERROR,
+               status == PYWATT_STALE_GENERATION
+                   ? "the store did not take a change of module %s: %s; somebody changed the store "
+                     "by hand, and a restart reads it anew (%u such lines left out)"
+                   : "the store did not take a change of module %s: %s (%u such lines left out)",
+               id, pywatt_status_text(status), suppressed);
     }
 }
 
@@ -89,7 +97,7 @@ void pw_task_refuse_stored(struct pw_task *task, enum pywatt_status status)
         refuse_no_memory(task);
     } else {
         refuse(task, PYWATT_UNAVAILABLE, "%s, try again later", why_not(status));
-        log_store(task->registrar, status);
+        log_store(task, status);
     }
 }
 
@@ -157,8 +165,8 @@ static bool is_free(const struct pw_task *task, const struct pw_module *module)
     return false;
 }
 
-/* If it may: its beats are answered with `answer` from now on. The task's end takes that back. */
-static bool fence(struct pw_task *task, const struct pywatt_uuid *id, enum pywatt_status answer)
+/* If it may: its beats are put off from now on. The task's end takes that back. */
+static bool fence(struct pw_task *task, const struct pywatt_uuid *id)
 {
     struct pw_shard *shard;
     struct pw_module *module = pw_table_lock_module(task->registrar->table, id, &shard);
@@ -167,7 +175,7 @@ static bool fence(struct pw_task *task, const struct pywatt_uuid *id, enum pywat
     }
     const bool may = is_free(task, module);
     if (may) {
-        module->fence = (uint8_t)answer;
+        module->fence = PYWATT_UNAVAILABLE;
         task->decision.fenced = true;
     }
     pw_mutex_unlock(&shard->mutex);
@@ -202,7 +210,7 @@ static enum pywatt_status decide_new_locked(struct pw_task *task, const struct p
         if (holder.proof == PYWATT_NO_MEMORY) {
             return refuse_no_memory(task);
         }
-        if (holder.proof != PYWATT_OK && !fence(task, &by_name->id, PYWATT_MODULE_NOT_FOUND)) {
+        if (holder.proof != PYWATT_OK && !fence(task, &by_name->id)) {
             return refuse_name(task);
         }
         task->decision.replaces = true;
@@ -246,7 +254,7 @@ static enum pywatt_status decide_known_locked(struct pw_task *task, const struct
         }
         task->decision.renamed = true;
     }
-    if (holder.proof != PYWATT_OK && !fence(task, &module->id, PYWATT_INVALID_TOKEN)) {
+    if (holder.proof != PYWATT_OK && !fence(task, &module->id)) {
         return refuse_name(task);
     }
     task->id = module->id;
@@ -311,7 +319,7 @@ static enum pywatt_status decide_with_token_locked(struct pw_task *task)
 static enum pywatt_status decide_forget_locked(struct pw_task *task)
 {
     const struct holder holder = look_at(task, &task->id);
-    if (!fence(task, &task->id, PYWATT_MODULE_NOT_FOUND)) {
+    if (!fence(task, &task->id)) {
         return PYWATT_CANCELLED;
     }
     task->decision.known = true;

@@ -14,10 +14,8 @@ void pw_history_init(struct pw_store_history *history, uint64_t revision)
 
 void pw_history_jump(struct pw_store_history *history, uint64_t revision)
 {
-    if (revision != history->revision) {
-        history->revision = revision;
-        history->first = revision;
-    }
+    history->revision = revision;
+    history->first = revision;
 }
 
 static void tell(const struct pw_store_history *history, uint64_t revision,

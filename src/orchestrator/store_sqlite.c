@@ -15,14 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-/* SQLite takes no longer row. */
-#define TEXT_MAX ((size_t)900 << 20)
 
 /* What is kept of jobs that are done: about a mebibyte. */
 #define SPARE_JOBS 1024
 #define SPARE_TEXT 2048
+
+/* What a change takes beside its text, here and with whoever waits for it. */
+#define CHANGE_BYTES 1024
 
 static struct pw_sqlite_store *from_base(struct pw_store *store)
 {
@@ -39,21 +40,27 @@ void pw_sqlite_job_free(struct pw_sqlite_job *job)
 }
 
 /* Memory that one thread takes and another gives back is dear where there are many such. */
-static struct pw_sqlite_job *take_job(struct pw_sqlite_store *store)
+static enum pywatt_status take_job(struct pw_sqlite_store *store, struct pw_sqlite_job **job)
 {
     pw_mutex_lock(&store->queue_mutex);
-    struct pw_list *link = pw_list_pop(&store->spare_jobs);
+    const bool full = store->waiting_bytes >= store->waiting_max;
+    struct pw_list *link = full ? NULL : pw_list_pop(&store->spare_jobs);
     store->spare_count -= link != NULL;
     pw_mutex_unlock(&store->queue_mutex);
+    if (full) {
+        return PYWATT_UNAVAILABLE;
+    }
     if (link != NULL) {
-        return PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+        *job = PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+        return PYWATT_OK;
     }
-    struct pw_sqlite_job *job = calloc(1, sizeof(*job));
-    if (job != NULL) {
-        pw_list_init(&job->link);
-        pw_buffer_init(&job->text, TEXT_MAX);
+    *job = calloc(1, sizeof(**job));
+    if (*job == NULL) {
+        return PYWATT_NO_MEMORY;
     }
-    return job;
+    pw_list_init(&(*job)->link);
+    pw_buffer_init(&(*job)->text, PW_SQLITE_TEXT_MAX);
+    return PYWATT_OK;
 }
 
 /* What the next change finds as if it were new. */
@@ -64,16 +71,20 @@ static void clear_job(struct pw_sqlite_job *job)
     pw_buffer_trim(&job->text, SPARE_TEXT);
     job->entry = NULL;
     job->replaced = NULL;
-    job->old_generation = 0;
+    job->old = (struct pw_sqlite_entry){.generation = 0};
 }
 
 void pw_sqlite_jobs_done(struct pw_sqlite_store *store, struct pw_list *jobs)
 {
     struct pw_list *link;
+    size_t bytes = 0;
     for (link = jobs->next; link != jobs; link = link->next) {
-        clear_job(PW_CONTAINER_OF(link, struct pw_sqlite_job, link));
+        struct pw_sqlite_job *job = PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
+        bytes += job->bytes;
+        clear_job(job);
     }
     pw_mutex_lock(&store->queue_mutex);
+    store->waiting_bytes -= bytes;
     while (store->spare_count < SPARE_JOBS && (link = pw_list_pop(jobs)) != NULL) {
         pw_list_append(&store->spare_jobs, link);
         store->spare_count++;
@@ -97,29 +108,33 @@ static bool fill_job(struct pw_sqlite_job *job, const struct pw_store_change *ch
            pw_sqlite_row_from_record(&job->row, &job->text, &change->record) == PYWATT_OK;
 }
 
-static struct pw_sqlite_job *job_for(struct pw_sqlite_store *store,
-                                     const struct pw_store_change *change)
+/* The limit is looked at before a text is made. */
+static enum pywatt_status job_for(struct pw_sqlite_store *store,
+                                  const struct pw_store_change *change, struct pw_sqlite_job **job)
 {
-    struct pw_sqlite_job *job = take_job(store);
-    if (job != NULL && !fill_job(job, change)) {
-        pw_sqlite_job_free(job);
-        return NULL;
+    const enum pywatt_status status = take_job(store, job);
+    if (status == PYWATT_OK && !fill_job(*job, change)) {
+        pw_sqlite_job_free(*job);
+        return PYWATT_NO_MEMORY;
     }
-    return job;
+    return status;
 }
 
 static void sqlite_submit(struct pw_store *base, const struct pw_store_change *change,
                           pw_store_done done, void *user)
 {
     struct pw_sqlite_store *store = from_base(base);
-    struct pw_sqlite_job *job = job_for(store, change);
-    if (job == NULL) {
-        done(user, PYWATT_NO_MEMORY);
+    struct pw_sqlite_job *job = NULL;
+    const enum pywatt_status status = job_for(store, change, &job);
+    if (status != PYWATT_OK) {
+        done(user, status);
         return;
     }
     job->done = done;
     job->user = user;
+    job->bytes = CHANGE_BYTES + pw_buffer_len(&job->text);
     pw_mutex_lock(&store->queue_mutex);
+    store->waiting_bytes += job->bytes;
     pw_list_append(&store->queue, &job->link);
     if (store->queued++ == 0) {
         pw_cond_signal(&store->wake);
@@ -240,69 +255,6 @@ static int on_commit(void *user, sqlite3 *handle, const char *database, int fram
     return SQLITE_OK;
 }
 
-/* *wrong gets the first thing that is wrong; its first byte is NUL if nothing is. */
-static int check_structure(struct pw_sqlite_db *db, char *wrong, size_t size)
-{
-    sqlite3_stmt *statement = NULL;
-    wrong[0] = '\0';
-    int result = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(statement);
-    }
-    if (result == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(statement, 0);
-        if (text != NULL && strcmp(text, "ok") != 0) {
-            /* A report may have a heading in a line of its own. */
-            const char *line = strrchr(text, '\n');
-            snprintf(wrong, size, "%s", line == NULL ? text : line + 1);
-        }
-    }
-    const int end = sqlite3_finalize(statement);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? end : result;
-}
-
-static int use_log(struct pw_sqlite_db *db, bool *used)
-{
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(statement);
-    }
-    if (result == SQLITE_ROW) {
-        const char *mode = (const char *)sqlite3_column_text(statement, 0);
-        *used = mode != NULL && strcmp(mode, "wal") == 0;
-    }
-    const int end = sqlite3_finalize(statement);
-    return result == SQLITE_ROW ? end : result;
-}
-
-static enum pywatt_status check_database(struct pw_sqlite_store *store, struct pywatt_error *error)
-{
-    struct pw_sqlite_db *db = &store->db;
-    bool used = false;
-    char wrong[64];
-    enum pywatt_status status = pw_sqlite_schema_check(&store->place, db, &pw_sqlite_schema, error);
-    if (status != PYWATT_OK) {
-        return status;
-    }
-    int result = use_log(db, &used);
-    if (result == SQLITE_OK && !used) {
-        return pw_error_set(error, PYWATT_IO,
-                            "%s cannot have a write-ahead log: it must lie on a local disk",
-                            store->place.shown);
-    }
-    if (result == SQLITE_OK) {
-        result = check_structure(db, wrong, sizeof(wrong));
-    }
-    if (result == SQLITE_OK && wrong[0] != '\0') {
-        return pw_sqlite_refuse_damaged(&store->place, wrong, error);
-    }
-    if (result == SQLITE_OK) {
-        result = pw_sqlite_db_prepare(db);
-    }
-    return result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(&store->place, db, result, error);
-}
-
 /* A log that lost its end, or is not there any more, is no damage that SQLite sees. */
 static enum pywatt_status check_answered(const struct pw_sqlite_store *store,
                                          const struct pw_sqlite_state *state,
@@ -326,13 +278,20 @@ static enum pywatt_status open_database(struct pw_sqlite_store *store, struct py
     if (status != PYWATT_OK) {
         return status;
     }
+    status = pw_sqlite_files_check_room(&store->place, error);
+    if (status != PYWATT_OK) {
+        return status;
+    }
     int result = pw_sqlite_db_open(&store->db, store->place.path);
     if (result != SQLITE_OK) {
         return pw_sqlite_refuse(&store->place, &store->db, result, error);
     }
-    status = check_database(store, error);
+    status = pw_sqlite_db_check(&store->db, &store->place, error);
     if (status == PYWATT_OK) {
         status = pw_sqlite_index_load(&store->index, &store->place, &store->db, error);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_sqlite_files_fill_shm(&store->place, &store->shm_fd, error);
     }
     if (status != PYWATT_OK) {
         return status;
@@ -344,6 +303,16 @@ static enum pywatt_status open_database(struct pw_sqlite_store *store, struct py
     status = check_answered(store, &state, error);
     if (status != PYWATT_OK) {
         return status;
+    }
+    struct stat found;
+    if (stat(store->place.path, &found) != 0) {
+        return pw_sqlite_refuse_file(&store->place, "", "opened", error);
+    }
+    store->device = found.st_dev;
+    store->inode = found.st_ino;
+    result = pw_sqlite_db_ask(&store->db, PW_SQL_DATA_VERSION, &store->version);
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(&store->place, &store->db, result, error);
     }
     pw_history_init(&store->history, state.revision);
     sqlite3_wal_hook(store->db.handle, on_commit, store);
@@ -374,12 +343,15 @@ static void destroy_locks(struct pw_sqlite_store *store)
     pw_mutex_destroy(&store->queue_mutex);
 }
 
-/* The lock goes last: by then everything is in the database, and nothing in its log. */
+/* The lock goes last: by then all is in the database, or in a log that the next start reads. */
 static void close_files(struct pw_sqlite_store *store)
 {
     pw_sqlite_db_close(&store->db);
+    if (store->shm_fd >= 0) {
+        close(store->shm_fd);
+    }
     pw_sqlite_index_destroy(&store->index);
-    close(store->lock_fd);
+    pw_sqlite_unlock(store->lock_fd);
 }
 
 static enum pywatt_status open_files(struct pw_sqlite_store *store, struct pywatt_error *error)
@@ -424,7 +396,9 @@ static enum pywatt_status sqlite_open(const char *place, struct pw_store **out,
         return pw_error_no_memory(error);
     }
     store->base.ops = &pw_store_sqlite;
+    store->shm_fd = -1;
     store->log_limit = PW_SQLITE_LOG_FRAMES;
+    store->waiting_max = PW_SQLITE_WAITING_MAX;
     pw_list_init(&store->queue);
     pw_list_init(&store->spare_jobs);
     enum pywatt_status status = pw_sqlite_place_init(&store->place, place, error);

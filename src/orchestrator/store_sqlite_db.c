@@ -9,7 +9,10 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How long another program, such as sqlite3(1), may hold a lock that we need. */
 #define BUSY_TIMEOUT_MS 2000
@@ -27,21 +30,29 @@ static const char *const texts[PW_SQL_COUNT] = {
         "INSERT INTO modules (" COLUMNS ", number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [PW_SQL_UPDATE] = "UPDATE modules SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?) "
                       "WHERE number = ?",
+    [PW_SQL_UPDATE_REST] = "UPDATE modules SET generation = ?3, lease_ms = ?4, token_hash = ?5, "
+                           "info = ?6, capabilities = ?7, checksum = ?8 WHERE number = ?9",
     [PW_SQL_DELETE] = "DELETE FROM modules WHERE number = ?",
-    [PW_SQL_GET_STATE] = "SELECT revision, modules FROM state",
-    [PW_SQL_SET_STATE] = "UPDATE state SET revision = ?, modules = ?",
+    [PW_SQL_GET_STATE] = "SELECT revision, modules, digest FROM state",
+    [PW_SQL_DATA_VERSION] = "PRAGMA data_version",
+    [PW_SQL_PAGE_COUNT] = "PRAGMA page_count",
+    [PW_SQL_SET_STATE] = "UPDATE state SET revision = ?, modules = ?, digest = ?",
     [PW_SQL_READ_ALL] = "SELECT " COLUMNS ", number FROM modules ORDER BY number",
+    /* From the index alone. */
+    [PW_SQL_READ_NAMES] = "SELECT name, number FROM modules "
+                          "INDEXED BY sqlite_autoindex_modules_1 ORDER BY name",
     [PW_SQL_READ_ONE] = "SELECT " COLUMNS ", number FROM modules WHERE number = ?",
 };
 
 /*
- * A sort of constraint: what stands in the file is not trusted. Nothing is mapped, so that an error of
- * the disk is a result and no signal. The log is moved into the database by the writer, between two
+ * What stands in the file is not trusted. Nothing of it is mapped, nor of its log, so that an error of
+ * the disk is a result and no signal; only PATH-shm is, which has its room. The log is moved into the database by the writer, between two
  * transactions, and not by whoever commits.
  */
 static const char *const settings[] = {
-    "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",      "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -16384",  "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA page_size = 4096",       "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",
+    "PRAGMA temp_store = MEMORY",    "PRAGMA cache_size = -16384",  "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 0",
 };
 
 int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path)
@@ -56,6 +67,8 @@ int pw_sqlite_db_open(struct pw_sqlite_db *db, const char *path)
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    int chunk = PW_SQLITE_PAGE;
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]) && result == SQLITE_OK; i++) {
         result = pw_sqlite_db_run(db, settings[i]);
     }
@@ -93,7 +106,7 @@ int pw_sqlite_db_run(struct pw_sqlite_db *db, const char *sql)
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 }
 
-int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
+int pw_sqlite_db_text(struct pw_sqlite_db *db, const char *sql, char *out, size_t size)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
@@ -101,13 +114,24 @@ int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
         result = sqlite3_step(statement);
     }
     if (result == SQLITE_ROW) {
-        *out = sqlite3_column_int64(statement, 0);
+        const char *const text = (const char *)sqlite3_column_text(statement, 0);
+        snprintf(out, size, "%s", text == NULL ? "" : text);
         result = SQLITE_OK;
     } else if (result == SQLITE_DONE) {
         result = SQLITE_CORRUPT;
     }
     const int end = sqlite3_finalize(statement);
     return result == SQLITE_OK ? end : result;
+}
+
+int pw_sqlite_db_number(struct pw_sqlite_db *db, const char *sql, int64_t *out)
+{
+    char text[24];
+    const int result = pw_sqlite_db_text(db, sql, text, sizeof(text));
+    if (result == SQLITE_OK) {
+        *out = strtoll(text, NULL, 10);
+    }
+    return result;
 }
 
 int pw_sqlite_db_step(struct pw_sqlite_db *db, enum pw_sqlite_statement which)
@@ -117,6 +141,29 @@ int pw_sqlite_db_step(struct pw_sqlite_db *db, enum pw_sqlite_statement which)
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
+int pw_sqlite_db_ask(struct pw_sqlite_db *db, enum pw_sqlite_statement which, int64_t *out)
+{
+    sqlite3_stmt *statement = db->statements[which];
+    const int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        *out = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_reset(statement);
+    return result == SQLITE_ROW ? SQLITE_OK : result == SQLITE_DONE ? SQLITE_CORRUPT : result;
+}
+
+/* Rounded, so that it is seldom done. */
+int pw_sqlite_db_make_room(struct pw_sqlite_db *db, int64_t pages)
+{
+    enum {
+        STEP = 64
+    };
+    sqlite3_int64 bytes = (pages + STEP - 1) / STEP * STEP * PW_SQLITE_PAGE;
+    const int result = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
+    /* Whatever the system says, there is no room. */
+    return result == SQLITE_OK || result == SQLITE_NOTFOUND ? SQLITE_OK : SQLITE_FULL;
+}
+
 int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out)
 {
     sqlite3_stmt *statement = db->statements[PW_SQL_GET_STATE];
@@ -124,6 +171,7 @@ int pw_sqlite_db_get_state(struct pw_sqlite_db *db, struct pw_sqlite_state *out)
     if (result == SQLITE_ROW) {
         out->revision = (uint64_t)sqlite3_column_int64(statement, 0);
         out->modules = (uint64_t)sqlite3_column_int64(statement, 1);
+        out->digest = (uint64_t)sqlite3_column_int64(statement, 2);
         result = SQLITE_OK;
     } else if (result == SQLITE_DONE) {
         result = SQLITE_CORRUPT;
@@ -138,6 +186,9 @@ int pw_sqlite_db_set_state(struct pw_sqlite_db *db, const struct pw_sqlite_state
     int result = sqlite3_bind_int64(statement, 1, (sqlite3_int64)state->revision);
     if (result == SQLITE_OK) {
         result = sqlite3_bind_int64(statement, 2, (sqlite3_int64)state->modules);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(statement, 3, (sqlite3_int64)state->digest);
     }
     return result == SQLITE_OK ? pw_sqlite_db_step(db, PW_SQL_SET_STATE) : result;
 }
@@ -206,4 +257,73 @@ enum pywatt_status pw_sqlite_refuse(const struct pw_sqlite_place *place,
     return pw_error_set(error, PYWATT_IO, "%s cannot be used: %.60s%s%.60s", place->shown,
                         sqlite3_errstr(result), number == 0 ? "" : ": ",
                         number == 0 ? "" : strerror(number));
+}
+
+/* ---- Before it is used ---- */
+
+static enum pywatt_status check_structure(struct pw_sqlite_db *db,
+                                          const struct pw_sqlite_place *place,
+                                          struct pywatt_error *error)
+{
+    char text[256];
+    const int result = pw_sqlite_db_text(db, "PRAGMA quick_check(1)", text, sizeof(text));
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(place, db, result, error);
+    }
+    /* A report may have a heading in a line of its own. */
+    const char *line = strrchr(text, '\n');
+    return strcmp(text, "ok") == 0
+               ? PYWATT_OK
+               : pw_sqlite_refuse_damaged(place, line == NULL ? text : line + 1, error);
+}
+
+/* A byte of the first page says so, or nobody may write the file. */
+static enum pywatt_status check_writable(struct pw_sqlite_db *db,
+                                         const struct pw_sqlite_place *place,
+                                         struct pywatt_error *error)
+{
+    if (sqlite3_db_readonly(db->handle, "main") == 0) {
+        return PYWATT_OK;
+    }
+    return access(place->path, W_OK) != 0
+               ? pw_sqlite_refuse_file(place, "", "written", error)
+               : pw_sqlite_refuse_damaged(place, "it says that it is for reading alone", error);
+}
+
+static enum pywatt_status use_log(struct pw_sqlite_db *db, const struct pw_sqlite_place *place,
+                                  struct pywatt_error *error)
+{
+    char mode[16];
+    const int result = pw_sqlite_db_text(db, "PRAGMA journal_mode = WAL", mode, sizeof(mode));
+    if (result != SQLITE_OK) {
+        return pw_sqlite_refuse(place, db, result, error);
+    }
+    return strcmp(mode, "wal") == 0
+               ? PYWATT_OK
+               : pw_error_set(error, PYWATT_IO,
+                              "%s cannot have a write-ahead log: it must lie on a local disk",
+                              place->shown);
+}
+
+enum pywatt_status pw_sqlite_db_check(struct pw_sqlite_db *db, const struct pw_sqlite_place *place,
+                                      struct pywatt_error *error)
+{
+    enum pywatt_status status = pw_sqlite_schema_whose(place, db, error);
+    if (status == PYWATT_OK) {
+        status = check_structure(db, place, error);
+    }
+    if (status == PYWATT_OK) {
+        status = check_writable(db, place, error);
+    }
+    if (status == PYWATT_OK) {
+        status = pw_sqlite_schema_check(place, db, &pw_sqlite_schema, error);
+    }
+    if (status == PYWATT_OK) {
+        status = use_log(db, place, error);
+    }
+    if (status != PYWATT_OK) {
+        return status;
+    }
+    const int result = pw_sqlite_db_prepare(db);
+    return result == SQLITE_OK ? PYWATT_OK : pw_sqlite_refuse(place, db, result, error);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -33,6 +34,29 @@ static void show(char shown[PW_SQLITE_SHOWN_SIZE], const char *path)
              fits ? path : path + len - (PW_SQLITE_SHOWN_SIZE - 4));
 }
 
+/*
+ * The file itself, whatever links lead to it: one file has one PATH-lock. One that is not there yet, or
+ * whose folder is not, has the path it was given.
+ */
+static char *resolve(char *path)
+{
+    char *real = realpath(path, NULL);
+    if (real == NULL && errno != ENOMEM) {
+        char *slash = strrchr(path, '/');
+        char *folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+        char *real_folder = folder == NULL ? NULL : realpath(folder, NULL);
+        if (real_folder == NULL) {
+            real = folder == NULL || errno == ENOMEM ? NULL : strdup(path);
+        } else if (asprintf(&real, "%s%s", real_folder[1] == '\0' ? "" : real_folder, slash) < 0) {
+            real = NULL;
+        }
+        free(folder);
+        free(real_folder);
+    }
+    free(path);
+    return real;
+}
+
 enum pywatt_status pw_sqlite_place_init(struct pw_sqlite_place *place, const char *path,
                                         struct pywatt_error *error)
 {
@@ -43,6 +67,10 @@ enum pywatt_status pw_sqlite_place_init(struct pw_sqlite_place *place, const cha
     /* SQLite gives some names a meaning of their own, such as ":memory:"; not with a folder before. */
     if (asprintf(&place->path, "%s%s", *path == '/' ? "" : "./", path) < 0) {
         place->path = NULL;
+        return pw_error_no_memory(error);
+    }
+    place->path = resolve(place->path);
+    if (place->path == NULL) {
         return pw_error_no_memory(error);
     }
     show(place->shown, path);
@@ -190,36 +218,32 @@ static enum pywatt_status begin(const struct pw_sqlite_place *place, int lock_fd
 
 /* ---- A recovered database ---- */
 
-/*
- * Until the log of the damaged database is gone the recovered one must not have its name: SQLite would
- * take the log for its own. So whoever finds PATH-recovered goes on here.
- */
-static enum pywatt_status end_recovery(const struct pw_sqlite_place *place,
-                                       struct pywatt_error *error)
+/* Where files have no second names, the first one will have to do. */
+static bool cannot_link(int number)
 {
-    return remove_database(place, "") && rename_to(place, "-recovered", "")
-               ? PYWATT_OK
-               : pw_sqlite_refuse_file(place, "", "replaced by what was recovered", error);
+    return number == EPERM || number == EOPNOTSUPP || number == EMLINK || number == ENOSYS;
 }
 
-enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place,
-                                             struct pywatt_error *error)
+/* Gives it another name, beside its own if that can be. */
+static int name_aside(const char *path, const char *aside)
 {
-    return rename_to(place, "-new", "-recovered")
-               ? end_recovery(place, error)
-               : pw_sqlite_refuse_file(place, "-new", "renamed", error);
+    int result = link(path, aside);
+    if (result != 0 && cannot_link(errno)) {
+        result = access(aside, F_OK) == 0 ? (errno = EEXIST, -1) : rename(path, aside);
+    }
+    return result;
 }
 
-/* 1, or 0 if the name is in use already, or -1 with errno. A log need not be there. */
-static int link_aside(const struct pw_sqlite_place *place, const char *aside)
+/* 1, or 0 if the name is in use already, or -1 with errno. The log, which need not be there, first. */
+static int set_both_aside(const struct pw_sqlite_place *place, const char *aside)
 {
     char *log = pw_sqlite_path_with(place, "-wal");
     char *log_aside = NULL;
     int result = -1;
     if (log != NULL && asprintf(&log_aside, "%s-wal", aside) >= 0) {
-        result = link(place->path, aside) == 0 ? 1 : errno == EEXIST ? 0 : -1;
-        if (result == 1 && link(log, log_aside) != 0 && errno != ENOENT) {
-            result = -1;
+        result = name_aside(log, log_aside) == 0 || errno == ENOENT ? 1 : errno == EEXIST ? 0 : -1;
+        if (result == 1) {
+            result = name_aside(place->path, aside) == 0 ? 1 : errno == EEXIST ? 0 : -1;
         }
     }
     const int number = errno;
@@ -229,38 +253,147 @@ static int link_aside(const struct pw_sqlite_place *place, const char *aside)
     return result;
 }
 
-enum pywatt_status pw_sqlite_files_set_aside(const struct pw_sqlite_place *place, char **aside,
-                                             struct pywatt_error *error)
+/* PATH and its log get a second name, PATH.damaged-N; *aside gets it. */
+static enum pywatt_status set_aside(const struct pw_sqlite_place *place, char **aside,
+                                    struct pywatt_error *error)
 {
-    int linked = 0;
-    for (int i = 1; i < ASIDE_MAX && linked == 0; i++) {
+    int done = 0;
+    for (int i = 1; i < ASIDE_MAX && done == 0; i++) {
         if (asprintf(aside, "%s.damaged-%d", place->path, i) < 0) {
             *aside = NULL;
             return pw_error_no_memory(error);
         }
-        linked = link_aside(place, *aside);
-        if (linked != 1) {
+        done = set_both_aside(place, *aside);
+        if (done != 1) {
             const int number = errno;
             free(*aside);
             *aside = NULL;
             errno = number;
         }
     }
-    return linked == 1 && sync_folder(place) ? PYWATT_OK
-                                             : pw_sqlite_refuse_file(place, "", "set aside", error);
+    return done == 1 && sync_folder(place) ? PYWATT_OK
+                                           : pw_sqlite_refuse_file(place, "", "set aside", error);
+}
+
+/*
+ * Until the log of the damaged database is gone the recovered one must not have its name: SQLite would
+ * take the log for its own. So whoever finds PATH-recovered goes on here. What is at PATH and has no
+ * second name was not set aside yet, or put there since: it is never removed.
+ */
+static enum pywatt_status end_recovery(const struct pw_sqlite_place *place, char **aside,
+                                       struct pywatt_error *error)
+{
+    struct stat found;
+    const int there = stat(place->path, &found) == 0 ? 1 : errno == ENOENT ? 0 : -1;
+    if (there < 0) {
+        return pw_sqlite_refuse_file(place, "", "opened", error);
+    }
+    if (there == 1 && found.st_nlink == 1) {
+        const enum pywatt_status status = set_aside(place, aside, error);
+        if (status != PYWATT_OK) {
+            return status;
+        }
+    }
+    return remove_database(place, "") && rename_to(place, "-recovered", "")
+               ? PYWATT_OK
+               : pw_sqlite_refuse_file(place, "", "replaced by what was recovered", error);
+}
+
+enum pywatt_status pw_sqlite_files_recovered(const struct pw_sqlite_place *place, char **aside,
+                                             struct pywatt_error *error)
+{
+    return rename_to(place, "-new", "-recovered")
+               ? end_recovery(place, aside, error)
+               : pw_sqlite_refuse_file(place, "-new", "renamed", error);
+}
+
+/* ---- PATH-shm ---- */
+
+enum {
+    SHM_BYTES = 32768 /* what SQLite maps of it at first, enough for four thousand frames */
+};
+
+/* What there is for it, with what it has already. */
+static uint64_t room_for_shm(const struct pw_sqlite_place *place, const char *path)
+{
+    struct statvfs disk;
+    struct stat found;
+    if (statvfs(place->path, &disk) != 0) {
+        return UINT64_MAX;
+    }
+    const uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+    const uint64_t has = stat(path, &found) == 0 ? (uint64_t)found.st_blocks * 512 : 0;
+    return blocks * disk.f_frsize + has;
+}
+
+enum pywatt_status pw_sqlite_files_check_room(const struct pw_sqlite_place *place,
+                                              struct pywatt_error *error)
+{
+    char *path = pw_sqlite_path_with(place, "-shm");
+    if (path == NULL) {
+        return pw_error_no_memory(error);
+    }
+    const bool enough = room_for_shm(place, path) >= SHM_BYTES;
+    free(path);
+    return enough ? PYWATT_OK
+                  : pw_error_set(error, PYWATT_IO, "%s cannot be opened: disk full", place->shown);
+}
+
+enum pywatt_status pw_sqlite_files_fill_shm(const struct pw_sqlite_place *place, int *fd,
+                                            struct pywatt_error *error)
+{
+    char *path = pw_sqlite_path_with(place, "-shm");
+    if (path == NULL) {
+        return pw_error_no_memory(error);
+    }
+    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    free(path);
+    int result = *fd < 0 ? -1 : 0;
+    if (result == 0) {
+        do {
+            result = fallocate(*fd, FALLOC_FL_KEEP_SIZE, 0, SHM_BYTES);
+        } while (result != 0 && errno == EINTR);
+        if (result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+            result = 0;
+        }
+    }
+    return result == 0 ? PYWATT_OK : pw_sqlite_refuse_file(place, "-shm", "filled", error);
+}
+
+/* ---- While it is open ---- */
+
+bool pw_sqlite_files_same(const struct pw_sqlite_store *store)
+{
+    struct stat found;
+    if (stat(store->place.path, &found) != 0) {
+        return false;
+    }
+    errno = 0;
+    return found.st_dev == store->device && found.st_ino == store->inode;
 }
 
 /* ---- Before it is opened ---- */
 
+static enum pywatt_status refuse_kind(const struct pw_sqlite_place *place,
+                                      struct pywatt_error *error)
+{
+    return pw_error_set(error, PYWATT_IO, "%s is no regular file: choose another one",
+                        place->shown);
+}
+
 static enum pywatt_status check_file(const struct pw_sqlite_place *place, int lock_fd,
                                      struct pywatt_error *error)
 {
+    struct stat found;
     off_t size = 0;
     off_t log_size = 0;
     const int there = exists(place, "", &size);
     const int log_there = there < 0 ? 0 : exists(place, "-wal", &log_size);
     if (there < 0 || log_there < 0) {
         return pw_sqlite_refuse_file(place, "", "opened", error);
+    }
+    if (there == 1 && stat(place->path, &found) == 0 && !S_ISREG(found.st_mode)) {
+        return refuse_kind(place, error);
     }
     if (there == 1) {
         return size > 0 ? PYWATT_OK : pw_sqlite_refuse_damaged(place, "it is empty", error);
@@ -283,7 +416,27 @@ enum pywatt_status pw_sqlite_files_end_recovery(const struct pw_sqlite_place *pl
     if (recovered < 0) {
         return pw_sqlite_refuse_file(place, "-recovered", "opened", error);
     }
-    return recovered == 1 ? end_recovery(place, error) : PYWATT_OK;
+    if (recovered == 0) {
+        return PYWATT_OK;
+    }
+    char *aside = NULL;
+    const enum pywatt_status status = end_recovery(place, &aside, error);
+    free(aside);
+    return status;
+}
+
+enum pywatt_status pw_sqlite_files_check_damaged(const struct pw_sqlite_place *place,
+                                                 struct pywatt_error *error)
+{
+    struct stat found;
+    off_t size;
+    if (exists(place, "-recovered", &size) == 1) {
+        return PYWATT_OK;
+    }
+    if (stat(place->path, &found) != 0) {
+        return pw_sqlite_refuse_file(place, "", "recovered", error);
+    }
+    return S_ISREG(found.st_mode) ? PYWATT_OK : refuse_kind(place, error);
 }
 
 enum pywatt_status pw_sqlite_files_prepare(const struct pw_sqlite_place *place, int lock_fd,

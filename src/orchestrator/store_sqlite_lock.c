@@ -86,6 +86,12 @@ enum pywatt_status pw_sqlite_lock(const struct pw_sqlite_place *place, int *fd,
     return PYWATT_OK;
 }
 
+void pw_sqlite_unlock(int fd)
+{
+    (void)flock(fd, LOCK_UN);
+    close(fd);
+}
+
 /* ---- The last change that was answered ---- */
 
 static void write_line(uint64_t revision, char line[ANSWERED_SIZE + 1])

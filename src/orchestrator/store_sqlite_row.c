@@ -90,6 +90,7 @@ enum pywatt_status pw_sqlite_row_from_record(struct pw_sqlite_row *row, struct p
     }
     pywatt_uuid_format(&record->id, row->id);
     write_hex(record->token_hash, sizeof(record->token_hash), row->token_hash);
+    row->sum = checksum(row);
     return PYWATT_OK;
 }
 
@@ -114,7 +115,7 @@ int pw_sqlite_row_bind(const struct pw_sqlite_row *row, sqlite3_stmt *statement)
         bind_text(statement, COLUMN_INFO, row->info.data, row->info.len),
         /* NULL where there is no data. */
         bind_text(statement, COLUMN_CAPABILITIES, row->capabilities.data, row->capabilities.len),
-        bind_number(statement, COLUMN_CHECKSUM, checksum(row)),
+        bind_number(statement, COLUMN_CHECKSUM, row->sum),
         bind_number(statement, COLUMN_NUMBER, (uint64_t)row->number),
     };
     int result = SQLITE_OK;
@@ -149,6 +150,12 @@ static bool read_fixed(sqlite3_stmt *statement, enum column column, char *out, s
     return true;
 }
 
+bool pw_sqlite_row_is_sound(const struct pw_sqlite_row *row)
+{
+    return row->name.data != NULL && row->info.data != NULL && row->generation > 0 &&
+           row->sum == checksum(row);
+}
+
 bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement)
 {
     *row = (struct pw_sqlite_row){
@@ -158,11 +165,11 @@ bool pw_sqlite_row_read(struct pw_sqlite_row *row, sqlite3_stmt *statement)
         .name = read_text(statement, COLUMN_NAME),
         .info = read_text(statement, COLUMN_INFO),
         .capabilities = read_text(statement, COLUMN_CAPABILITIES),
+        .sum = read_number(statement, COLUMN_CHECKSUM),
     };
     return read_fixed(statement, COLUMN_ID, row->id, PW_UUID_TEXT_LEN) &&
            read_fixed(statement, COLUMN_TOKEN_HASH, row->token_hash, sizeof(row->token_hash)) &&
-           row->name.data != NULL && row->info.data != NULL && row->generation > 0 &&
-           read_number(statement, COLUMN_CHECKSUM) == checksum(row);
+           pw_sqlite_row_is_sound(row);
 }
 
 static bool read_hex(const char *text, uint8_t *out, size_t len)

@@ -20,8 +20,9 @@
  * Rows stand in the order in which they were made, so that many new ones share pages. An index of the
  * ids, which are random, would have as many pages written as there are rows; it is kept in memory.
  *
- * `state` says how many rows there are, so that one that has vanished is missed. Who deletes one by
- * hand does so on purpose.
+ * `state` says how many rows there are, and what their checksums come to (exclusive or), so that one
+ * that has vanished is missed, and one that is older than it should be. Who deletes one by hand does
+ * so on purpose.
  */
 static const char *const steps[] = {
     "CREATE TABLE modules ("
@@ -38,11 +39,13 @@ static const char *const steps[] = {
     "CREATE TABLE state ("
     " one INTEGER PRIMARY KEY CHECK (one = 1),"
     " revision INTEGER NOT NULL,"
-    " modules INTEGER NOT NULL"
+    " modules INTEGER NOT NULL,"
+    " digest INTEGER NOT NULL"
     ") STRICT;"
-    "INSERT INTO state VALUES (1, 0, 0);"
+    "INSERT INTO state VALUES (1, 0, 0, 0);"
     "CREATE TRIGGER deleted AFTER DELETE ON modules BEGIN"
-    " UPDATE state SET modules = modules - 1;"
+    " UPDATE state SET modules = modules - 1,"
+    " digest = (digest | old.checksum) & ~(digest & old.checksum);"
     "END;",
 };
 
@@ -105,7 +108,8 @@ static bool has_our_tables(struct pw_sqlite_db *db)
 {
     return pw_sqlite_db_run(db, "SELECT number, id, name, generation, lease_ms, token_hash, info,"
                                 " capabilities, checksum FROM modules LIMIT 0;"
-                                "SELECT one, revision, modules FROM state LIMIT 0") == SQLITE_OK;
+                                "SELECT one, revision, modules, digest FROM state LIMIT 0") ==
+           SQLITE_OK;
 }
 
 static enum pywatt_status check_identity(const struct pw_sqlite_place *place,

@@ -12,7 +12,11 @@
  */
 #include "orchestrator/store_sqlite_private.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* More than that wait for the next transaction, so that the first ones need not wait for all. */
@@ -23,154 +27,6 @@
 #define LET_COME_STEP_NS 100000
 #define LET_COME_STEPS 20
 
-/* ---- One change ---- */
-
-static uint64_t generation_of(const struct pw_sqlite_entry *entry)
-{
-    return entry == NULL ? 0 : entry->generation;
-}
-
-static int delete_row_locked(struct pw_sqlite_store *store, int64_t number)
-{
-    const int result = sqlite3_bind_int64(store->db.statements[PW_SQL_DELETE], 1, number);
-    return result == SQLITE_OK ? pw_sqlite_db_step(&store->db, PW_SQL_DELETE) : result;
-}
-
-static int write_row_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job,
-                            const struct pw_sqlite_entry *entry)
-{
-    const enum pw_sqlite_statement which = entry == NULL ? PW_SQL_INSERT : PW_SQL_UPDATE;
-    job->row.number = entry == NULL ? store->index.last_number + 1 : entry->number;
-    const int result = pw_sqlite_row_bind(&job->row, store->db.statements[which]);
-    return result == SQLITE_OK ? pw_sqlite_db_step(&store->db, which) : result;
-}
-
-/* Both or none. */
-static int replace_row_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job,
-                              const struct pw_sqlite_entry *entry,
-                              const struct pw_sqlite_entry *replaced)
-{
-    int result = pw_sqlite_db_step(&store->db, PW_SQL_SAVEPOINT);
-    if (result == SQLITE_OK) {
-        result = delete_row_locked(store, replaced->number);
-    }
-    if (result == SQLITE_OK) {
-        result = write_row_locked(store, job, entry);
-    }
-    int end = SQLITE_OK;
-    if (result == SQLITE_CONSTRAINT_UNIQUE) {
-        end = pw_sqlite_db_step(&store->db, PW_SQL_ROLLBACK_TO);
-    }
-    if ((result == SQLITE_OK || result == SQLITE_CONSTRAINT_UNIQUE) && end == SQLITE_OK) {
-        end = pw_sqlite_db_step(&store->db, PW_SQL_RELEASE);
-    }
-    return end == SQLITE_OK ? result : end;
-}
-
-static void index_put_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job,
-                             struct pw_sqlite_entry *entry, struct pw_sqlite_entry *replaced)
-{
-    if (replaced != NULL) {
-        pw_sqlite_index_remove(&store->index, replaced);
-        job->replaced = replaced;
-    }
-    job->old_generation = generation_of(entry);
-    if (entry == NULL) {
-        entry = job->fresh;
-        job->fresh = NULL;
-        entry->id = job->change->record.id;
-        entry->number = job->row.number;
-        store->index.last_number = entry->number;
-        pw_sqlite_index_insert(&store->index, entry);
-    }
-    entry->generation = job->change->record.generation;
-    job->entry = entry;
-}
-
-/* SQLITE_OK also if it is refused; else the whole transaction fails. */
-static int put_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job)
-{
-    const struct pw_store_change *change = job->change;
-    struct pw_sqlite_entry *entry = pw_sqlite_index_find(&store->index, &change->record.id);
-    struct pw_sqlite_entry *replaced =
-        change->replaces ? pw_sqlite_index_find(&store->index, &change->replaced_id) : NULL;
-    if (generation_of(entry) != change->expected_generation ||
-        (change->replaces && generation_of(replaced) != change->replaced_generation)) {
-        job->status = PYWATT_STALE_GENERATION;
-        return SQLITE_OK;
-    }
-    if (replaced == entry) {
-        replaced = NULL;
-    }
-    const int result = replaced != NULL ? replace_row_locked(store, job, entry, replaced)
-                                        : write_row_locked(store, job, entry);
-    if (result == SQLITE_CONSTRAINT_UNIQUE) {
-        job->status = PYWATT_NAME_TAKEN;
-        return SQLITE_OK;
-    }
-    if (result == SQLITE_OK) {
-        index_put_locked(store, job, entry, replaced);
-        job->status = PYWATT_OK;
-    }
-    return result;
-}
-
-static int take_out_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job)
-{
-    struct pw_sqlite_entry *entry = pw_sqlite_index_find(&store->index, &job->change->record.id);
-    if (entry == NULL || entry->generation != job->change->expected_generation) {
-        job->status = PYWATT_STALE_GENERATION;
-        return SQLITE_OK;
-    }
-    const int result = delete_row_locked(store, entry->number);
-    if (result == SQLITE_OK) {
-        pw_sqlite_index_remove(&store->index, entry);
-        job->entry = entry;
-        job->status = PYWATT_OK;
-    }
-    return result;
-}
-
-static void undo_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job)
-{
-    if (job->entry == NULL) {
-        return;
-    }
-    if (job->change->kind == PW_STORE_REMOVE) {
-        pw_sqlite_index_insert(&store->index, job->entry);
-    } else if (job->old_generation == 0) {
-        pw_sqlite_index_remove(&store->index, job->entry);
-        job->fresh = job->entry;
-    } else {
-        job->entry->generation = job->old_generation;
-    }
-    if (job->replaced != NULL) {
-        pw_sqlite_index_insert(&store->index, job->replaced);
-    }
-    job->entry = NULL;
-    job->replaced = NULL;
-}
-
-/* Tells the watcher, and lets go of what has left the index. */
-static void settle_locked(struct pw_sqlite_store *store, struct pw_sqlite_job *job)
-{
-    const struct pw_store_change *change = job->change;
-    if (job->entry == NULL) {
-        return;
-    }
-    if (job->replaced != NULL) {
-        const struct pw_store_record gone = {.id = change->replaced_id};
-        (void)pw_history_add(&store->history, PW_STORE_REMOVE, &gone);
-        free(job->replaced);
-    }
-    const uint64_t revision = pw_history_add(&store->history, change->kind, &change->record);
-    if (change->kind == PW_STORE_REMOVE) {
-        free(job->entry);
-    } else {
-        job->entry->revision = revision;
-    }
-}
-
 /* ---- A transaction ---- */
 
 static struct pw_sqlite_job *job_of(struct pw_list *link)
@@ -178,22 +34,89 @@ static struct pw_sqlite_job *job_of(struct pw_list *link)
     return PW_CONTAINER_OF(link, struct pw_sqlite_job, link);
 }
 
-/* Makes all of them but for the commit. *revision gets what the last change will have. */
+static void report_locked(struct pw_sqlite_store *store, enum pywatt_log_level level,
+                          const char *format, ...) PYWATT_PRINTF(3, 4);
+
+static void report_locked(struct pw_sqlite_store *store, enum pywatt_log_level level,
+                          const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(store->report.text, sizeof(store->report.text), format, arguments);
+    va_end(arguments);
+    store->report.level = level;
+}
+
+/* Finds out what is in the database. */
+static enum pywatt_status find_track_locked(struct pw_sqlite_store *store)
+{
+    struct pw_sqlite_state state;
+    struct pywatt_error error;
+    enum pywatt_status status =
+        pw_sqlite_index_load(&store->index, &store->place, &store->db, &error);
+    if (status == PYWATT_OK) {
+        const int result = pw_sqlite_db_get_state(&store->db, &state);
+        status = result == SQLITE_OK ? PYWATT_OK
+                                     : pw_sqlite_refuse(&store->place, &store->db, result, &error);
+    }
+    if (status == PYWATT_OK) {
+        pw_history_jump(&store->history, state.revision);
+    } else {
+        report_locked(store, PYWATT_LOG_ERROR, "%s", error.text);
+    }
+    store->lost_track = status != PYWATT_OK;
+    return status;
+}
+
+/* What another program changed is known from here on. Also told when nobody did: after an error. */
+static enum pywatt_status look_for_others_locked(struct pw_sqlite_store *store)
+{
+    const uint64_t digest = store->index.digest;
+    int64_t version;
+    const int result = pw_sqlite_db_ask(&store->db, PW_SQL_DATA_VERSION, &version);
+    if (result != SQLITE_OK) {
+        return pw_sqlite_status(&store->db, result);
+    }
+    if (version == store->version) {
+        return PYWATT_OK;
+    }
+    const enum pywatt_status status = find_track_locked(store);
+    if (status == PYWATT_OK) {
+        store->version = version;
+        if (digest != store->index.digest) {
+            report_locked(store, PYWATT_LOG_WARNING,
+                          "another program changed the store %s: records were read anew",
+                          store->place.shown);
+        }
+    }
+    return status;
+}
+
+/*
+ * Makes all of them but for the commit. *revision gets what the last change will have. The database
+ * takes its room from the disk before, so that what is in the log can be moved into it later.
+ */
 static int make_all_locked(struct pw_sqlite_store *store, struct pw_list *batch, uint64_t *revision)
 {
-    int result = pw_sqlite_db_step(&store->db, PW_SQL_BEGIN);
-    *revision = store->history.revision;
+    int64_t pages = 0;
+    int result = SQLITE_OK;
     for (struct pw_list *link = batch->next; link != batch && result == SQLITE_OK;
          link = link->next) {
         struct pw_sqlite_job *job = job_of(link);
-        result = job->change->kind == PW_STORE_PUT ? put_locked(store, job)
-                                                   : take_out_locked(store, job);
+        result = pw_sqlite_make_locked(store, job);
         *revision += (unsigned)(job->entry != NULL) + (unsigned)(job->replaced != NULL);
     }
-    const struct pw_sqlite_state state = {.revision = *revision,
-                                          .modules = store->index.by_id.count};
+    const struct pw_sqlite_state state = {
+        .revision = *revision, .modules = store->index.by_id.count, .digest = store->index.digest};
     if (result == SQLITE_OK && *revision != store->history.revision) {
         result = pw_sqlite_db_set_state(&store->db, &state);
+    }
+    if (result == SQLITE_OK) {
+        result = pw_sqlite_db_ask(&store->db, PW_SQL_PAGE_COUNT, &pages);
+    }
+    if (result == SQLITE_OK && pages > store->has_room) {
+        result = pw_sqlite_db_make_room(&store->db, pages);
+        store->has_room = result == SQLITE_OK ? pages : 0;
     }
     return result;
 }
@@ -208,7 +131,8 @@ static bool was_made_locked(struct pw_sqlite_store *store, uint64_t revision)
     const bool known = sqlite3_get_autocommit(store->db.handle) &&
                        pw_sqlite_db_get_state(&store->db, &state) == SQLITE_OK;
     const bool made = known && state.revision == revision && revision != store->history.revision;
-    store->lost_track = !known || (!made && state.revision != store->history.revision);
+    store->lost_track =
+        store->lost_track || !known || (!made && state.revision != store->history.revision);
     return made;
 }
 
@@ -235,25 +159,34 @@ static int write_over_locked(struct pw_sqlite_store *store)
 
 static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct pw_list *batch)
 {
-    uint64_t revision;
-    int result = make_all_locked(store, batch, &revision);
+    int result = pw_sqlite_db_step(&store->db, PW_SQL_BEGIN);
+    enum pywatt_status status = PYWATT_OK;
     if (result == SQLITE_OK) {
-        result = pw_sqlite_db_step(&store->db, PW_SQL_COMMIT);
+        status = look_for_others_locked(store);
     }
-    if (result == SQLITE_OK) {
-        return PYWATT_OK;
+    uint64_t revision = store->history.revision;
+    if (status == PYWATT_OK && result == SQLITE_OK) {
+        result = make_all_locked(store, batch, &revision);
+        if (result == SQLITE_OK) {
+            result = pw_sqlite_db_step(&store->db, PW_SQL_COMMIT);
+        }
+        if (result == SQLITE_OK) {
+            return PYWATT_OK;
+        }
     }
-    const enum pywatt_status status = pw_sqlite_status(&store->db, result);
-    if (!store->failing) {
-        pw_log(PYWATT_LOG_ERROR, "the store %s cannot write: %s (%s)", store->place.shown,
-               status == PYWATT_LIMIT ? "disk full" : sqlite3_errstr(result),
-               sqlite3_errmsg(store->db.handle));
+    if (result != SQLITE_OK) {
+        status = pw_sqlite_status(&store->db, result);
+        report_locked(store, PYWATT_LOG_ERROR, "the store %s cannot write: %s", store->place.shown,
+                      status == PYWATT_LIMIT ? "disk full"
+                      : sqlite3_extended_errcode(store->db.handle) == result
+                          ? sqlite3_errmsg(store->db.handle)
+                          : sqlite3_errstr(result));
     }
     if (was_made_locked(store, revision)) {
         return PYWATT_OK;
     }
     for (struct pw_list *link = batch->prev; link != batch; link = link->prev) {
-        undo_locked(store, job_of(link));
+        pw_sqlite_undo_locked(store, job_of(link));
     }
     if (!store->lost_track) {
         (void)write_over_locked(store);
@@ -261,43 +194,51 @@ static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct 
     return status;
 }
 
-/* Finds out what is in the database. */
-static enum pywatt_status find_track_locked(struct pw_sqlite_store *store)
-{
-    struct pw_sqlite_state state;
-    struct pywatt_error error;
-    enum pywatt_status status =
-        pw_sqlite_index_load(&store->index, &store->place, &store->db, &error);
-    if (status == PYWATT_OK && pw_sqlite_db_get_state(&store->db, &state) != SQLITE_OK) {
-        status = PYWATT_IO;
-    }
-    if (status == PYWATT_OK) {
-        pw_history_jump(&store->history, state.revision);
-        store->lost_track = false;
-    }
-    return status;
-}
-
 /* The log stays as long as it is, and is written from its beginning again: no new blocks for it. */
 static int move_log_locked(struct pw_sqlite_store *store)
 {
+    /* It also cuts off what was taken ahead. */
+    store->has_room = 0;
     return sqlite3_wal_checkpoint_v2(store->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* What is put into a file that has no name any more would be gone with this process. */
+static enum pywatt_status check_same_locked(struct pw_sqlite_store *store)
+{
+    if (pw_sqlite_files_same(store)) {
+        return PYWATT_OK;
+    }
+    report_locked(store, PYWATT_LOG_ERROR,
+                  "the store %s is not the file any more that was opened (%s): it takes no changes "
+                  "until that is back, or a restart",
+                  store->place.shown, errno == 0 ? "another one is there" : strerror(errno));
+    return PYWATT_IO;
 }
 
 /* While the disk is full the blocks that the log has already may do. */
 static enum pywatt_status make_batch_locked(struct pw_sqlite_store *store, struct pw_list *batch)
 {
-    enum pywatt_status status = store->lost_track ? find_track_locked(store) : PYWATT_OK;
+    const bool failed_before = store->failing;
+    enum pywatt_status status = check_same_locked(store);
+    if (status == PYWATT_OK && store->lost_track) {
+        status = find_track_locked(store);
+    }
     if (status == PYWATT_OK) {
         status = transact_locked(store, batch);
     }
     if (status == PYWATT_LIMIT && !store->lost_track && move_log_locked(store) == SQLITE_OK) {
         status = transact_locked(store, batch);
     }
-    if (status == PYWATT_OK && store->failing) {
-        pw_log(PYWATT_LOG_WARNING, "the store %s takes changes again", store->place.shown);
-    }
     store->failing = status != PYWATT_OK;
+    if (store->failing == failed_before) {
+        /* What goes on is told once, and what went well in the end never. */
+        if (store->failing || store->report.level == PYWATT_LOG_ERROR) {
+            store->report.text[0] = '\0';
+        }
+    } else if (!store->failing) {
+        report_locked(store, PYWATT_LOG_WARNING, "the store %s takes changes again",
+                      store->place.shown);
+    }
     return status;
 }
 
@@ -311,18 +252,42 @@ static void answer(struct pw_sqlite_store *store, struct pw_list *batch, enum py
     pw_sqlite_jobs_done(store, batch);
 }
 
-static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
+/* Makes and answers them. False, and they are as they were, if they failed and others may not. */
+static bool run_together(struct pw_sqlite_store *store, struct pw_list *batch)
 {
     pw_mutex_lock(&store->db_mutex);
     const enum pywatt_status status = make_batch_locked(store, batch);
     if (status == PYWATT_OK) {
         for (struct pw_list *link = batch->next; link != batch; link = link->next) {
-            settle_locked(store, job_of(link));
+            pw_sqlite_settle_locked(store, job_of(link));
         }
         pw_sqlite_answered_write(store->lock_fd, store->history.revision);
     }
+    const struct pw_sqlite_report report = store->report;
+    store->report.text[0] = '\0';
     pw_mutex_unlock(&store->db_mutex);
+    if (report.text[0] != '\0') {
+        pw_log(report.level, "%s", report.text);
+    }
+    if (status == PYWATT_IO && batch->next != batch->prev) {
+        return false;
+    }
     answer(store, batch, status);
+    return true;
+}
+
+static void run_batch(struct pw_sqlite_store *store, struct pw_list *batch)
+{
+    if (!run_together(store, batch)) {
+        /* What one of them meets, such as a damaged page, is not for the others to bear. */
+        struct pw_list *link;
+        while ((link = pw_list_pop(batch)) != NULL) {
+            struct pw_list alone;
+            pw_list_init(&alone);
+            pw_list_append(&alone, link);
+            (void)run_together(store, &alone);
+        }
+    }
     pw_mutex_lock(&store->db_mutex);
     if (store->log_frames >= store->log_limit) {
         /* One that cannot be moved is tried again when it has grown by as much. */

@@ -203,8 +203,8 @@ static void who_was_taken_over_has_another_ones_token_no_more(void **state)
     end(&world, &peer);
 }
 
-/* What is being forgotten is told so, by whatever name, and is well again if that fails. */
-static void a_module_that_is_being_forgotten_is_not_found(void **state)
+/* What is being forgotten is put off, by whatever name, and is well again if that fails. */
+static void a_module_that_is_being_forgotten_is_put_off(void **state)
 {
     (void)state;
     struct world world;
@@ -222,7 +222,7 @@ static void a_module_that_is_being_forgotten_is_not_found(void **state)
     give(&peer, &who, 1);
     assert_true(slow_store_await(world.store, 1));
     const uint64_t beats = world_stats(&world).heartbeats;
-    assert_int_equal(beat_by(&peer, 1, PYWATT_UNHEALTHY), PYWATT_MODULE_NOT_FOUND);
+    assert_int_equal(beat_by(&peer, 1, PYWATT_UNHEALTHY), PYWATT_UNAVAILABLE);
     assert_int_equal(world_stats(&world).heartbeats, beats);
     const size_t from = world_event_count(&world);
     slow_store_end(world.store, 0, PYWATT_UNAVAILABLE);
@@ -476,7 +476,7 @@ int main(void)
         cmocka_unit_test(a_module_that_has_gone_is_not_found),
         cmocka_unit_test(a_module_that_kept_its_token_is_found_again),
         cmocka_unit_test(who_was_taken_over_has_another_ones_token_no_more),
-        cmocka_unit_test(a_module_that_is_being_forgotten_is_not_found),
+        cmocka_unit_test(a_module_that_is_being_forgotten_is_put_off),
         cmocka_unit_test(only_beats_with_something_to_say_are_in_the_reply),
         cmocka_unit_test(a_batch_may_have_1024_short_beats),
         cmocka_unit_test(a_batch_may_have_beats_of_both_kinds),

@@ -80,10 +80,11 @@ static int its_fstat(int fd, struct stat *out)
     return call_fail_fate(CALL_STAT) != 0 ? -1 : fstat(fd, out);
 }
 
-/* Its locks, with F_SETLK, F_GETLK. */
+/* Its locks, with F_SETLK, F_GETLK. No system refuses to unlock; SQLite would wait long for itself. */
 static int its_fcntl(int fd, int what, void *more)
 {
-    return call_fail_fate(CALL_FLOCK) != 0 ? -1 : fcntl(fd, what, more);
+    const bool unlocks = what == F_SETLK && ((const struct flock *)more)->l_type == F_UNLCK;
+    return !unlocks && call_fail_fate(CALL_FLOCK) != 0 ? -1 : fcntl(fd, what, more);
 }
 
 static const struct {

@@ -56,6 +56,56 @@ static void a_full_disk_refuses_changes_until_there_is_room(void **state)
     refuses_and_goes_on(SQLITE_FULL, PYWATT_LIMIT);
 }
 
+/* Lines of the store, from its thread, in which the sink may use it. */
+struct told {
+    struct pw_store *store;
+    _Atomic unsigned errors;
+    _Atomic unsigned warnings;
+};
+
+static bool pass(void *user, const struct pw_store_record *record)
+{
+    (void)user;
+    (void)record;
+    return true;
+}
+
+static void count_line(void *user, enum pywatt_log_level level, const char *text)
+{
+    struct told *told = user;
+    uint64_t revision;
+    (void)text;
+    (void)pw_store_list(told->store, pass, NULL, &revision, NULL);
+    told->errors += level == PYWATT_LOG_ERROR;
+    told->warnings += level == PYWATT_LOG_WARNING;
+}
+
+static void what_fails_is_told_once_and_what_goes_well_in_the_end_is_not(void **state)
+{
+    (void)state;
+    struct store_place place;
+    store_place_begin(&place, &pw_store_sqlite);
+    struct told told = {.store = store_place_open(&place)};
+    pywatt_set_log_sink(count_line, &told, PYWATT_LOG_WARNING);
+    for (uint64_t generation = 0; generation < 4; generation++) {
+        faulty_vfs_fail(1, 1, SQLITE_FULL);
+        assert_int_equal(store_put(told.store, 1, "a", generation), PYWATT_OK);
+        assert_true(faulty_vfs_heal());
+    }
+    assert_int_equal(told.errors + told.warnings, 0);
+    faulty_vfs_fail(1, 0, SQLITE_FULL);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(store_put(told.store, 2, "b", 0), PYWATT_LIMIT);
+    }
+    assert_true(faulty_vfs_heal());
+    assert_int_equal(store_put(told.store, 2, "b", 0), PYWATT_OK);
+    assert_int_equal(told.errors, 1);
+    assert_int_equal(told.warnings, 1);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
+    expect_over_a_restart(&place, told.store, "a:4 b:1 ");
+    store_place_end(&place);
+}
+
 static void a_disk_that_fails_refuses_changes_until_it_works(void **state)
 {
     (void)state;
@@ -252,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_full_disk_refuses_changes_until_there_is_room),
+        cmocka_unit_test(what_fails_is_told_once_and_what_goes_well_in_the_end_is_not),
         cmocka_unit_test(a_disk_that_fails_refuses_changes_until_it_works),
         cmocka_unit_test(what_was_answered_is_there_whichever_operation_fails),
         cmocka_unit_test(opening_survives_whichever_operation_fails),

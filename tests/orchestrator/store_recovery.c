@@ -41,6 +41,46 @@ static void a_record_that_has_vanished_is_missed(void **state)
     store_place_end(&place);
 }
 
+static void what_another_program_changes_meanwhile_is_noticed(void **state)
+{
+    (void)state;
+    struct store_place place;
+    store_file_begin(&place);
+    store_file_fill(&place, 3);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_file_run_sql(&place, "DELETE FROM modules WHERE name = 'n2'"),
+                     SQLITE_OK);
+    assert_int_equal(store_put(store, 2, "n2", 1), PYWATT_STALE_GENERATION);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_OK);
+    assert_int_equal(store_put(store, 3, "n3", 1), PYWATT_OK);
+    assert_string_equal(store_list(store, NULL).names, "n1:1 n3:2 n2:1 ");
+    pw_store_close(store);
+    pw_store_close(store_place_open(&place));
+    store_place_end(&place);
+}
+
+/* What is put into it would be gone. */
+static void a_file_that_is_moved_away_takes_no_changes(void **state)
+{
+    (void)state;
+    struct store_place place;
+    char from[600];
+    char to[600];
+    store_file_begin(&place);
+    store_file_fill(&place, 1);
+    store_file_path(&place, "", from);
+    store_file_path(&place, "-away", to);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_IO);
+    store_file_write(&place, "", "another", 7);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_IO);
+    assert_int_equal(rename(to, from), 0);
+    assert_int_equal(store_put(store, 2, "n2", 0), PYWATT_OK);
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
 /* ---- Recovery ---- */
 
 static void a_recovery_keeps_what_is_sound(void **state)
@@ -108,11 +148,36 @@ static void nothing_that_was_kept_can_be_recovered(void **state)
     assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
     assert_non_null(strstr(error.text, "No such file"));
     store_file_write(&place, "", "Dear diary", 10);
+    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "no module is found"));
+    assert_false(store_file_is_there(&place, ".damaged-1"));
+    store_file_expect_refused(&place, "no SQLite database");
+    assert_int_equal(pw_store_recover("sqlite:/dev/null", &salvage, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "no regular file"));
+    store_place_end(&place);
+}
+
+static void what_was_put_there_since_a_recovery_is_kept_aside(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct pw_store_salvage salvage;
+    struct pywatt_error error;
+    char from[600];
+    char to[600];
+    store_file_begin(&place);
+    store_file_fill(&place, 2);
+    store_file_path(&place, "", from);
+    store_file_path(&place, "-recovered", to);
+    assert_int_equal(rename(from, to), 0);
+    store_file_write(&place, "", "a backup", 8);
+    pw_store_close(store_place_open(&place));
+    assert_true(store_file_is_there(&place, ".damaged-1"));
+    /* One that was killed when PATH was gone already is ended as well. */
+    assert_int_equal(rename(from, to), 0);
     assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_OK);
-    assert_int_equal(salvage.kept, 0);
-    struct pw_store *store = store_place_open(&place);
-    assert_int_equal(store_list(store, NULL).count, 0);
-    pw_store_close(store);
+    assert_int_equal(salvage.kept, 2);
+    assert_int_equal(salvage.left_out, 0);
     store_place_end(&place);
 }
 
@@ -121,8 +186,11 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_record_may_be_deleted_by_hand_but_not_changed),
         cmocka_unit_test(a_record_that_has_vanished_is_missed),
+        cmocka_unit_test(what_another_program_changes_meanwhile_is_noticed),
+        cmocka_unit_test(a_file_that_is_moved_away_takes_no_changes),
         cmocka_unit_test(a_recovery_keeps_what_is_sound),
         cmocka_unit_test(a_recovery_that_was_broken_off_is_ended_by_the_next_start),
+        cmocka_unit_test(what_was_put_there_since_a_recovery_is_kept_aside),
         cmocka_unit_test(nothing_that_was_kept_can_be_recovered),
     };
     return PW_TEST_RUN(cases);

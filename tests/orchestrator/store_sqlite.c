@@ -9,10 +9,13 @@
 #include "store_file.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- What is there after a restart ---- */
@@ -181,6 +184,52 @@ static void one_store_at_a_time_has_the_file(void **state)
     store_place_end(&place);
 }
 
+static void links_lead_to_the_same_store(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct store_place by_link;
+    struct pw_store *second = NULL;
+    struct pywatt_error error;
+    store_file_begin(&place);
+    snprintf(by_link.url, sizeof(by_link.url), "%.400s-link", place.url);
+    assert_int_equal(symlink(store_place_path(&place), store_place_path(&by_link)), 0);
+    store_file_fill(&place, 1);
+    struct pw_store *store = store_place_open(&by_link);
+    assert_string_equal(store_list(store, NULL).names, "n1:1 ");
+    assert_int_equal(pw_store_open(place.url, &second, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, "in use by another orchestrator"));
+    pw_store_close(store);
+    assert_int_equal(unlink(store_place_path(&by_link)), 0);
+    store_place_end(&place);
+}
+
+static void a_child_of_fork_does_not_keep_it(void **state)
+{
+    (void)state;
+    struct store_place place;
+    int ends[2];
+    store_file_begin(&place);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        /* Killed, so that no tool looks at what a copy leaves behind. */
+        char end;
+        close(ends[1]);
+        while (read(ends[0], &end, 1) < 0) {
+        }
+        kill(getpid(), SIGKILL);
+    }
+    assert_true(child > 0);
+    pw_store_close(store);
+    pw_store_close(store_place_open(&place));
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    store_place_end(&place);
+}
+
 static int count_rows(void *user, int columns, char **values, char **names)
 {
     (void)names;
@@ -237,6 +286,74 @@ static void who_locks_it_is_waited_for_and_then_named(void **state)
     assert_int_equal(store_put(store, 2, "b", 0), PYWATT_OK);
     assert_string_equal(store_list(store, NULL).names, "n1:1 b:1 ");
     sqlite3_close(handle);
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
+/* ---- One change that fails ---- */
+
+enum {
+    TOGETHER = 24
+};
+
+struct together {
+    pthread_mutex_t mutex;
+    pthread_cond_t all;
+    unsigned done;
+};
+
+struct one_of {
+    struct together *together;
+    struct pw_store_change change;
+    enum pywatt_status status;
+};
+
+static void note(void *user, enum pywatt_status status)
+{
+    struct one_of *one = user;
+    pthread_mutex_lock(&one->together->mutex);
+    one->status = status;
+    one->together->done++;
+    pthread_cond_signal(&one->together->all);
+    pthread_mutex_unlock(&one->together->mutex);
+}
+
+static void a_change_that_fails_does_not_take_others_with_it(void **state)
+{
+    (void)state;
+    static struct one_of ones[TOGETHER];
+    struct together together = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                                .all = PTHREAD_COND_INITIALIZER};
+    struct store_place place;
+    uint64_t revision;
+    store_file_begin(&place);
+    store_file_fill(&place, 1);
+    assert_int_equal(store_file_run_sql(&place, "CREATE TRIGGER never BEFORE INSERT ON modules "
+                                                "WHEN new.name = 'never' BEGIN "
+                                                "SELECT RAISE(ABORT, 'as if a page was damaged'); "
+                                                "END"),
+                     SQLITE_OK);
+    struct pw_store *store = store_place_open(&place);
+    for (unsigned i = 0; i < TOGETHER; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "m%u", i);
+        ones[i] = (struct one_of){
+            .together = &together,
+            .change = {.kind = PW_STORE_PUT,
+                       .record = store_record(100 + i, i == TOGETHER / 2 ? "never" : name, 1)}};
+        pw_store_submit(store, &ones[i].change, note, &ones[i]);
+    }
+    pthread_mutex_lock(&together.mutex);
+    while (together.done < TOGETHER) {
+        pthread_cond_wait(&together.all, &together.mutex);
+    }
+    pthread_mutex_unlock(&together.mutex);
+    for (unsigned i = 0; i < TOGETHER; i++) {
+        assert_int_equal(ones[i].status, i == TOGETHER / 2 ? PYWATT_IO : PYWATT_OK);
+        store_record_release(&ones[i].change.record);
+    }
+    assert_int_equal(store_list(store, &revision).count, TOGETHER);
+    assert_int_equal(revision, TOGETHER);
     pw_store_close(store);
     store_place_end(&place);
 }
@@ -339,8 +456,11 @@ int main(void)
         cmocka_unit_test(generations_and_revisions_go_on_after_a_restart),
         cmocka_unit_test(the_files_are_for_their_owner_alone),
         cmocka_unit_test(one_store_at_a_time_has_the_file),
+        cmocka_unit_test(links_lead_to_the_same_store),
+        cmocka_unit_test(a_child_of_fork_does_not_keep_it),
         cmocka_unit_test(anybody_can_read_it_meanwhile),
         cmocka_unit_test(who_locks_it_is_waited_for_and_then_named),
+        cmocka_unit_test(a_change_that_fails_does_not_take_others_with_it),
         cmocka_unit_test(a_newer_schema_is_refused),
         cmocka_unit_test(a_database_of_something_else_is_refused_and_left_alone),
         cmocka_unit_test(what_is_no_database_is_refused),

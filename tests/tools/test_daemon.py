@@ -189,6 +189,11 @@ class Daemon(Case):
         self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
         self.assertTrue(os.path.exists(f"{folder}/registrations.db"))
         self.stop(daemon)
+        self.assertNotIn(folder, daemon.text("stderr"))
+        os.chmod(folder, 0o770)
+        daemon = self.start_orchestrator(store=None)
+        self.stop(daemon)
+        self.assertRegex(daemon.text("stderr"), f"(?m){folder}.*by others")
         if os.geteuid() != 0:
             env = {k: v for k, v in os.environ.items() if k != "XDG_STATE_HOME"}
             daemon = self.start_orchestrator(store=None, env={**env, "HOME": home, "XDG_STATE_HOME": ""})
