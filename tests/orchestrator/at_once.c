@@ -9,6 +9,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of the modules "m0", "m1" and so on; in one piece, so that they come in the same moment. */
+static void send_registrations(struct peer *peer, int count)
+{
+    struct pw_buffer bytes;
+    pw_buffer_init(&bytes, 100000);
+    for (int i = 0; i < count; i++) {
+        struct pywatt_module_info *info = NULL;
+        char name[16];
+        snprintf(name, sizeof(name), "m%d", i);
+        assert_int_equal(pywatt_module_info_new(name, "1", "d", &info), PYWATT_OK);
+        struct pw_request request = register_of(info);
+        assert_true(peer_pack(peer, &request, &bytes));
+        pywatt_module_info_free(info);
+    }
+    assert_true(peer_send_raw(peer, pw_buffer_bytes(&bytes), pw_buffer_len(&bytes)));
+    pw_buffer_destroy(&bytes);
+}
+
 static void only_so_many_requests_of_a_connection_wait_for_the_store(void **state)
 {
     (void)state;
@@ -19,7 +37,6 @@ static void only_so_many_requests_of_a_connection_wait_for_the_store(void **stat
     struct world world;
     struct peer peer;
     struct peer other;
-    struct pw_buffer bytes;
     world_prepare(&world);
     world.options.workers = 1;
     world.options.max_pending_requests = LIMIT;
@@ -27,18 +44,7 @@ static void only_so_many_requests_of_a_connection_wait_for_the_store(void **stat
     world_start(&world);
     world_peer(&world, &peer, "protobuf");
     world_peer(&world, &other, "protobuf");
-    pw_buffer_init(&bytes, 100000);
-    for (int i = 0; i < REQUESTS; i++) {
-        struct pywatt_module_info *info = NULL;
-        char name[16];
-        snprintf(name, sizeof(name), "m%d", i);
-        assert_int_equal(pywatt_module_info_new(name, "1", "d", &info), PYWATT_OK);
-        struct pw_request request = register_of(info);
-        assert_true(peer_pack(&peer, &request, &bytes));
-        pywatt_module_info_free(info);
-    }
-    assert_true(peer_send_raw(&peer, pw_buffer_bytes(&bytes), pw_buffer_len(&bytes)));
-    pw_buffer_destroy(&bytes);
+    send_registrations(&peer, REQUESTS);
     assert_true(slow_store_await(world.store, LIMIT));
     /* The worker is done with that by the time it answers somebody else, and would be again. */
     const struct identity nobody = {.token = "t"};
@@ -200,24 +206,11 @@ static void an_address_may_register_only_so_often(void **state)
         struct world world;
         struct peer peer;
         struct peer local;
-        struct pw_buffer bytes;
         world_prepare(&world);
         world.options.registrations_per_s_per_peer = 1;
         world_start(&world);
         world_peer(&world, &peer, codecs[c]);
-        pw_buffer_init(&bytes, 100000);
-        /* In one piece, so that they come in the same moment. */
-        for (int i = 0; i < 3; i++) {
-            struct pywatt_module_info *info = NULL;
-            char name[16];
-            snprintf(name, sizeof(name), "m%d", i);
-            assert_int_equal(pywatt_module_info_new(name, "1", "d", &info), PYWATT_OK);
-            struct pw_request request = register_of(info);
-            assert_true(peer_pack(&peer, &request, &bytes));
-            pywatt_module_info_free(info);
-        }
-        assert_true(peer_send_raw(&peer, pw_buffer_bytes(&bytes), pw_buffer_len(&bytes)));
-        pw_buffer_destroy(&bytes);
+        send_registrations(&peer, 3);
         assert_true(peer_receive(&peer));
         assert_true(peer.response.success);
         for (int i = 1; i < 3; i++) {
