@@ -182,6 +182,10 @@ void pw_recovery_attempted(struct pywatt_client *client, struct pywatt_module *m
         if (unqueued) {
             pw_due_heap_remove(&recovery->modules, &place->due);
         }
+        /* What was asked for since the module was well is as good as any later request. */
+        if (!recovery->closed && pw_handle_unwell(module)) {
+            queue_locked(recovery, module, first_attempt_ns(client, place));
+        }
     } else if (!recovery->closed && deferral->retry_after_ms != 0) {
         put_off_locked(recovery, module);
     } else if (!recovery->closed) {

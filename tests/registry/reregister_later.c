@@ -281,6 +281,51 @@ static void an_orchestrator_that_registers_and_forgets_is_not_stormed(void **sta
     close_place(&place);
 }
 
+/* Where a recovery says that it is over: until the module has been forgotten once more. */
+struct pause {
+    struct place *place;
+    atomic_bool taken;
+    uint64_t skipped;
+};
+
+static uint64_t skipped_beats(struct pywatt_client *client)
+{
+    struct pywatt_client_stats stats = {.size = sizeof(stats)};
+    return pywatt_client_get_stats(client, &stats) == PYWATT_OK ? stats.beats_skipped : 0;
+}
+
+static bool has_stopped_beating(void *user)
+{
+    const struct pause *pause = user;
+    return skipped_beats(pause->place->client) >= pause->skipped + 50;
+}
+
+static void pause_until_forgotten(void *user, enum pywatt_log_level level, const char *line)
+{
+    struct pause *pause = user;
+    (void)level;
+    if (strstr(line, "is registered again") != NULL && !atomic_exchange(&pause->taken, true)) {
+        struct pw_fake *fake = pause->place->fake;
+        pw_fake_wait(fake, PW_OP_HEARTBEAT, pw_fake_count(fake, PW_OP_HEARTBEAT) + 1);
+        pause->skipped = skipped_beats(pause->place->client);
+        pw_test_wait_until(has_stopped_beating, pause, 5000);
+    }
+}
+
+static void a_module_that_is_forgotten_while_its_recovery_ends_comes_back(void **state)
+{
+    (void)state;
+    struct place place = open_place_that_told("json", NULL);
+    struct pause pause = {.place = &place};
+    pywatt_set_log_sink(pause_until_forgotten, &pause, PYWATT_LOG_INFO);
+    pw_fake_refuse(place.fake, PW_OP_HEARTBEAT, PYWATT_MODULE_NOT_FOUND, "Module not found: no");
+    assert_int_equal(pywatt_start_heartbeat_loop(place.module, 1, NULL, NULL, NULL, NULL),
+                     PYWATT_OK);
+    assert_true(WAIT_STAT(place.client, reregistrations, 2));
+    close_place(&place);
+    pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_WARNING);
+}
+
 static void many_forgotten_modules_all_come_back(void **state)
 {
     (void)state;
@@ -321,6 +366,7 @@ int main(void)
         cmocka_unit_test(beats_that_succeed_are_told_while_capabilities_get_no_answer),
         cmocka_unit_test(a_loop_that_is_told_it_is_stale_goes_on_and_says_so_once),
         cmocka_unit_test(an_orchestrator_that_registers_and_forgets_is_not_stormed),
+        cmocka_unit_test(a_module_that_is_forgotten_while_its_recovery_ends_comes_back),
         cmocka_unit_test(many_forgotten_modules_all_come_back),
     };
     return PW_TEST_RUN(cases);
