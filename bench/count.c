@@ -104,8 +104,9 @@ int main(int argc, char **argv)
         return bad != 0 ? bad : tool_options_help(&syntax);
     }
     struct pywatt_orchestrator *orchestrator = bench_start_orchestrator("tcp", 1, url);
-    struct pywatt_client *client =
-        bench_open_client_with(url, wanted.codec, wanted.way == TOGETHER);
+    const struct bench_client_options with = {.codec = wanted.codec,
+                                              .one_by_one = wanted.way != TOGETHER};
+    struct pywatt_client *client = bench_open_client_with(url, &with);
     for (uint32_t i = 0; i < MODULES; i++) {
         beats[i].module = bench_register(client, wanted.codec, i);
         beats[i].health = PYWATT_DEGRADED;

@@ -135,16 +135,9 @@ static struct pywatt_orchestrator *start(struct pywatt_tls *tls, uint32_t worker
 
 static struct pywatt_client *open_client(const char *url, const char *codec, struct pywatt_tls *tls)
 {
-    struct pywatt_client_options options;
-    struct pywatt_client *client = NULL;
-    struct pywatt_error error = {PYWATT_OK, ""};
+    const struct bench_client_options with = {.codec = codec, .tls = tls};
 
-    pywatt_client_options_init(&options);
-    options.endpoints = url;
-    options.codec = codec;
-    options.tls = tls;
-    bench_check_ok(pywatt_client_open(&options, &client, &error), &error);
-    return client;
+    return bench_open_client_with(url, &with);
 }
 
 static struct pywatt_module *enter(struct pywatt_client *client, const char *what, unsigned number)

@@ -10,7 +10,8 @@ void bench_crowd_open(struct bench_crowd *crowd, const char *url, const char *co
 {
     uint32_t *order = bench_shuffled(count, 1);
 
-    crowd->client = bench_open_client_with(url, codec, coalesce);
+    const struct bench_client_options with = {.codec = codec, .one_by_one = !coalesce};
+    crowd->client = bench_open_client_with(url, &with);
     crowd->modules = calloc(count, sizeof(struct pywatt_module *));
     crowd->count = count;
     bench_check(crowd->modules != NULL, "out of memory");

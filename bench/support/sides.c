@@ -54,10 +54,13 @@ void bench_stop_orchestrator(struct pywatt_orchestrator *orchestrator)
 
 struct pywatt_client *bench_open_client(const char *url, const char *codec)
 {
-    return bench_open_client_with(url, codec, true);
+    const struct bench_client_options with = {.codec = codec};
+
+    return bench_open_client_with(url, &with);
 }
 
-struct pywatt_client *bench_open_client_with(const char *url, const char *codec, bool coalesce)
+struct pywatt_client *bench_open_client_with(const char *url,
+                                             const struct bench_client_options *with)
 {
     struct pywatt_client_options options;
     struct pywatt_client *client = NULL;
@@ -65,8 +68,9 @@ struct pywatt_client *bench_open_client_with(const char *url, const char *codec,
 
     pywatt_client_options_init(&options);
     options.endpoints = url;
-    options.codec = codec;
-    options.coalesce = coalesce;
+    options.codec = with->codec;
+    options.coalesce = !with->one_by_one;
+    options.tls = with->tls;
     bench_check_ok(pywatt_client_open(&options, &client, &error), &error);
     return client;
 }

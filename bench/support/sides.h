@@ -40,8 +40,15 @@ void bench_stop_orchestrator(struct pywatt_orchestrator *orchestrator);
 
 struct pywatt_client *bench_open_client(const char *url, const char *codec);
 
-/* The same, and whether beats that are sent together share messages. */
-struct pywatt_client *bench_open_client_with(const char *url, const char *codec, bool coalesce);
+/* The same with more options; NULL and false take the defaults. */
+struct bench_client_options {
+    const char *codec;
+    bool one_by_one;        /* beats that are sent together share no messages */
+    struct pywatt_tls *tls; /* borrowed */
+};
+
+struct pywatt_client *bench_open_client_with(const char *url,
+                                             const struct bench_client_options *with);
 
 /* Registers a module with a name of its own. */
 struct pywatt_module *bench_register(struct pywatt_client *client, const char *what, size_t number);

@@ -16,12 +16,6 @@ enum {
     LOST_REPLY_WAIT_MS = 30000
 };
 
-/* This is a child of the process that made it: nothing of it may be touched. */
-static bool is_in_child(const struct pywatt_orchestrator *orchestrator)
-{
-    return pw_fork_is_child(orchestrator->process);
-}
-
 /* ---- Making one ---- */
 
 static void forget(void *user, const struct pywatt_uuid *id)
@@ -193,7 +187,7 @@ enum pywatt_status pywatt_orchestrator_listen(struct pywatt_orchestrator *orches
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
                             url == NULL ? "url" : "orchestrator");
     }
-    if (is_in_child(orchestrator)) {
+    if (pw_orchestrator_in_child(orchestrator)) {
         return pw_fork_refuse("orchestrator", error);
     }
     enum pywatt_status status;
@@ -280,7 +274,7 @@ enum pywatt_status pywatt_orchestrator_start(struct pywatt_orchestrator *orchest
     if (orchestrator == NULL) {
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "orchestrator is NULL");
     }
-    if (is_in_child(orchestrator)) {
+    if (pw_orchestrator_in_child(orchestrator)) {
         return pw_fork_refuse("orchestrator", error);
     }
     pw_mutex_lock(&orchestrator->life_mutex);
@@ -319,7 +313,7 @@ static bool begin_stop(struct pywatt_orchestrator *orchestrator, bool in_event, 
 
 void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrator)
 {
-    if (orchestrator == NULL || is_in_child(orchestrator)) {
+    if (orchestrator == NULL || pw_orchestrator_in_child(orchestrator)) {
         return;
     }
     const bool in_event = pw_events_on_own_thread(&orchestrator->events);
@@ -353,7 +347,7 @@ static void give_back(void *user)
 
 void pywatt_orchestrator_free(struct pywatt_orchestrator *orchestrator)
 {
-    if (orchestrator == NULL || is_in_child(orchestrator)) {
+    if (orchestrator == NULL || pw_orchestrator_in_child(orchestrator)) {
         return;
     }
     const bool in_event = pw_events_on_own_thread(&orchestrator->events);
@@ -388,7 +382,7 @@ pywatt_orchestrator_reconfigure(struct pywatt_orchestrator *orchestrator,
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "%s is NULL",
                             options == NULL ? "options" : "orchestrator");
     }
-    if (is_in_child(orchestrator)) {
+    if (pw_orchestrator_in_child(orchestrator)) {
         return pw_fork_refuse("orchestrator", error);
     }
     pw_mutex_lock(&orchestrator->change_mutex);
@@ -405,108 +399,4 @@ pywatt_orchestrator_reconfigure(struct pywatt_orchestrator *orchestrator,
     pw_config_release(old);
     pw_mutex_unlock(&orchestrator->change_mutex);
     return status;
-}
-
-/* ---- What it knows ---- */
-
-enum pywatt_status pywatt_orchestrator_find(struct pywatt_orchestrator *orchestrator,
-                                            const struct pywatt_uuid *id,
-                                            struct pywatt_module_view **out)
-{
-    if (orchestrator == NULL || id == NULL || out == NULL) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    if (is_in_child(orchestrator)) {
-        return PYWATT_FORKED;
-    }
-    return pw_view_take(&orchestrator->table, id, out);
-}
-
-enum pywatt_status pywatt_orchestrator_find_by_name(struct pywatt_orchestrator *orchestrator,
-                                                    const char *name,
-                                                    struct pywatt_module_view **out)
-{
-    if (orchestrator == NULL || name == NULL || out == NULL) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    if (is_in_child(orchestrator)) {
-        return PYWATT_FORKED;
-    }
-    struct pw_module_table *table = &orchestrator->table;
-    enum pywatt_status status = PYWATT_MODULE_NOT_FOUND;
-    pw_mutex_lock(&table->names_mutex);
-    const struct pw_module *module = pw_table_find_name_locked(table, name);
-    if (module != NULL) {
-        status = pw_view_take(table, &module->id, out);
-    }
-    pw_mutex_unlock(&table->names_mutex);
-    return status;
-}
-
-enum pywatt_status
-pywatt_orchestrator_for_each(struct pywatt_orchestrator *orchestrator,
-                             bool (*visit)(void *user, const struct pywatt_module_view *view),
-                             void *user)
-{
-    if (orchestrator == NULL || visit == NULL) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    if (is_in_child(orchestrator)) {
-        return PYWATT_FORKED;
-    }
-    return pw_view_for_each(&orchestrator->table, visit, user);
-}
-
-static enum pywatt_status set_verdict(struct pywatt_orchestrator *orchestrator,
-                                      const struct pywatt_uuid *id, uint8_t verdict)
-{
-    if (orchestrator == NULL || id == NULL) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    if (is_in_child(orchestrator)) {
-        return PYWATT_FORKED;
-    }
-    struct pw_shard *shard;
-    struct pw_module *module = pw_table_lock_module(&orchestrator->table, id, &shard);
-    if (module == NULL) {
-        return PYWATT_MODULE_NOT_FOUND;
-    }
-    module->verdict = verdict;
-    pw_mutex_unlock(&shard->mutex);
-    return PYWATT_OK;
-}
-
-enum pywatt_status pywatt_orchestrator_set_verdict(struct pywatt_orchestrator *orchestrator,
-                                                   const struct pywatt_uuid *id,
-                                                   enum pywatt_health verdict)
-{
-    if ((unsigned)verdict > PYWATT_UNHEALTHY) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    return set_verdict(orchestrator, id, (uint8_t)verdict);
-}
-
-enum pywatt_status pywatt_orchestrator_clear_verdict(struct pywatt_orchestrator *orchestrator,
-                                                     const struct pywatt_uuid *id)
-{
-    return set_verdict(orchestrator, id, PW_NO_VERDICT);
-}
-
-enum pywatt_status pywatt_orchestrator_get_stats(struct pywatt_orchestrator *orchestrator,
-                                                 struct pywatt_orchestrator_stats *stats)
-{
-    if (orchestrator == NULL || stats == NULL || stats->size < sizeof(stats->size)) {
-        return PYWATT_INVALID_ARGUMENT;
-    }
-    if (is_in_child(orchestrator)) {
-        return PYWATT_FORKED;
-    }
-    struct pywatt_orchestrator_stats all = {
-        .size = stats->size,
-        .modules = atomic_load_explicit(&orchestrator->table.count, memory_order_relaxed),
-        .modules_lost = atomic_load_explicit(&orchestrator->lease.lost_count, memory_order_relaxed),
-    };
-    pw_server_add_stats(&orchestrator->server, &all);
-    memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));
-    return PYWATT_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef PW_ORCHESTRATOR_ORCHESTRATOR_H
 #define PW_ORCHESTRATOR_ORCHESTRATOR_H
 
+#include "base/fork.h"
 #include "orchestrator/events.h"
 #include "orchestrator/forget.h"
 #include "orchestrator/lease.h"
@@ -49,5 +50,11 @@ enum pywatt_status pw_orchestrator_new(const struct pywatt_orchestrator_options 
                                        const struct pw_config_hooks *hooks, struct pw_store *store,
                                        struct pywatt_orchestrator **out,
                                        struct pywatt_error *error);
+
+/* This is a child of the process that made it: nothing of it may be touched. */
+static inline bool pw_orchestrator_in_child(const struct pywatt_orchestrator *orchestrator)
+{
+    return pw_fork_is_child(orchestrator->process);
+}
 
 #endif

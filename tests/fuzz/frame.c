@@ -7,14 +7,12 @@
  * they, in turn, again and again; the stream.
  */
 #include "fuzz.h"
+#include "fuzz_conn.h"
 
 #include "rpc/stream.h"
 #include "transport/frame.h"
-#include "transport/transport.h"
 
-#include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 enum {
     FRAMES_AT_ONCE = 8,
@@ -61,55 +59,14 @@ static enum pw_io send_nothing(struct pw_conn *conn, const struct iovec *pieces,
     return PW_IO_AGAIN;
 }
 
-static bool buffered(struct pw_conn *conn)
-{
-    (void)conn;
-    return false;
-}
-
-static int fd_of(struct pw_conn *conn)
-{
-    static int fd = -1;
-    (void)conn;
-    if (fd < 0) {
-        fd = eventfd(0, EFD_CLOEXEC);
-    }
-    return fd;
-}
-
-static short poll_events(struct pw_conn *conn, short wanted)
-{
-    (void)conn;
-    return wanted;
-}
-
 static void do_nothing(struct pw_conn *conn)
 {
     (void)conn;
 }
 
-static void local_address(struct pw_conn *conn, struct pw_address *out)
-{
-    (void)conn;
-    *out = (struct pw_address){.port = 0};
-}
-
-static void peer_name(struct pw_conn *conn, char *out, size_t size)
-{
-    (void)conn;
-    snprintf(out, size, "a fuzzer");
-}
-
 static const struct pw_conn_ops piecemeal_ops = {
-    .receive = receive,
-    .send = send_nothing,
-    .buffered = buffered,
-    .fd = fd_of,
-    .poll_events = poll_events,
-    .shutdown = do_nothing,
-    .local_address = local_address,
-    .peer_name = peer_name,
-    .destroy = do_nothing,
+    FUZZ_CONN_OPS,          .receive = receive,    .send = send_nothing,
+    .shutdown = do_nothing, .destroy = do_nothing,
 };
 
 /* ---- What must come out ---- */

@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "fuzz.h"
+#include "fuzz_conn.h"
 #include "transport/frame.h"
 
 #include <string.h>
-#include <sys/eventfd.h>
 
 #define LIMIT ((size_t)64 << 20)
 
@@ -58,43 +58,9 @@ static enum pw_io send_some(struct pw_conn *conn, const struct iovec *pieces, in
     return *sent > 0 ? PW_IO_OK : PW_IO_AGAIN;
 }
 
-static bool buffered(struct pw_conn *conn)
-{
-    (void)conn;
-    return false;
-}
-
-static int fd_of(struct pw_conn *conn)
-{
-    static int fd = -1;
-    (void)conn;
-    if (fd < 0) {
-        fd = eventfd(1, EFD_CLOEXEC);
-    }
-    return fd;
-}
-
-static short poll_events(struct pw_conn *conn, short wanted)
-{
-    (void)conn;
-    return wanted;
-}
-
 static void shut_down(struct pw_conn *conn)
 {
     line_of(conn)->shut_down = true;
-}
-
-static void local_address(struct pw_conn *conn, struct pw_address *out)
-{
-    (void)conn;
-    *out = (struct pw_address){.port = 0};
-}
-
-static void peer_name(struct pw_conn *conn, char *out, size_t size)
-{
-    (void)conn;
-    snprintf(out, size, "a fuzzer");
 }
 
 static void destroy(struct pw_conn *conn)
@@ -104,15 +70,7 @@ static void destroy(struct pw_conn *conn)
 }
 
 static const struct pw_conn_ops line_ops = {
-    .receive = receive,
-    .send = send_some,
-    .buffered = buffered,
-    .fd = fd_of,
-    .poll_events = poll_events,
-    .shutdown = shut_down,
-    .local_address = local_address,
-    .peer_name = peer_name,
-    .destroy = destroy,
+    FUZZ_CONN_OPS, .receive = receive, .send = send_some, .shutdown = shut_down, .destroy = destroy,
 };
 
 void line_init(struct line *line, void (*inside)(void *user), void *user)

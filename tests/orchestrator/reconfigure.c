@@ -10,18 +10,29 @@
 #include <stdio.h>
 #include <string.h>
 
-static void begin(struct world *world)
+/* For each test: one that runs. */
+static struct world world;
+
+static int begin(void **state)
 {
-    world_prepare(world);
-    world->options.lease_ms = 3600000;
-    world_start(world);
+    (void)state;
+    world_prepare(&world);
+    world.options.lease_ms = 3600000;
+    world_start(&world);
+    return 0;
 }
 
-static void change(struct world *world)
+static int end(void **state)
+{
+    (void)state;
+    world_stop(&world);
+    return 0;
+}
+
+static void change(void)
 {
     struct pywatt_error error = {.text = ""};
-    if (pywatt_orchestrator_reconfigure(world->orchestrator, &world->options, &error) !=
-        PYWATT_OK) {
+    if (pywatt_orchestrator_reconfigure(world.orchestrator, &world.options, &error) != PYWATT_OK) {
         fail_msg("the options do not change: %s", error.text);
     }
 }
@@ -31,97 +42,83 @@ static void change(struct world *world)
 static void the_next_registration_has_the_new_lease(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct identity old;
     struct identity new;
-    begin(&world);
     world_peer(&world, &peer, "json");
     assert_int_equal(peer_register(&peer, "old", &old), PYWATT_OK);
     world.options.lease_ms = 1800000;
     world.options.max_lease_ms = 2000000;
-    change(&world);
+    change();
     assert_int_equal(peer_register(&peer, "new", &new), PYWATT_OK);
     assert_int_equal(old.lease_ms, 3600000);
     assert_int_equal(new.lease_ms, 1800000);
     assert_int_equal(peer_register_with(&peer, "long", NULL, NULL, "3000000", &new), PYWATT_OK);
     assert_int_equal(new.lease_ms, 2000000);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void fewer_modules_end_none_and_keep_others_out(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct identity who;
-    begin(&world);
     world_peer(&world, &peer, "protobuf");
     assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
     assert_int_equal(peer_register(&peer, "b", NULL), PYWATT_OK);
     world.options.max_modules = 1;
-    change(&world);
+    change();
     assert_int_equal(peer_register(&peer, "c", NULL), PYWATT_LIMIT);
     assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
     assert_int_equal(world_stats(&world).modules, 2);
     world.options.max_modules = 3;
-    change(&world);
+    change();
     assert_int_equal(peer_register(&peer, "c", NULL), PYWATT_OK);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void names_are_kept_by_the_new_rule(void **state)
 {
     (void)state;
-    struct world world;
     struct peer holder;
     struct peer peer;
     struct identity who;
-    begin(&world);
     world_peer(&world, &holder, "json");
     world_peer(&world, &peer, "json");
     assert_int_equal(peer_register(&holder, "a", &who), PYWATT_OK);
     peer_close(&holder);
     world_await_liveness(&world, 0, &who.id, PYWATT_SUSPECT);
     world.options.takeover = PYWATT_TAKEOVER_TOKEN;
-    change(&world);
+    change();
     assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_NAME_TAKEN);
     world.options.takeover = PYWATT_TAKEOVER_SUSPECT;
-    change(&world);
+    change();
     assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void modules_are_told_the_new_address(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct identity who;
     char host[] = "192.0.2.7";
-    begin(&world);
     world_peer(&world, &peer, "json");
     world.options.advertise_host = host;
     world.options.advertise_port = 1234;
-    change(&world);
+    change();
     host[0] = '\0'; /* it was copied */
     assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
     assert_string_equal(who.host, "192.0.2.7");
     assert_int_equal(who.port, 1234);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void connections_that_stand_count_for_the_new_limits(void **state)
 {
     (void)state;
-    struct world world;
     struct peer first;
     struct peer second;
-    begin(&world);
     for (int per_peer = 0; per_peer < 2; per_peer++) {
         uint32_t *limit = per_peer != 0 ? &world.options.max_connections_per_peer
                                         : &world.options.max_connections;
@@ -129,96 +126,81 @@ static void connections_that_stand_count_for_the_new_limits(void **state)
         world_peer(&world, &first, "json");
         assert_int_equal(peer_register(&first, "a", NULL), PYWATT_OK);
         *limit = 1;
-        change(&world);
+        change();
         world_peer(&world, &second, "json");
         assert_true(peer_is_closed_by_other(&second));
         peer_close(&second);
         *limit = before;
-        change(&world);
+        change();
         world_peer(&world, &second, "json");
         assert_int_equal(peer_register(&second, "b", NULL), PYWATT_OK);
         peer_close(&second);
         peer_close(&first);
         world_await_connections(&world, 0);
     }
-    world_stop(&world);
 }
 
 static void a_frame_over_the_new_limit_ends_its_connection(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     char payload[1024];
-    begin(&world);
     world_peer(&world, &peer, "json");
     memset(payload, ' ', sizeof(payload) - 1);
     payload[sizeof(payload) - 1] = '\0';
     assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
     world.options.max_frame_bytes = 512;
-    change(&world);
+    change();
     assert_true(peer_send_frame(&peer, 1, payload));
     assert_true(peer_is_closed_by_other(&peer));
     assert_int_equal(world_stats(&world).bad_frames, 1);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void who_is_silent_already_is_closed_when_the_time_is_cut(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
-    begin(&world);
     world_peer(&world, &peer, "json");
     assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
     world.options.idle_timeout_ms = 1;
-    change(&world);
+    change();
     assert_true(peer_is_closed_by_other(&peer));
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void who_sends_nothing_has_the_new_time_for_it(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
-    begin(&world);
     world.options.first_frame_timeout_ms = 1;
-    change(&world);
+    change();
     world_peer(&world, &peer, "json");
     assert_true(peer_is_closed_by_other(&peer));
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void who_is_lost_from_now_on_is_kept_for_the_new_time(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct identity who;
-    begin(&world);
     world_peer(&world, &peer, "json");
     world.options.retain_ms = 1;
-    change(&world);
+    change();
     assert_int_equal(peer_register_with(&peer, "a", NULL, NULL, "1", &who), PYWATT_OK);
     world_await(&world, 0, PYWATT_EVENT_FORGOTTEN, &who.id);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 static void registrations_are_paced_by_the_new_rate(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct pywatt_module_info *info = NULL;
-    begin(&world);
     world_peer(&world, &peer, "protobuf");
     world.options.registrations_per_s = 1;
-    change(&world);
+    change();
     for (int i = 0; i < 50; i++) { /* who cannot wait draws ahead */
         char name[16];
         snprintf(name, sizeof(name), "%d", i);
@@ -233,19 +215,18 @@ static void registrations_are_paced_by_the_new_rate(void **state)
     request.can_wait = true;
     assert_int_equal(peer_call(&peer, &request), PYWATT_UNAVAILABLE);
     world.options.registrations_per_s = 0;
-    change(&world);
+    change();
     assert_int_equal(peer_call(&peer, &request), PYWATT_OK);
     pywatt_module_info_free(info);
     peer_close(&peer);
-    world_stop(&world);
 }
 
 /* ---- All or nothing ---- */
 
-static void refuse(struct world *world, const char *named)
+static void refuse(const char *named)
 {
     struct pywatt_error error = {.text = ""};
-    assert_int_equal(pywatt_orchestrator_reconfigure(world->orchestrator, &world->options, &error),
+    assert_int_equal(pywatt_orchestrator_reconfigure(world.orchestrator, &world.options, &error),
                      PYWATT_INVALID_ARGUMENT);
     assert_int_equal(strncmp(error.text, named, strlen(named)), 0);
 }
@@ -253,48 +234,42 @@ static void refuse(struct world *world, const char *named)
 static void what_is_wrong_is_named_and_nothing_changes(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct identity who;
-    begin(&world);
     const struct pywatt_orchestrator_options before = world.options;
     world_peer(&world, &peer, "json");
     world.options.lease_ms = 5000;
     world.options.max_output_bytes = 1;
-    refuse(&world, "max_output_bytes is 1");
+    refuse("max_output_bytes is 1");
     world.options = before;
     world.options.lease_ms = 5000;
     world.options.size = 3;
-    refuse(&world, "size is 3");
+    refuse("size is 3");
     assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
     assert_int_equal(who.lease_ms, 3600000);
     peer_close(&peer);
     assert_int_equal(pywatt_orchestrator_reconfigure(NULL, &before, NULL), PYWATT_INVALID_ARGUMENT);
     assert_int_equal(pywatt_orchestrator_reconfigure(world.orchestrator, NULL, NULL),
                      PYWATT_INVALID_ARGUMENT);
-    world_stop(&world);
 }
 
 static void what_cannot_change_is_named(void **state)
 {
     (void)state;
-    struct world world;
-    begin(&world);
     const struct pywatt_orchestrator_options before = world.options;
     world.options.workers = 3;
-    refuse(&world, "workers differs");
+    refuse("workers differs");
     world.options = before;
     world.options.store = "sqlite:/nowhere";
-    refuse(&world, "store differs");
+    refuse("store differs");
     world.options = before;
     world.options.on_event = NULL;
-    refuse(&world, "on_event differs");
+    refuse("on_event differs");
     world.options = before;
     world.options.event_user = NULL;
-    refuse(&world, "event_user differs");
+    refuse("event_user differs");
     world.options = before;
-    change(&world);
-    world_stop(&world);
+    change();
 }
 
 static void options_are_checked_without_an_orchestrator(void **state)
@@ -323,10 +298,8 @@ static void options_are_checked_without_an_orchestrator(void **state)
 static void without_memory_nothing_changes(void **state)
 {
     (void)state;
-    struct world world;
     struct peer peer;
     struct identity who;
-    begin(&world);
     world_peer(&world, &peer, "json");
     world.options.lease_ms = 5000;
     world.options.advertise_host = "192.0.2.7";
@@ -345,7 +318,6 @@ static void without_memory_nothing_changes(void **state)
         }
     }
     peer_close(&peer);
-    world_stop(&world);
 }
 
 /* ---- At any time, from any thread ---- */
@@ -377,7 +349,6 @@ static void before_the_start_and_after_the_stop(void **state)
 }
 
 struct changer {
-    struct world *world;
     struct pywatt_orchestrator_options options;
     pthread_t thread;
     enum pywatt_status worst;
@@ -393,7 +364,7 @@ static void *change_again_and_again(void *arg)
         changer->options.idle_timeout_ms = i % 2 == 0 ? 0 : 600000;
         changer->options.advertise_host = i % 2 == 0 ? "192.0.2.1" : "192.0.2.2";
         const enum pywatt_status status =
-            pywatt_orchestrator_reconfigure(changer->world->orchestrator, &changer->options, NULL);
+            pywatt_orchestrator_reconfigure(world.orchestrator, &changer->options, NULL);
         changer->worst = status != PYWATT_OK ? status : changer->worst;
     }
     return NULL;
@@ -402,12 +373,10 @@ static void *change_again_and_again(void *arg)
 static void modules_live_while_two_threads_change_the_options(void **state)
 {
     (void)state;
-    struct world world;
     struct changer changers[2];
-    begin(&world);
     atomic_store(&over, false);
     for (int i = 0; i < 2; i++) {
-        changers[i] = (struct changer){.world = &world, .options = world.options};
+        changers[i] = (struct changer){.options = world.options};
         assert_int_equal(
             pthread_create(&changers[i].thread, NULL, change_again_and_again, &changers[i]), 0);
     }
@@ -429,28 +398,31 @@ static void modules_live_while_two_threads_change_the_options(void **state)
         pthread_join(changers[i].thread, NULL);
         assert_int_equal(changers[i].worst, PYWATT_OK);
     }
-    world_stop(&world);
 }
 
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(the_next_registration_has_the_new_lease),
-        cmocka_unit_test(fewer_modules_end_none_and_keep_others_out),
-        cmocka_unit_test(names_are_kept_by_the_new_rule),
-        cmocka_unit_test(modules_are_told_the_new_address),
-        cmocka_unit_test(connections_that_stand_count_for_the_new_limits),
-        cmocka_unit_test(a_frame_over_the_new_limit_ends_its_connection),
-        cmocka_unit_test(who_is_silent_already_is_closed_when_the_time_is_cut),
-        cmocka_unit_test(who_sends_nothing_has_the_new_time_for_it),
-        cmocka_unit_test(who_is_lost_from_now_on_is_kept_for_the_new_time),
-        cmocka_unit_test(registrations_are_paced_by_the_new_rate),
-        cmocka_unit_test(what_is_wrong_is_named_and_nothing_changes),
-        cmocka_unit_test(what_cannot_change_is_named),
+        cmocka_unit_test_setup_teardown(the_next_registration_has_the_new_lease, begin, end),
+        cmocka_unit_test_setup_teardown(fewer_modules_end_none_and_keep_others_out, begin, end),
+        cmocka_unit_test_setup_teardown(names_are_kept_by_the_new_rule, begin, end),
+        cmocka_unit_test_setup_teardown(modules_are_told_the_new_address, begin, end),
+        cmocka_unit_test_setup_teardown(connections_that_stand_count_for_the_new_limits, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_frame_over_the_new_limit_ends_its_connection, begin, end),
+        cmocka_unit_test_setup_teardown(who_is_silent_already_is_closed_when_the_time_is_cut, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(who_sends_nothing_has_the_new_time_for_it, begin, end),
+        cmocka_unit_test_setup_teardown(who_is_lost_from_now_on_is_kept_for_the_new_time, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(registrations_are_paced_by_the_new_rate, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_wrong_is_named_and_nothing_changes, begin, end),
+        cmocka_unit_test_setup_teardown(what_cannot_change_is_named, begin, end),
         cmocka_unit_test(options_are_checked_without_an_orchestrator),
-        cmocka_unit_test(without_memory_nothing_changes),
+        cmocka_unit_test_setup_teardown(without_memory_nothing_changes, begin, end),
         cmocka_unit_test(before_the_start_and_after_the_stop),
-        cmocka_unit_test(modules_live_while_two_threads_change_the_options),
+        cmocka_unit_test_setup_teardown(modules_live_while_two_threads_change_the_options, begin,
+                                        end),
     };
     return PW_TEST_RUN(cases);
 }

@@ -5,8 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+static struct pywatt_error error;
+
+/* For each test: an orchestrator that shows a certificate of files of its own, and who may come in. */
+static struct pw_test_certificate own;
 static struct host host;
-static struct pw_test_certificate own; /* the files that are changed */
+static struct pywatt_tls_options options; /* of a client that trusts it */
+
+/* A module that has connected before the test goes on. */
+struct standing {
+    struct pywatt_tls *tls;
+    struct pywatt_client *client;
+    struct pywatt_module *module;
+};
 
 static void copy_file(const char *from, const char *to)
 {
@@ -21,52 +32,65 @@ static void copy_file(const char *from, const char *to)
     fclose(out);
 }
 
-static void begin(void)
+static int begin(void **state)
 {
-    struct pywatt_tls_options options;
+    struct pywatt_tls_options shown;
+    (void)state;
+    error = (struct pywatt_error){PYWATT_OK, ""};
     pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
-    scene_server_options(&options);
-    scene_show(&options, &own);
-    scene_host(&host, &options);
+    scene_server_options(&shown);
+    scene_show(&shown, &own);
+    scene_host(&host, &shown);
+    scene_client_options(&options);
+    return 0;
 }
 
-static void end(void)
+static int end(void **state)
 {
+    (void)state;
     host_destroy(&host);
     pywatt_tls_free(host.options.tls);
+    return 0;
+}
+
+static void stand(struct standing *standing)
+{
+    standing->tls = scene_client(&options);
+    standing->client = scene_open(&host, standing->tls, "json");
+    standing->module = client_register(standing->client, "lamp");
+}
+
+static enum pywatt_status beat(struct standing *standing)
+{
+    return pywatt_heartbeat(standing->module, PYWATT_HEALTHY, NULL, NULL, &error);
+}
+
+static void leave(struct standing *standing)
+{
+    pywatt_module_free(standing->module);
+    pywatt_client_free(standing->client);
+    pywatt_tls_free(standing->tls);
 }
 
 static void new_connections_see_the_new_certificate_and_old_ones_stand(void **state)
 {
     (void)state;
-    struct pywatt_tls_options options;
-    struct pywatt_error error = {PYWATT_OK, ""};
-    begin();
-    scene_client_options(&options);
-    struct pywatt_tls *const tls = scene_client(&options);
-    struct pywatt_client *const client = scene_open(&host, tls, "json");
-    struct pywatt_module *const module = client_register(client, "lamp");
+    struct standing standing;
+    stand(&standing);
     pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:new.example", -1, 1, &own);
     scene_expect(&host, &options, PYWATT_OK, NULL); /* nobody has read it yet */
     assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
     scene_expect(&host, &options, PYWATT_CONNECTION, "its certificate is for new.example");
     options.server_name = "new.example";
     scene_expect(&host, &options, PYWATT_OK, NULL);
-    assert_int_equal(pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error), PYWATT_OK);
-    assert_int_equal(client_stats(client).connects, 1);
-    pywatt_module_free(module);
-    pywatt_client_free(client);
-    pywatt_tls_free(tls);
-    end();
+    assert_int_equal(beat(&standing), PYWATT_OK);
+    assert_int_equal(client_stats(standing.client).connects, 1);
+    leave(&standing);
 }
 
 static void a_bad_file_changes_nothing_and_is_named(void **state)
 {
     (void)state;
-    struct pywatt_tls_options options;
-    struct pywatt_error error = {PYWATT_OK, ""};
-    begin();
-    scene_client_options(&options);
     copy_file(scene.module.key_file, own.key_file);
     assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_INVALID_ARGUMENT);
     assert_non_null(strstr(error.text, "is not the key of the certificate"));
@@ -78,85 +102,63 @@ static void a_bad_file_changes_nothing_and_is_named(void **state)
     pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
     assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
     scene_expect(&host, &options, PYWATT_OK, NULL);
-    end();
 }
 
 static void a_client_may_change_its_own_and_whom_it_trusts(void **state)
 {
     (void)state;
-    struct pywatt_tls_options options;
-    struct pywatt_error error = {PYWATT_OK, ""};
+    struct standing standing;
     char trusted[PW_TEST_FILE_MAX];
-    begin();
     snprintf(trusted, sizeof(trusted), "%s/trusted.pem", scene.folder);
     copy_file(scene.ca.file, trusted);
-    scene_client_options(&options);
     options.ca_file = trusted;
-    struct pywatt_tls *const tls = scene_client(&options);
-    struct pywatt_client *const client = scene_open(&host, tls, "json");
-    struct pywatt_module *const module = client_register(client, "lamp");
+    stand(&standing);
     copy_file(scene.other_ca.file, trusted);
-    assert_int_equal(pywatt_tls_reload(tls, &error), PYWATT_OK);
-    assert_int_equal(pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error), PYWATT_OK);
+    assert_int_equal(pywatt_tls_reload(standing.tls, &error), PYWATT_OK);
+    assert_int_equal(beat(&standing), PYWATT_OK);
     host_stop(&host);
     host_start(&host);
     /* However the end of the old connection is noticed: there is no new one. */
     enum pywatt_status status;
     do {
-        status = pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error);
+        status = beat(&standing);
     } while (status == PYWATT_CHANNEL);
     assert_int_equal(status, PYWATT_CONNECTION);
     assert_non_null(strstr(error.text, "unknown CA"));
-    pywatt_module_free(module);
-    pywatt_client_free(client);
-    pywatt_tls_free(tls);
-    end();
+    leave(&standing);
 }
 
 /* What the orchestrator would have with the certificate of `shown`, asking for one of clients. */
-static void other_options(struct pywatt_tls_options *options,
-                          const struct pw_test_certificate *shown)
+static void other_options(struct pywatt_tls_options *given, const struct pw_test_certificate *shown)
 {
-    scene_server_options(options);
-    scene_show(options, shown);
-    scene_ask(options);
-    options->handshake_timeout_ms = 300000;
+    scene_server_options(given);
+    scene_show(given, shown);
+    scene_ask(given);
+    given->handshake_timeout_ms = 300000;
 }
 
 static void other_files_are_put_in_force_and_old_connections_stand(void **state)
 {
     (void)state;
-    struct pywatt_tls_options options;
+    struct standing standing;
     struct pywatt_tls_options given;
-    struct pywatt_error error = {PYWATT_OK, ""};
-    begin();
-    scene_client_options(&options);
-    struct pywatt_tls *const tls = scene_client(&options);
-    struct pywatt_client *const client = scene_open(&host, tls, "json");
-    struct pywatt_module *const module = client_register(client, "lamp");
+    stand(&standing);
     other_options(&given, &scene.hub);
     assert_int_equal(pywatt_tls_reconfigure(host.options.tls, &given, &error), PYWATT_OK);
     scene_expect(&host, &options, PYWATT_CONNECTION, "wants a certificate from us");
     scene_show(&options, &scene.module);
     scene_expect(&host, &options, PYWATT_OK, NULL);
-    assert_int_equal(pywatt_heartbeat(module, PYWATT_HEALTHY, NULL, NULL, &error), PYWATT_OK);
+    assert_int_equal(beat(&standing), PYWATT_OK);
     /* From now on these are the files that are read again. */
     assert_int_equal(remove(own.cert_file), 0);
     assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
-    pywatt_module_free(module);
-    pywatt_client_free(client);
-    pywatt_tls_free(tls);
-    end();
+    leave(&standing);
 }
 
 static void other_options_that_are_wrong_change_nothing(void **state)
 {
     (void)state;
-    struct pywatt_tls_options options;
     struct pywatt_tls_options given;
-    struct pywatt_error error = {PYWATT_OK, ""};
-    begin();
-    scene_client_options(&options);
     other_options(&given, &scene.hub);
     given.key_file = scene.module.key_file;
     assert_int_equal(pywatt_tls_reconfigure(host.options.tls, &given, &error),
@@ -172,17 +174,18 @@ static void other_options_that_are_wrong_change_nothing(void **state)
     assert_int_equal(pywatt_tls_reconfigure(tls, &options, &error), PYWATT_INVALID_ARGUMENT);
     assert_int_equal(pywatt_tls_reconfigure(NULL, &given, &error), PYWATT_INVALID_ARGUMENT);
     pywatt_tls_free(tls);
-    end();
 }
 
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(new_connections_see_the_new_certificate_and_old_ones_stand),
-        cmocka_unit_test(a_bad_file_changes_nothing_and_is_named),
-        cmocka_unit_test(a_client_may_change_its_own_and_whom_it_trusts),
-        cmocka_unit_test(other_files_are_put_in_force_and_old_connections_stand),
-        cmocka_unit_test(other_options_that_are_wrong_change_nothing),
+        cmocka_unit_test_setup_teardown(new_connections_see_the_new_certificate_and_old_ones_stand,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_bad_file_changes_nothing_and_is_named, begin, end),
+        cmocka_unit_test_setup_teardown(a_client_may_change_its_own_and_whom_it_trusts, begin, end),
+        cmocka_unit_test_setup_teardown(other_files_are_put_in_force_and_old_connections_stand,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(other_options_that_are_wrong_change_nothing, begin, end),
     };
     return pw_test_run("reload", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
 }

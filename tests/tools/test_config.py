@@ -98,6 +98,13 @@ class Config(Case):
                 "23: log-level: 'info debug' is none of: error, warning, info, debug",
                 "25: store: it is empty: it wants URL"])
 
+    def test_what_is_quoted_is_a_line_of_text_whatever_it_was(self):
+        found = self.faults("[leases]\nlease = x" + "\u00e9" * 100)
+        self.assertRegex(found[0], r"^2: lease: 'x\u00e9{49}\?' is not a time")
+        process = self.check(code=2, PYWATT_ORCHESTRATOR_LEASE="1\n2\x1b[m")
+        self.assertEqual(len(process.lines["stderr"]), 1, process.text("stderr"))
+        self.assertIn("'1?2?[m' is not a time", process.text("stderr"))
+
     def test_bytes_that_are_no_text_are_refused(self):
         for bad, why in ((b"\xff", "not UTF-8"), (b"\xc0\xaf", "not UTF-8"), (b"\xed\xa0\x80", "not UTF-8"),
                          (b"\xf4\x90\x80\x80", "not UTF-8"), (b"\xe2\x82", "not UTF-8"),

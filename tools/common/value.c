@@ -21,11 +21,11 @@ struct unit {
     uint64_t factor;
 };
 
+static const struct unit none[] = {{"", 1}, {NULL, 0}};
 static const struct unit times[] = {
     {"", 1}, {"ms", 1}, {"s", MS_PER_S}, {"m", MS_PER_MINUTE}, {"h", MS_PER_HOUR}, {NULL, 0}};
 static const struct unit sizes[] = {
     {"", 1}, {"B", 1}, {"KiB", KIB}, {"MiB", KIB *KIB}, {"GiB", KIB *KIB *KIB}, {NULL, 0}};
-static const struct unit none[] = {{"", 1}, {NULL, 0}};
 
 /* Digits only: strtoull alone takes signs and white space. */
 static bool read_digits(const char *text, uint64_t *value, const char **end)
@@ -66,44 +66,38 @@ static bool read_units(const char *text, const struct unit *units, uint64_t min,
     return false;
 }
 
+/* `what` it should be, and what such a thing looks like. */
+static bool read_or_say(const char *text, const struct unit *units, uint64_t min, uint64_t max,
+                        uint64_t *out, char why[TOOL_WHY_SIZE], const char *what,
+                        const char *such_as)
+{
+    bool good = read_units(text, units, min, max, out);
+
+    if (!good) {
+        snprintf(why, TOOL_WHY_SIZE, QUOTE " is not %s from %" PRIu64 " to %" PRIu64 "%s", text,
+                 what, min, max, such_as);
+    }
+    return good;
+}
+
 bool tool_value_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out,
                     char why[TOOL_WHY_SIZE])
 {
-    bool good = read_units(text, none, min, max, out);
-
-    if (!good) {
-        snprintf(why, TOOL_WHY_SIZE, QUOTE " is not a whole number from %" PRIu64 " to %" PRIu64,
-                 text, min, max);
-    }
-    return good;
+    return read_or_say(text, none, min, max, out, why, "a whole number", "");
 }
 
 bool tool_value_time_ms(const char *text, uint64_t min, uint64_t max, uint64_t *out,
                         char why[TOOL_WHY_SIZE])
 {
-    bool good = read_units(text, times, min, max, out);
-
-    if (!good) {
-        snprintf(why, TOOL_WHY_SIZE,
-                 QUOTE " is not a time from %" PRIu64 " to %" PRIu64
-                       " ms, such as 250, 250ms, 2s, 5m or 1h",
-                 text, min, max);
-    }
-    return good;
+    return read_or_say(text, times, min, max, out, why, "a time",
+                       " ms, such as 250, 250ms, 2s, 5m or 1h");
 }
 
 bool tool_value_size(const char *text, uint64_t min, uint64_t max, uint64_t *out,
                      char why[TOOL_WHY_SIZE])
 {
-    bool good = read_units(text, sizes, min, max, out);
-
-    if (!good) {
-        snprintf(why, TOOL_WHY_SIZE,
-                 QUOTE " is not a size from %" PRIu64 " to %" PRIu64
-                       " bytes, such as 4096, 256KiB or 1MiB",
-                 text, min, max);
-    }
-    return good;
+    return read_or_say(text, sizes, min, max, out, why, "a size",
+                       " bytes, such as 4096, 256KiB or 1MiB");
 }
 
 bool tool_value_word(const char *text, const char *const *words, size_t count, int *out,

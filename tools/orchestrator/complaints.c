@@ -3,19 +3,32 @@
 #include "orchestrator/complaints.h"
 
 #include "common/report.h"
+#include "orchestrator/printable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-void complain(struct complaints *complaints, const char *format, ...)
+static void tell(const struct complaints *complaints, bool warning, const char *format,
+                 va_list arguments) PYWATT_PRINTF(3, 0);
+
+/* What is quoted has been cut anywhere, and comes from the environment, too. */
+static void tell(const struct complaints *complaints, bool warning, const char *format,
+                 va_list arguments)
 {
     char text[COMPLAINT_SIZE];
+
+    vsnprintf(text, sizeof(text), format, arguments);
+    printable_make(text);
+    complaints->say(complaints->user, warning, text);
+}
+
+void complain(struct complaints *complaints, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    tell(complaints, false, format, arguments);
     va_end(arguments);
-    complaints->say(complaints->user, false, text);
     if (complaints->code == TOOL_EXIT_OK) {
         complaints->code = TOOL_EXIT_USAGE;
     }
@@ -29,11 +42,9 @@ void complain_no_memory(struct complaints *complaints)
 
 void complain_mildly(struct complaints *complaints, const char *format, ...)
 {
-    char text[COMPLAINT_SIZE];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    tell(complaints, true, format, arguments);
     va_end(arguments);
-    complaints->say(complaints->user, true, text);
 }

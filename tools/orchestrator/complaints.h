@@ -13,7 +13,8 @@
 #define COMPLAINT_SIZE 1024
 
 struct complaints {
-    /* `text` is borrowed, one line. A warning is no reason not to go on. */
+    /* `text` is borrowed: a line of UTF-8, without control characters. A warning is no reason not to
+     * go on. */
     void (*say)(void *user, bool warning, const char *text);
     void *user;
     /* TOOL_EXIT_OK, or how the program ends: TOOL_EXIT_USAGE, or TOOL_EXIT_OTHER without memory. */

@@ -6,11 +6,12 @@
  */
 #include "orchestrator/config_file.h"
 
+#include "orchestrator/printable.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,45 +29,16 @@ struct reader {
 
 /* ---- Looking at a line ---- */
 
-/* The length of the character at `at`, or 0 if it is none of UTF-8. */
-static size_t character(const unsigned char *at, size_t len)
-{
-    static const struct {
-        unsigned char mask, lead, size;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 1, 0},
-                 {0xe0, 0xc0, 2, 0x80},
-                 {0xf0, 0xe0, 3, 0x800},
-                 {0xf8, 0xf0, 4, 0x10000}};
-
-    for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
-        if ((at[0] & forms[f].mask) != forms[f].lead) {
-            continue;
-        }
-        uint32_t code = at[0] & (unsigned char)~forms[f].mask;
-        for (size_t i = 1; i < forms[f].size; i++) {
-            if (i >= len || (at[i] & 0xc0) != 0x80) {
-                return 0;
-            }
-            code = code << 6 | (at[i] & 0x3fu);
-        }
-        bool surrogate = code >= 0xd800 && code <= 0xdfff;
-        return code < forms[f].least || code > 0x10ffff || surrogate ? 0 : forms[f].size;
-    }
-    return 0;
-}
-
 static const char *fault_of_bytes(const char *text, size_t len)
 {
-    const unsigned char *at = (const unsigned char *)text;
     size_t size;
 
     for (size_t i = 0; i < len; i += size) {
-        size = character(at + i, len - i);
+        size = printable_character(text + i, len - i);
         if (size == 0) {
             return "it is not UTF-8";
         }
-        if ((at[i] < ' ' && at[i] != '\t') || at[i] == 127 || (at[i] == 0xc2 && at[i + 1] < 0xa0)) {
+        if (printable_is_control(text + i)) {
             return "it has a control character in it";
         }
     }
