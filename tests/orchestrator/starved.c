@@ -117,7 +117,7 @@ static bool expect_all_alive(struct world *world, size_t from, int64_t began_ns,
 
 static void try_with_longer_leases(bool (*attempt)(unsigned lease_ms))
 {
-    unsigned lease_ms = pw_test_slow_factor() > 1 ? 10000 : 400;
+    unsigned lease_ms = 400 * (pw_test_slow_factor() > 10 ? 25 : pw_test_slow_factor());
     while (!attempt(lease_ms)) {
         lease_ms *= 2;
         assert_true(lease_ms < 1000000);

@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 
 enum {
-    LONG_MS = 5000,
+    LONG_MS = 20000,
     SHORT_MS = 60,
-    SOON_MS = 50
+    SOON_MS = LONG_MS / 4
 };
 
 static void call_and_answer(struct pw_channel *channel, struct peer *peer, bool accept)

@@ -10,8 +10,8 @@
 #include <string.h>
 
 enum {
-    LONG_MS = 5000,
-    SOON_MS = 100
+    LONG_MS = 20000,
+    SOON_MS = LONG_MS / 4
 };
 
 static void call_and_answer(struct pw_channel *channel, struct peer *peer, bool accept)

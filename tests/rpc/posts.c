@@ -10,8 +10,8 @@
 #include <string.h>
 
 enum {
-    LONG_MS = 5000,
-    SOON_MS = 100
+    LONG_MS = 20000,
+    SOON_MS = LONG_MS / 4
 };
 
 static void posts_alone_are_answered_through_the_pump(void **state)

@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    LONG_MS = 5000,
-    SOON_MS = 100
+    LONG_MS = 20000,
+    SOON_MS = LONG_MS / 4
 };
 
 static void a_reply_finds_its_caller(void **state)
