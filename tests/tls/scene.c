@@ -121,11 +121,16 @@ struct pywatt_tls_stats scene_stats(struct pywatt_tls *tls)
     return stats;
 }
 
-void scene_host(struct host *host, const struct pywatt_tls_options *options)
+void scene_host_init(struct host *host, const struct pywatt_tls_options *options)
 {
     host_init(host, "tcp");
     memcpy(host->url, "tls", 3);
     host->options.tls = scene_server(options);
+}
+
+void scene_host(struct host *host, const struct pywatt_tls_options *options)
+{
+    scene_host_init(host, options);
     host_start(host);
 }
 

@@ -45,6 +45,7 @@ struct pywatt_tls *scene_client(const struct pywatt_tls_options *options);
 struct pywatt_tls_stats scene_stats(struct pywatt_tls *tls);
 
 /* An orchestrator at "tls:"; host.options.tls is the caller's to free, after host_destroy. */
+void scene_host_init(struct host *host, const struct pywatt_tls_options *options); /* not started */
 void scene_host(struct host *host, const struct pywatt_tls_options *options);
 
 /* A client that makes one attempt. */
