@@ -154,6 +154,7 @@ static void everybody_comes_back_to_one_that_has_started_again(void **state)
     scene_ask(&options);
     scene_host_init(&host, &options);
     host.options.store = store;
+    host.options.lease_ms = 3600000; /* a slow machine costs nobody his */
     host_start(&host);
     struct pywatt_tls *const first = host.options.tls;
     scene_client_options(&options);
