@@ -150,16 +150,11 @@ static void everybody_comes_back_to_one_that_has_started_again(void **state)
     char store[256];
     char *const folder = pw_test_temp_dir();
     snprintf(store, sizeof(store), "sqlite:%s/store.db", folder);
-    scene_server_options(&options);
-    scene_ask(&options);
-    scene_host_init(&host, &options);
+    struct pywatt_tls *const tls = scene_host_init(&host, 0);
+    struct pywatt_tls *const first = host.options.tls;
     host.options.store = store;
     host.options.lease_ms = 3600000; /* a slow machine costs nobody his */
     host_start(&host);
-    struct pywatt_tls *const first = host.options.tls;
-    scene_client_options(&options);
-    scene_show(&options, &scene.module);
-    struct pywatt_tls *const tls = scene_client(&options);
     open_all(&crowd, &host, tls);
     for (unsigned i = 0; i < client_count(); i++) {
         assert_int_equal(pywatt_start_heartbeat_loop(crowd.modules[i], 20, NULL, NULL, NULL, NULL),
