@@ -3,10 +3,12 @@
  * tls: one blocking heartbeat over TLS 1.3 beside one over plain TCP, to the same worker of the same
  * orchestrator, in turns of short stretches; what a connection costs, with and without an earlier
  * session; and how long 2,000 clients with certificates take to come back to an orchestrator that has
- * started again, all at once. The main thread calls; threads of its own bring the clients back.
+ * started again and knows them from its store, all at once. The main thread calls; threads of its own
+ * bring the clients back.
  */
 #include "support/check.h"
 #include "support/clock.h"
+#include "support/folder.h"
 #include "support/histogram.h"
 #include "support/pin.h"
 #include "support/progress.h"
@@ -110,8 +112,9 @@ static struct pywatt_tls *make_client(const struct world *world)
     return tls;
 }
 
-/* `urls` get where it listens: plain, if that is wanted, and over TLS. */
-static struct pywatt_orchestrator *start(struct pywatt_tls *tls, uint32_t workers, bool plain,
+/* `urls` get where it listens: plain, if that is wanted, and over TLS. `store` may be NULL. */
+static struct pywatt_orchestrator *start(struct pywatt_tls *tls, uint32_t workers,
+                                         const char *store, bool plain,
                                          char urls[WAYS][BENCH_URL_SIZE])
 {
     struct pywatt_orchestrator_options options;
@@ -122,6 +125,7 @@ static struct pywatt_orchestrator *start(struct pywatt_tls *tls, uint32_t worker
     options.workers = workers;
     options.lease_ms = LEASE_MS;
     options.registrations_per_s = 0;
+    options.store = store;
     options.tls = tls;
     bench_check_ok(pywatt_orchestrator_new(&options, &orchestrator, &error), &error);
     for (int way = plain ? PLAIN : OVER_TLS; way < WAYS; way++) {
@@ -205,7 +209,7 @@ static void measure_round_trips(struct world *world)
     const unsigned stretches = (unsigned)bench_amount(settings, 60, 2);
 
     bench_pin_answerers();
-    struct pywatt_orchestrator *orchestrator = start(world->server, 1, true, urls);
+    struct pywatt_orchestrator *orchestrator = start(world->server, 1, NULL, true, urls);
     bench_pin_caller();
     for (int way = 0; way < WAYS; way++) {
         for (unsigned c = 0; c < CODECS; c++) {
@@ -262,7 +266,7 @@ static void measure_connections(struct world *world)
     struct pywatt_tls *server = make_server(world, true, 0);
 
     bench_pin_answerers();
-    struct pywatt_orchestrator *orchestrator = start(server, 1, false, urls);
+    struct pywatt_orchestrator *orchestrator = start(server, 1, NULL, false, urls);
     bench_pin_caller();
     for (unsigned run = 0; run < world->settings->runs; run++) {
         bench_progress(world->settings, run, world->settings->runs, "connections");
@@ -280,6 +284,7 @@ static void measure_connections(struct world *world)
 struct crowd {
     struct pywatt_client *clients[CLIENTS_MAX];
     struct pywatt_module *modules[CLIENTS_MAX];
+    struct pywatt_uuid ids[CLIENTS_MAX];
     unsigned count;
     atomic_uint next;
     void (*act)(struct crowd *crowd, unsigned i);
@@ -324,9 +329,10 @@ static void come(struct crowd *crowd, unsigned i)
 {
     crowd->clients[i] = open_client(crowd->url, codecs[i % CODECS], crowd->tls);
     crowd->modules[i] = enter(crowd->clients[i], "back", i);
+    crowd->ids[i] = *pywatt_module_id(crowd->modules[i]);
 }
 
-/* The connection is gone, which only the first beat may notice; then it registers again by itself. */
+/* The connection is gone, which only the first beat may notice. */
 static void come_back(struct crowd *crowd, unsigned i)
 {
     struct pywatt_error error = {PYWATT_OK, ""};
@@ -336,6 +342,21 @@ static void come_back(struct crowd *crowd, unsigned i)
         status = pywatt_heartbeat(crowd->modules[i], PYWATT_HEALTHY, NULL, NULL, &error);
     } while (status == PYWATT_CHANNEL || status == PYWATT_CONNECTION);
     bench_check_ok(status, &error);
+}
+
+/* The store knows them all, so each is who he was, and had nothing to do but to beat. */
+static void check_who_is_back(struct world *world, struct crowd *crowd,
+                              struct pywatt_orchestrator *orchestrator)
+{
+    const struct pywatt_orchestrator_stats stats = bench_orchestrator_stats(orchestrator);
+
+    bench_check(stats.modules == crowd->count, "not everybody is back");
+    bench_check(stats.registrations == 0, "somebody has registered again");
+    for (unsigned i = 0; i < crowd->count; i++) {
+        bench_check(pywatt_uuid_equal(pywatt_module_id(crowd->modules[i]), &crowd->ids[i]),
+                    "somebody has another id");
+    }
+    bench_results_add(world->results, "leases lost meanwhile", "", (double)stats.modules_lost);
 }
 
 static void leave(struct crowd *crowd, unsigned i)
@@ -359,10 +380,14 @@ static void measure_coming_back(struct world *world)
 {
     static struct crowd crowd;
     char urls[WAYS][BENCH_URL_SIZE] = {"", "tls://127.0.0.1:0"};
+    char folder[512];
+    char store[640];
     struct pywatt_tls *server = make_server(world, true, 0);
 
     allow_files();
-    struct pywatt_orchestrator *orchestrator = start(server, 0, false, urls);
+    bench_folder_scratch_below(world->settings->out, folder, sizeof(folder));
+    snprintf(store, sizeof(store), "sqlite:%s/registrations.db", folder);
+    struct pywatt_orchestrator *orchestrator = start(server, 0, store, false, urls);
     crowd.count = (unsigned)bench_amount(world->settings, CLIENTS_MAX, 20);
     crowd.url = urls[OVER_TLS];
     crowd.tls = world->client;
@@ -375,16 +400,15 @@ static void measure_coming_back(struct world *world)
     server = make_server(world, true, 400);
     bench_progress(world->settings, 1, 2, "clients come back");
     const uint64_t began = bench_now_ns();
-    orchestrator = start(server, 0, false, urls);
+    orchestrator = start(server, 0, store, false, urls);
     for_all(&crowd, crowd.count, come_back);
     bench_results_add(world->results, "2000 clients with certificates back", "s",
                       (double)(bench_now_ns() - began) / 1e9);
-    const struct pywatt_orchestrator_stats stats = bench_orchestrator_stats(orchestrator);
-    bench_check(stats.modules == crowd.count, "not everybody is back");
-    bench_results_add(world->results, "leases lost meanwhile", "", (double)stats.modules_lost);
+    check_who_is_back(world, &crowd, orchestrator);
     for_all(&crowd, THREADS, leave);
     bench_stop_orchestrator(orchestrator);
     pywatt_tls_free(server);
+    bench_folder_remove(folder);
 }
 
 int main(int argc, char **argv)

@@ -112,7 +112,8 @@ PYWATT_API void pywatt_client_options_init(struct pywatt_client_options *options
  *
  * PYWATT_OK; PYWATT_INVALID_ARGUMENT (a bad URL, a codec that does not exist, a number out of
  * range: the text names it); PYWATT_UNSUPPORTED (a scheme that this build lacks);
- * PYWATT_NO_MEMORY. Any thread; does not block.
+ * PYWATT_NO_MEMORY; PYWATT_FORKED (options.tls is of the process that has forked this one). Any
+ * thread; does not block.
  */
 PYWATT_API enum pywatt_status pywatt_client_open(const struct pywatt_client_options *options,
                                                  struct pywatt_client **out,

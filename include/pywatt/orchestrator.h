@@ -242,7 +242,8 @@ PYWATT_API void pywatt_orchestrator_options_init(struct pywatt_orchestrator_opti
  * pywatt_orchestrator_free.
  * PYWATT_OK, PYWATT_INVALID_ARGUMENT (the text names the option), PYWATT_UNSUPPORTED (no such
  * store), PYWATT_IO (the store cannot be opened: the text names the file and says what to do, which for
- * one that is damaged is pywatt_store_recover), PYWATT_NO_MEMORY.
+ * one that is damaged is pywatt_store_recover), PYWATT_NO_MEMORY, PYWATT_FORKED (options.tls is of the
+ * process that has forked this one).
  */
 PYWATT_API enum pywatt_status
 pywatt_orchestrator_new(const struct pywatt_orchestrator_options *options,

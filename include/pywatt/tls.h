@@ -19,6 +19,10 @@
  * thread. Files are read when it is made, by pywatt_tls_reload and by
  * pywatt_tls_reconfigure, never in between; a key that asks
  * for a passphrase is refused. Nothing of a key is ever logged or told in an error.
+ *
+ * After fork(2) an object is the parent's: in a child all functions return PYWATT_FORKED and touch
+ * nothing, pywatt_tls_free does nothing, and no client or orchestrator can be made with it. The child
+ * can make an object of its own.
  */
 #ifndef PYWATT_TLS_H
 #define PYWATT_TLS_H
@@ -95,14 +99,14 @@ PYWATT_API enum pywatt_status pywatt_tls_server_new(const struct pywatt_tls_opti
 /*
  * Reads the files again, for the connections that begin from then on; those that stand are left alone.
  * Sessions that were kept for resumption end. If anything is wrong what was there stays in force.
- * Statuses of pywatt_tls_client_new.
+ * Statuses of pywatt_tls_client_new, or PYWATT_FORKED.
  */
 PYWATT_API enum pywatt_status pywatt_tls_reload(struct pywatt_tls *tls, struct pywatt_error *error);
 
 /*
  * Puts other options in force for the connections that begin from then on, and reads the files that they
  * name; if anything is wrong, all stays as it was. For orchestrators' objects. `options` is borrowed for
- * the call. Statuses of pywatt_tls_server_new. Blocks while it reads.
+ * the call. Statuses of pywatt_tls_server_new, or PYWATT_FORKED. Blocks while it reads.
  */
 PYWATT_API enum pywatt_status pywatt_tls_reconfigure(struct pywatt_tls *tls,
                                                      const struct pywatt_tls_options *options,
@@ -123,7 +127,7 @@ struct pywatt_tls_stats {
     uint64_t paced;
 };
 
-/* Fills as many fields as *stats's `size` covers. PYWATT_OK or PYWATT_INVALID_ARGUMENT. */
+/* Fills as many fields as *stats's `size` covers. PYWATT_OK, PYWATT_INVALID_ARGUMENT or PYWATT_FORKED. */
 PYWATT_API enum pywatt_status pywatt_tls_get_stats(struct pywatt_tls *tls,
                                                    struct pywatt_tls_stats *stats);
 

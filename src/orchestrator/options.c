@@ -242,7 +242,12 @@ enum pywatt_status pw_config_init(struct pw_config *config,
 #define CLEAR(field) config->options.field = NULL;
     STRINGS(CLEAR)
 #undef CLEAR
-    pw_tls_acquire(given.tls);
+    status = pw_tls_acquire(given.tls, error);
+    if (status != PYWATT_OK) {
+        config->options.tls = NULL;
+        pw_config_destroy(config);
+        return status;
+    }
     if (copy_strings(&config->options, &given) != PYWATT_OK) {
         pw_config_destroy(config);
         return pw_error_no_memory(error);

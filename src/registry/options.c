@@ -159,7 +159,10 @@ static enum pywatt_status secure_all(struct pw_settings *out, struct pywatt_tls 
         status = pw_endpoint_secure(&out->endpoints[i], false, tls, error);
     }
     if (status == PYWATT_OK) {
-        out->tls = pw_tls_acquire(tls);
+        status = pw_tls_acquire(tls, error);
+    }
+    if (status == PYWATT_OK) {
+        out->tls = tls;
     }
     return status;
 }

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/tool_hints.h"
 
 #include <stdlib.h>
@@ -28,6 +29,12 @@ static const struct pw_tls_ops server_ops = {
     .acquire = acquire,
     .release = release,
 };
+
+/* Its locks may be held for ever there, and its counts are the parent's. */
+static bool is_in_child(const struct pywatt_tls *tls)
+{
+    return pw_fork_is_child(tls->process);
+}
 
 struct pw_tls *pw_tls_of(struct pywatt_tls *tls)
 {
@@ -105,7 +112,7 @@ static enum pywatt_status make(const struct pywatt_tls_options *options, bool li
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "TLS: out is NULL");
     }
     /* Its own end at exit would pull the ground from under threads that still run. */
-    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) {
+    if (pw_fork_watch() != PYWATT_OK || OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) {
         return pw_error_no_memory(error);
     }
     struct pw_tls *const tls = calloc(1, sizeof(*tls));
@@ -113,6 +120,7 @@ static enum pywatt_status make(const struct pywatt_tls_options *options, bool li
         return pw_error_no_memory(error);
     }
     tls->base.ops = listens ? &server_ops : &client_ops;
+    tls->base.process = atomic_load_explicit(&pw_fork_process, memory_order_relaxed);
     tls->listens = listens;
     init_counts(tls);
     enum pywatt_status status = pw_tls_options_read(options, listens, &tls->options, error);
@@ -167,6 +175,9 @@ enum pywatt_status pywatt_tls_reload(struct pywatt_tls *tls, struct pywatt_error
     if (tls == NULL) {
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "TLS: tls is NULL");
     }
+    if (is_in_child(tls)) {
+        return pw_fork_refuse("TLS object", error);
+    }
     struct pw_tls *const self = pw_tls_of(tls);
     SSL_CTX *fresh = NULL;
     pw_mutex_lock(&self->change);
@@ -202,6 +213,9 @@ enum pywatt_status pywatt_tls_reconfigure(struct pywatt_tls *tls,
         return pw_error_set(error, PYWATT_INVALID_ARGUMENT, "TLS: %s",
                             tls == NULL ? "tls is NULL" : "the options of a client do not change");
     }
+    if (is_in_child(tls)) {
+        return pw_fork_refuse("TLS object", error);
+    }
     struct pw_tls *const self = pw_tls_of(tls);
     struct pywatt_tls_options given;
     SSL_CTX *fresh = NULL;
@@ -223,13 +237,18 @@ enum pywatt_status pywatt_tls_reconfigure(struct pywatt_tls *tls,
 
 void pywatt_tls_free(struct pywatt_tls *tls)
 {
-    pw_tls_release(tls);
+    if (tls != NULL && !is_in_child(tls)) {
+        release(tls);
+    }
 }
 
 enum pywatt_status pywatt_tls_get_stats(struct pywatt_tls *tls, struct pywatt_tls_stats *stats)
 {
     if (tls == NULL || stats == NULL || stats->size < sizeof(stats->size)) {
         return PYWATT_INVALID_ARGUMENT;
+    }
+    if (is_in_child(tls)) {
+        return PYWATT_FORKED;
     }
     const struct pw_tls *const self = pw_tls_of(tls);
     const struct pywatt_tls_stats all = {

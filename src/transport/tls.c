@@ -6,18 +6,23 @@
 #include "transport/tls.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "transport/host_port.h"
 #include "transport/tcp.h"
 #include "transport/words.h"
 
 #include <assert.h>
 
-struct pywatt_tls *pw_tls_acquire(struct pywatt_tls *tls)
+enum pywatt_status pw_tls_acquire(struct pywatt_tls *tls, struct pywatt_error *error)
 {
-    if (tls != NULL) {
-        tls->ops->acquire(tls);
+    if (tls == NULL) {
+        return PYWATT_OK;
     }
-    return tls;
+    if (pw_fork_is_child(tls->process)) {
+        return pw_fork_refuse("object of options.tls", error);
+    }
+    tls->ops->acquire(tls);
+    return PYWATT_OK;
 }
 
 void pw_tls_release(struct pywatt_tls *tls)

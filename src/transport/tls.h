@@ -24,12 +24,13 @@ struct pw_tls_ops {
 /* First member of the real one. Shared by references. */
 struct pywatt_tls {
     const struct pw_tls_ops *ops;
+    uint32_t process; /* that made it; base/fork.h */
 };
 
 extern const struct pw_transport_ops pw_tls_transport;
 
-/* NULL is allowed, and stays NULL. */
-struct pywatt_tls *pw_tls_acquire(struct pywatt_tls *tls);
+/* NULL is allowed. PYWATT_OK, or PYWATT_FORKED: then it is the parent's, and nothing was touched. */
+enum pywatt_status pw_tls_acquire(struct pywatt_tls *tls, struct pywatt_error *error);
 void pw_tls_release(struct pywatt_tls *tls);
 
 /*

@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 
 const char *const call_names[CALL_COUNT] = {
@@ -27,6 +28,7 @@ const char *const call_names[CALL_COUNT] = {
     [CALL_EVENTFD] = "eventfd",
     [CALL_GETRANDOM] = "getrandom",
     [CALL_LISTEN] = "listen",
+    [CALL_POLL] = "poll",
     [CALL_PPOLL] = "ppoll",
     [CALL_READ] = "read",
     [CALL_RECV] = "recv",
@@ -34,6 +36,7 @@ const char *const call_names[CALL_COUNT] = {
     [CALL_SETSOCKOPT] = "setsockopt",
     [CALL_SOCKET] = "socket",
     [CALL_THREAD] = "pthread_create",
+    [CALL_TIMERFD] = "timerfd_create",
     [CALL_WRITE] = "write",
     [CALL_FLOCK] = "flock",
     [CALL_FSYNC] = "fsync",
@@ -121,6 +124,7 @@ WRAP(CALL_EPOLL_WAIT, int, epoll_wait, (int fd, struct epoll_event *events, int 
 WRAP(CALL_EVENTFD, int, eventfd, (unsigned count, int flags), (count, flags))
 WRAP(CALL_GETRANDOM, ssize_t, getrandom, (void *out, size_t len, unsigned flags), (out, len, flags))
 WRAP(CALL_LISTEN, int, listen, (int fd, int backlog), (fd, backlog))
+WRAP(CALL_POLL, int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 WRAP(CALL_PPOLL, int, ppoll,
      (struct pollfd * fds, nfds_t count, const struct timespec *left, const sigset_t *mask),
      (fds, count, left, mask))
@@ -128,6 +132,7 @@ WRAP(CALL_READ, ssize_t, read, (int fd, void *out, size_t len), (fd, out, len))
 WRAP(CALL_SETSOCKOPT, int, setsockopt,
      (int fd, int level, int name, const void *value, socklen_t len), (fd, level, name, value, len))
 WRAP(CALL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(CALL_TIMERFD, int, timerfd_create, (int clock, int flags), (clock, flags))
 WRAP(CALL_WRITE, ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))
 WRAP(CALL_FLOCK, int, flock, (int fd, int operation), (fd, operation))
 WRAP(CALL_FTRUNCATE, int, ftruncate, (int fd, off_t len), (fd, len))

@@ -20,13 +20,15 @@ enum call {
     CALL_EVENTFD,
     CALL_GETRANDOM,
     CALL_LISTEN,
+    CALL_POLL,
     CALL_PPOLL,
     CALL_READ,
     CALL_RECV,
     CALL_SEND, /* and sendmsg */
     CALL_SETSOCKOPT,
     CALL_SOCKET,
-    CALL_THREAD, /* pthread_create */
+    CALL_THREAD,  /* pthread_create */
+    CALL_TIMERFD, /* timerfd_create */
     CALL_WRITE,
     /* Of files. */
     CALL_FLOCK,

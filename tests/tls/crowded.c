@@ -26,7 +26,7 @@ enum {
 static struct host host;
 static struct pywatt_tls *client_tls;
 
-static void begin(uint32_t max_output_bytes)
+static void begin_with(uint32_t max_output_bytes, uint32_t write_timeout_ms)
 {
     struct pywatt_tls_options options;
     scene_server_options(&options);
@@ -35,9 +35,15 @@ static void begin(uint32_t max_output_bytes)
     host.options.tls = scene_server(&options);
     host.options.workers = 1;
     host.options.max_output_bytes = max_output_bytes;
+    host.options.write_timeout_ms = write_timeout_ms;
     host_start(&host);
     scene_client_options(&options);
     client_tls = scene_client(&options);
+}
+
+static void begin(uint32_t max_output_bytes)
+{
+    begin_with(max_output_bytes, 600000);
 }
 
 static void end(void)
@@ -174,6 +180,62 @@ static void everything_is_answered_however_late_it_is_read(void **state)
     end();
 }
 
+/* The other end of a connection, in this process as well, keeps little of what it sends. */
+static void let_little_be_unsent(struct pw_conn *conn)
+{
+    const int little = 4096;
+    struct sockaddr_in ours = {.sin_port = 0};
+    socklen_t len = sizeof(ours);
+    unsigned found = 0;
+    assert_int_equal(getsockname(pw_conn_fd(conn), (struct sockaddr *)&ours, &len), 0);
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer = {.sin_port = 0};
+        len = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET &&
+            peer.sin_port == ours.sin_port) {
+            assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+            found++;
+        }
+    }
+    assert_int_equal(found, 1);
+    assert_int_equal(setsockopt(pw_conn_fd(conn), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)),
+                     0);
+}
+
+/* The end comes amid a record, of which the socket takes no more. */
+static void who_never_reads_is_given_up_after_a_while(void **state)
+{
+    (void)state;
+    static struct counter counter;
+    uint8_t one[512];
+    size_t len;
+    begin_with(4096, 300);
+    struct pw_conn *const other = connect_to_host();
+    struct pw_conn *const conn = connect_to_host();
+    scene_await_connections(&host, 2);
+    let_little_be_unsent(conn);
+    uint8_t *const all = pack_all(&len);
+    (void)send_what_fits(conn, all, len);
+    struct pollfd item = {.fd = pw_conn_fd(conn), .events = 0};
+    assert_int_equal(poll(&item, 1, PATIENCE_MS * (int)pw_test_slow_factor()), 1);
+    scene_await_log("it does not read what it is sent");
+    scene_await_connections(&host, 1);
+    assert_true(host_stats(&host).requests < request_count());
+    /* Who reads is answered. */
+    const size_t size = pack_request(one, sizeof(one));
+    counter.len = 0;
+    counter.frames = 0;
+    assert_int_equal(send_what_fits(other, one, size), size);
+    while (counter.frames == 0 && receive(other, &counter, 1000) == PW_IO_AGAIN) {
+        assert_true(wait_for(other, POLLIN));
+    }
+    assert_int_equal(counter.frames, 1);
+    free(all);
+    pw_conn_destroy(conn);
+    pw_conn_destroy(other);
+    end();
+}
+
 /* A reader with a small buffer: poll(2) is told of what OpenSSL holds. */
 static void what_is_buffered_can_be_polled_for(void **state)
 {
@@ -289,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(everything_is_answered_however_late_it_is_read),
+        cmocka_unit_test(who_never_reads_is_given_up_after_a_while),
         cmocka_unit_test(what_is_buffered_can_be_polled_for),
         cmocka_unit_test(an_end_behind_bytes_is_told_though_the_socket_stays_open),
     };

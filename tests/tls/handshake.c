@@ -2,6 +2,7 @@
 /* Who gets in, who does not, and what both sides are told about it. */
 #include "scene.h"
 
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -238,6 +239,105 @@ static void a_tls_client_at_a_plain_port_is_told_so(void **state)
     host_destroy(&host);
 }
 
+/* ---- What is never done, whatever the other side says ---- */
+
+static SSL *dial(SSL_CTX *ctx, SSL_SESSION *session)
+{
+    SSL *const ssl = SSL_new(ctx);
+    assert_int_equal(SSL_set_fd(ssl, scene_dial(&host)), 1);
+    assert_true(session == NULL || SSL_set_session(ssl, session) == 1);
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+static void hang_up(SSL *ssl)
+{
+    const int fd = SSL_get_fd(ssl);
+    SSL_free(ssl);
+    close(fd);
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    SSL_SESSION_free(SSL_get_app_data(ssl));
+    SSL_set_app_data(ssl, session);
+    return 1;
+}
+
+#define FRAME_TOO_LONG "\xff\xff\xff\xff\xff"
+#define FRAME_LEN 5
+
+/* A frame that ends the connection; what the other side has sent before that is read. */
+static void say_nonsense(SSL *ssl)
+{
+    char bytes[64];
+    assert_int_equal(SSL_write(ssl, FRAME_TOO_LONG, FRAME_LEN), FRAME_LEN);
+    while (SSL_read(ssl, bytes, sizeof(bytes)) > 0) {
+    }
+}
+
+/* A session, as those have that come again. */
+static SSL_SESSION *get_ticket(SSL_CTX *ctx)
+{
+    SSL *const ssl = dial(ctx, NULL);
+    assert_int_equal(SSL_do_handshake(ssl), 1);
+    say_nonsense(ssl);
+    SSL_SESSION *const session = SSL_get_app_data(ssl);
+    assert_non_null(session);
+    SSL_SESSION *const copy = SSL_SESSION_dup(session); /* that may be resumed, whatever the end */
+    SSL_SESSION_free(session);
+    hang_up(ssl);
+    return copy;
+}
+
+static void takes_no_data_before_the_handshake_is_over(void **state)
+{
+    (void)state;
+    size_t sent = 0;
+    SSL_CTX *const ctx = SSL_CTX_new(TLS_client_method());
+    begin_with(&scene.hub, false);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, keep_session);
+    SSL_SESSION *const session = get_ticket(ctx);
+    assert_int_equal(SSL_SESSION_get_max_early_data(session), 0);
+    /* Who sends some all the same is told that nobody has heard it. */
+    assert_int_equal(SSL_SESSION_set_max_early_data(session, 1000), 1);
+    SSL *const ssl = dial(ctx, session);
+    assert_int_equal(SSL_write_early_data(ssl, FRAME_TOO_LONG, FRAME_LEN, &sent), 1);
+    assert_int_equal(SSL_do_handshake(ssl), 1);
+    assert_int_equal(SSL_session_reused(ssl), 1);
+    assert_int_equal(SSL_get_early_data_status(ssl), SSL_EARLY_DATA_REJECTED);
+    say_nonsense(ssl);
+    scene_await_connections(&host, 0);
+    assert_int_equal(host_stats(&host).bytes_received, 2 * FRAME_LEN);
+    SSL_SESSION_free(SSL_get_app_data(ssl));
+    hang_up(ssl);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(ctx);
+    end();
+}
+
+static void makes_no_second_handshake_on_a_connection(void **state)
+{
+    (void)state;
+    struct pywatt_tls_options options;
+    scene_server_options(&options);
+    options.allow_tls12 = true;
+    scene_host(&host, &options);
+    SSL_CTX *const ctx = SSL_CTX_new(TLS_client_method());
+    assert_int_equal(SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION), 1);
+    SSL *const ssl = dial(ctx, NULL);
+    assert_int_equal(SSL_do_handshake(ssl), 1);
+    assert_int_equal(SSL_renegotiate(ssl), 1);
+    assert_int_not_equal(SSL_do_handshake(ssl), 1);
+    assert_int_equal(scene_stats(host.options.tls).handshakes, 1);
+    hang_up(ssl);
+    scene_client_options(&options);
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    SSL_CTX_free(ctx);
+    end();
+}
+
 static void garbage_ends_its_own_connection_only(void **state)
 {
     (void)state;
@@ -292,6 +392,8 @@ int main(void)
         cmocka_unit_test(speaks_an_older_version_only_where_it_is_allowed),
         cmocka_unit_test(a_plain_client_at_a_tls_port_is_turned_away),
         cmocka_unit_test(a_tls_client_at_a_plain_port_is_told_so),
+        cmocka_unit_test(takes_no_data_before_the_handshake_is_over),
+        cmocka_unit_test(makes_no_second_handshake_on_a_connection),
         cmocka_unit_test(garbage_ends_its_own_connection_only),
         cmocka_unit_test(who_says_nothing_and_goes_is_no_failure),
     };

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Handshakes begin at their pace, and who waits for his gets in. */
+/* Handshakes begin at their pace, and who waits for his gets in; also while system calls fail. */
 #include "tls/pace.h"
 #include "transport/tls.h"
 
 #include "scene.h"
 
 #include <arpa/inet.h>
+#include <call_fail.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,6 +74,8 @@ static unsigned client_count(void)
 struct crowd {
     struct pywatt_client *clients[CLIENTS_MAX];
     struct pywatt_module *modules[CLIENTS_MAX];
+    struct pywatt_uuid ids[CLIENTS_MAX];
+    uint64_t answered[CLIENTS_MAX]; /* before the restart */
 };
 
 static bool all_beat(void *user)
@@ -95,6 +100,7 @@ static void open_all(struct crowd *crowd, const struct host *host, struct pywatt
         options.reconnect_spread_ms = 0;
         crowd->clients[i] = client_open_with(&options);
         crowd->modules[i] = client_register(crowd->clients[i], name);
+        crowd->ids[i] = *pywatt_module_id(crowd->modules[i]);
     }
 }
 
@@ -103,27 +109,52 @@ static bool all_are_back(void *user)
     struct crowd *const crowd = user;
     for (unsigned i = 0; i < client_count(); i++) {
         const struct pywatt_client_stats stats = client_stats(crowd->clients[i]);
-        if (stats.connects < 2 || stats.reregistrations < 1) {
+        if (stats.connects < 2 || stats.beats_answered <= crowd->answered[i]) {
             return false;
         }
     }
     return true;
 }
 
-/* The orchestrator that starts again knows nobody, and resumes no session: all of it is to be done anew. */
+/* As who they were, with what they had. */
+static void expect_the_same(struct crowd *crowd, struct host *host)
+{
+    for (unsigned i = 0; i < client_count(); i++) {
+        struct pywatt_module_view *view = NULL;
+        assert_int_equal(client_stats(crowd->clients[i]).reregistrations, 0);
+        assert_true(pywatt_uuid_equal(pywatt_module_id(crowd->modules[i]), &crowd->ids[i]));
+        assert_int_equal(pywatt_orchestrator_find(host->orchestrator, &crowd->ids[i], &view),
+                         PYWATT_OK);
+        assert_int_equal(pywatt_module_view_generation(view), 1);
+        pywatt_module_view_free(view);
+    }
+    assert_int_equal(host_stats(host).modules, client_count());
+    assert_int_equal(host_stats(host).modules_lost, 0);
+}
+
+static void leave(struct crowd *crowd)
+{
+    for (unsigned i = 0; i < client_count(); i++) {
+        pywatt_module_free(crowd->modules[i]);
+        pywatt_client_free(crowd->clients[i]);
+    }
+}
+
+/* It knows everybody from its store, but resumes no session that is older than itself. */
 static void everybody_comes_back_to_one_that_has_started_again(void **state)
 {
     (void)state;
     struct pywatt_tls_options options;
     struct crowd crowd;
     struct host host;
-    scene_server_options(&options);
-    scene_ask(&options);
-    scene_host(&host, &options);
+    char store[256];
+    char *const folder = pw_test_temp_dir();
+    snprintf(store, sizeof(store), "sqlite:%s/store.db", folder);
+    struct pywatt_tls *const tls = scene_host_init(&host, 0);
     struct pywatt_tls *const first = host.options.tls;
-    scene_client_options(&options);
-    scene_show(&options, &scene.module);
-    struct pywatt_tls *const tls = scene_client(&options);
+    host.options.store = store;
+    host.options.lease_ms = 3600000; /* a slow machine costs nobody his */
+    host_start(&host);
     open_all(&crowd, &host, tls);
     for (unsigned i = 0; i < client_count(); i++) {
         assert_int_equal(pywatt_start_heartbeat_loop(crowd.modules[i], 20, NULL, NULL, NULL, NULL),
@@ -131,24 +162,23 @@ static void everybody_comes_back_to_one_that_has_started_again(void **state)
     }
     assert_true(pw_test_wait_until(all_beat, &crowd, PATIENCE_MS));
     host_stop(&host);
+    for (unsigned i = 0; i < client_count(); i++) {
+        crowd.answered[i] = client_stats(crowd.clients[i]).beats_answered;
+    }
     scene_server_options(&options);
     scene_ask(&options);
     options.handshakes_per_s = client_count() * 5; /* half of them at once, the others wait */
     host.options.tls = scene_server(&options);
     host_start(&host);
     assert_true(pw_test_wait_until(all_are_back, &crowd, PATIENCE_MS));
-    assert_int_equal(host_stats(&host).modules, client_count());
-    assert_int_equal(host_stats(&host).modules_lost, 0);
-    const struct pywatt_tls_stats stats = scene_stats(host.options.tls);
-    assert_true(stats.handshakes >= client_count());
-    for (unsigned i = 0; i < client_count(); i++) {
-        pywatt_module_free(crowd.modules[i]);
-        pywatt_client_free(crowd.clients[i]);
-    }
+    expect_the_same(&crowd, &host);
+    assert_true(scene_stats(host.options.tls).handshakes >= client_count());
+    leave(&crowd);
     pywatt_tls_free(tls);
     pywatt_tls_free(first);
     host_destroy(&host);
     pywatt_tls_free(host.options.tls);
+    free(folder);
 }
 
 static void who_comes_too_soon_waits_to_be_accepted(void **state)
@@ -225,6 +255,47 @@ static void who_has_gone_is_passed_over_and_uses_nothing_up(void **state)
     pywatt_tls_free(tls);
 }
 
+/* Whatever a system call says for once: the place in the queue is kept, and worth a handshake. */
+static void a_call_that_fails_uses_nothing_up(void **state)
+{
+    (void)state;
+    static const struct {
+        enum call call;
+        int number;
+        enum pw_io result;
+    } faults[] = {
+        {CALL_ACCEPT4, EMFILE, PW_IO_ERROR}, {CALL_ACCEPT4, ENFILE, PW_IO_ERROR},
+        {CALL_ACCEPT4, ENOMEM, PW_IO_ERROR}, {CALL_ACCEPT4, EAGAIN, PW_IO_AGAIN},
+        {CALL_ACCEPT4, EINTR, PW_IO_OK},     {CALL_POLL, EINTR, PW_IO_OK},
+        {CALL_POLL, ENOMEM, PW_IO_OK},
+    };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        struct pywatt_tls_options options;
+        struct host place = {.orchestrator = NULL};
+        struct pw_conn *conn = NULL;
+        scene_server_options(&options);
+        options.handshakes_per_s = 1;
+        struct pywatt_tls *const tls = scene_server(&options);
+        struct pw_listener *const listener = listen_alone(tls, &place);
+        struct pollfd item = {.fd = pw_listener_fd(listener), .events = POLLIN};
+        const int fd = scene_dial(&place);
+        assert_true(poll(&item, 1, PATIENCE_MS) == 1);
+        call_fail_at(faults[i].call, 1, faults[i].number);
+        enum pw_io result = pw_listener_accept(listener, &conn, NULL);
+        assert_true(call_fail_disarm());
+        assert_int_equal(result, faults[i].result);
+        if (result != PW_IO_OK) {
+            assert_true(poll(&item, 1, 0) == 1);
+            result = pw_listener_accept(listener, &conn, NULL);
+        }
+        assert_int_equal(result, PW_IO_OK);
+        pw_conn_destroy(conn);
+        close(fd);
+        pw_listener_destroy(listener);
+        pywatt_tls_free(tls);
+    }
+}
+
 /* What is polled at a listener says when to accept, also after a pause. */
 static void a_listener_is_polled_for_as_before_when_its_pause_is_over(void **state)
 {
@@ -274,6 +345,7 @@ int main(void)
         cmocka_unit_test(everybody_comes_back_to_one_that_has_started_again),
         cmocka_unit_test(who_comes_too_soon_waits_to_be_accepted),
         cmocka_unit_test(who_has_gone_is_passed_over_and_uses_nothing_up),
+        cmocka_unit_test(a_call_that_fails_uses_nothing_up),
         cmocka_unit_test(a_listener_is_polled_for_as_before_when_its_pause_is_over),
     };
     return pw_test_run("pace", cases, sizeof(cases) / sizeof(cases[0]), scene_make, scene_free);
