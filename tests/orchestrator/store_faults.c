@@ -383,7 +383,7 @@ static bool try_to_live_on(unsigned lease)
 static void known_modules_keep_their_leases_while_the_disk_fails(void **state)
 {
     (void)state;
-    unsigned lease = pw_test_slow_factor() > 1 ? 5 * LEASE_MS : LEASE_MS;
+    unsigned lease = pw_test_slow_factor() > 1 ? 2 * LEASE_MS : LEASE_MS;
     while (!try_to_live_on(lease)) {
         lease *= 2;
         assert_in_range(lease, 1, LEASE_MS_MAX);
