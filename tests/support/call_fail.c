@@ -49,18 +49,30 @@ const char *const call_names[CALL_COUNT] = {
 
 static atomic_int armed = CALL_COUNT;
 static atomic_ulong target;
+static atomic_bool lasting; /* what is behind the target fails as well */
 static atomic_int with;
 static atomic_ulong counted;
 static atomic_bool fired;
 
-void call_fail_at(enum call call, unsigned long n, int number)
+static void arm(enum call call, unsigned long n, bool lasts, int number)
 {
     atomic_store(&armed, CALL_COUNT);
     atomic_store(&target, n);
+    atomic_store(&lasting, lasts);
     atomic_store(&with, number);
     atomic_store(&counted, 0);
     atomic_store(&fired, false);
     atomic_store(&armed, (int)call);
+}
+
+void call_fail_at(enum call call, unsigned long n, int number)
+{
+    arm(call, n, n == 0, number);
+}
+
+void call_fail_from(enum call call, unsigned long n, int number)
+{
+    arm(call, n, true, number);
 }
 
 bool call_fail_disarm(void)
@@ -81,7 +93,7 @@ int call_fail_fate(enum call call)
     }
     const unsigned long n = atomic_fetch_add(&counted, 1) + 1;
     const unsigned long at = atomic_load(&target);
-    if (at != 0 && n != at) {
+    if (atomic_load(&lasting) ? n < at : n != at) {
         return 0;
     }
     atomic_store(&fired, true);

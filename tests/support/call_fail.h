@@ -50,6 +50,9 @@ extern const char *const call_names[CALL_COUNT];
 /* From now on the n-th call (from 1) fails with this errno, and no other; n 0: all of them. */
 void call_fail_at(enum call call, unsigned long n, int number);
 
+/* The n-th call (from 1) and all behind it fail. */
+void call_fail_from(enum call call, unsigned long n, int number);
+
 /* Nothing fails any more. Whether something did. */
 bool call_fail_disarm(void);
 
