@@ -3,7 +3,8 @@
  * store: registrations that are on the disk before they are answered, many under way at once and one at
  * a time, with an orchestrator in a process of its own; and how long that takes from its start until
  * it listens, with all of them and their capabilities in its store. After each start the modules are
- * counted.
+ * counted, and then, outside of what is measured, all are compared with what they were: id, name,
+ * generation, lease and capabilities; and each beats with its token.
  *
  * One at a time is set beside what the disk itself can do: the same bytes are written into a file that
  * has its blocks already, each time followed by fdatasync(2).
@@ -15,6 +16,7 @@
 #include "support/folder.h"
 #include "support/progress.h"
 #include "support/results.h"
+#include "support/shuffle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +35,7 @@ struct world {
     struct bench_results *results;
     char folder[512];
     char store[600];
+    uint64_t digest; /* of all modules, when it was ended last */
 };
 
 static struct bench_far *start(const struct world *world, size_t modules)
@@ -44,6 +47,17 @@ static struct bench_far *start(const struct world *world, size_t modules)
     bench_check(found == modules, "%llu of %zu modules are there", (unsigned long long)found,
                 modules);
     return far;
+}
+
+static void stop(struct world *world, struct bench_far *far)
+{
+    world->digest = bench_far_digest(far);
+    bench_far_stop(far);
+}
+
+static void expect_as_they_were(const struct world *world, struct bench_far *far)
+{
+    bench_check(bench_far_digest(far) == world->digest, "the modules are not those that they were");
 }
 
 /* One connection, with up to 256 registrations under way. */
@@ -67,8 +81,9 @@ static void *arrive(void *user)
 }
 
 struct many {
-    double rate;   /* registrations a second */
-    double cpu_us; /* the orchestrator's processor time of one */
+    double rate;                               /* registrations a second */
+    double cpu_us;                             /* the orchestrator's processor time of one */
+    struct bench_driver *drivers[CONNECTIONS]; /* the caller's, with the modules */
 };
 
 /* What they advertise is in the store afterwards, but not in what was measured. */
@@ -89,15 +104,34 @@ static struct many many_at_once(struct bench_far *far, const char *codec, size_t
         pthread_join(arrivals[i].thread, NULL);
     }
     uint64_t took = bench_now_ns() - began;
-    const struct many many = {
+    struct many many = {
         .rate = (double)count * (double)BENCH_NS_PER_S / (double)took,
         .cpu_us = (double)(bench_far_cpu_ns(far) - cpu_began) / 1e3 / (double)count,
     };
     for (size_t i = 0; i < CONNECTIONS; i++) {
         bench_driver_advertise(arrivals[i].driver);
-        bench_driver_close(arrivals[i].driver);
+        many.drivers[i] = arrivals[i].driver;
     }
     return many;
+}
+
+static void close_drivers(const struct many *many)
+{
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        bench_driver_close(many->drivers[i]);
+    }
+}
+
+/* Each of them with its token, in the generation that it had. */
+static void all_beat(const struct many *many, struct bench_far *far)
+{
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        const size_t count = bench_driver_count(many->drivers[i]);
+        uint32_t *order = bench_shuffled(count, i);
+        bench_driver_move(many->drivers[i], bench_far_url(far));
+        bench_driver_beat(many->drivers[i], order, count, BENCH_DRIVER_BATCH, NULL);
+        free(order);
+    }
 }
 
 /* The same kept in memory: what all but the store takes. */
@@ -106,6 +140,7 @@ static struct many many_in_memory(const char *codec, size_t count)
     struct bench_far *far = bench_far_start(&(struct bench_far_options){.scheme = "tcp"});
     const struct many many = many_at_once(far, codec, count);
 
+    close_drivers(&many);
     bench_far_stop(far);
     return many;
 }
@@ -155,34 +190,40 @@ static double raw(const struct world *world, size_t count)
     return (double)count * (double)BENCH_NS_PER_S / (double)took;
 }
 
-/* Leaves `count` modules in the store. */
-static void measure_many(const struct world *world, const char *codec, size_t count)
+/* Leaves `count` modules in the store, which are those of the result's drivers. */
+static struct many measure_many(struct world *world, const char *codec, size_t count)
 {
     char metric[64];
 
     struct bench_far *far = start(world, 0);
     const struct many kept = many_at_once(far, codec, count);
-    bench_far_stop(far);
+    stop(world, far);
     const struct many in_memory = many_in_memory(codec, count);
     snprintf(metric, sizeof(metric), "registrations %s, many at once", codec);
     bench_results_add(world->results, metric, "/s", kept.rate);
     snprintf(metric, sizeof(metric), "processor time %s", codec);
     bench_results_against(world->results, metric, "us", kept.cpu_us, "in memory", in_memory.cpu_us);
+    return kept;
 }
 
-static void measure_one_by_one(const struct world *world, size_t present, size_t count)
+static void measure_one_by_one(struct world *world, const struct many *kept, size_t present,
+                               size_t count)
 {
     uint64_t began = bench_now_ns();
     struct bench_far *far = start(world, present);
     double ready_ms = (double)(bench_now_ns() - began) / 1e6;
+    expect_as_they_were(world, far);
+    all_beat(kept, far);
     double rate = one_at_a_time(bench_far_url(far), count);
 
     bench_results_add(world->results, "ready with all modules", "ms", ready_ms);
     bench_results_add(world->results, "registrations, one at a time", "/s", rate);
     bench_results_against(world->results, "registrations beside the disk", "/s", rate,
                           "writes and fdatasync", raw(world, count));
+    stop(world, far);
+    far = start(world, present + count);
+    expect_as_they_were(world, far);
     bench_far_stop(far);
-    bench_far_stop(start(world, present + count));
 }
 
 static void run(struct world *world, const char *codec)
@@ -192,8 +233,9 @@ static void run(struct world *world, const char *codec)
 
     bench_folder_scratch_below(world->settings->out, world->folder, sizeof(world->folder));
     snprintf(world->store, sizeof(world->store), "sqlite:%s/registrations.db", world->folder);
-    measure_many(world, codec, many);
-    measure_one_by_one(world, many, few);
+    const struct many kept = measure_many(world, codec, many);
+    measure_one_by_one(world, &kept, many, few);
+    close_drivers(&kept);
     bench_folder_remove(world->folder);
 }
 

@@ -37,25 +37,39 @@ struct bench_driver {
     uint64_t answered;
 };
 
+static int connect_to(const char *url)
+{
+    const char *port = strrchr(url, ':');
+
+    bench_check(port != NULL, "no driver for %s", url);
+    int fd = bench_connect_loopback((uint16_t)strtoul(port + 1, NULL, 10));
+    bench_check(fd >= 0, "%s: %s", url, strerror(errno));
+    return fd;
+}
+
 struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity,
                                        size_t first_name)
 {
     struct bench_driver *driver = calloc(1, sizeof(*driver));
-    const char *port = strrchr(url, ':');
 
-    bench_check(driver != NULL && port != NULL, "no driver for %s", url);
+    bench_check(driver != NULL, "no driver for %s", url);
     driver->modules = calloc(capacity, sizeof(*driver->modules));
     driver->codec = pw_codec_by_name(codec);
     bench_check(driver->modules != NULL && driver->codec != NULL, "no driver for %s", codec);
     driver->capacity = capacity;
     driver->first_name = first_name;
-    driver->fd = bench_connect_loopback((uint16_t)strtoul(port + 1, NULL, 10));
-    bench_check(driver->fd >= 0, "%s: %s", url, strerror(errno));
+    driver->fd = connect_to(url);
     pw_buffer_init(&driver->out, SIZE_MAX / 2);
     pw_buffer_init(&driver->in, SIZE_MAX / 2);
     pw_arena_init(&driver->arena, PW_CODEC_ARENA_BUDGET);
     pw_response_init(&driver->response);
     return driver;
+}
+
+void bench_driver_move(struct bench_driver *driver, const char *url)
+{
+    close(driver->fd);
+    driver->fd = connect_to(url);
 }
 
 void bench_driver_close(struct bench_driver *driver)

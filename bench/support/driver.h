@@ -25,6 +25,9 @@ struct bench_driver;
 struct bench_driver *bench_driver_open(const char *url, const char *codec, size_t capacity,
                                        size_t first_name);
 
+/* Goes on at another orchestrator, or at one that has started again, which knows the same modules. */
+void bench_driver_move(struct bench_driver *driver, const char *url);
+
 /* Registers `count` more modules, each called "m-" and its number, from `first_name` on. */
 void bench_driver_register(struct bench_driver *driver, size_t count);
 

@@ -59,15 +59,27 @@ const char *bench_far_url(const struct bench_far *far)
     return far->url;
 }
 
+static void ask(struct bench_far *far, const char *line, void *out, size_t size)
+{
+    bench_check(fputs(line, far->process.in) >= 0 && fflush(far->process.in) == 0 &&
+                    fread(out, size, 1, far->process.out) == 1,
+                "the orchestrator's process is gone");
+}
+
 struct pywatt_orchestrator_stats bench_far_stats(struct bench_far *far)
 {
     struct pywatt_orchestrator_stats stats = {.size = sizeof(stats)};
 
-    bench_check(fputs("stats\n", far->process.in) >= 0 && fflush(far->process.in) == 0,
-                "the orchestrator's process is gone");
-    bench_check(fread(&stats, sizeof(stats), 1, far->process.out) == 1,
-                "the orchestrator's process is gone");
+    ask(far, "stats\n", &stats, sizeof(stats));
     return stats;
+}
+
+uint64_t bench_far_digest(struct bench_far *far)
+{
+    uint64_t digest = 0;
+
+    ask(far, "digest\n", &digest, sizeof(digest));
+    return digest;
 }
 
 uint64_t bench_far_cpu_ns(const struct bench_far *far)

@@ -21,6 +21,9 @@ struct bench_far_options {
 struct bench_far *bench_far_start(const struct bench_far_options *options);
 const char *bench_far_url(const struct bench_far *far);
 struct pywatt_orchestrator_stats bench_far_stats(struct bench_far *far);
+
+/* Of the id, name, generation, lease and capabilities of all modules, in any order. */
+uint64_t bench_far_digest(struct bench_far *far);
 uint64_t bench_far_cpu_ns(const struct bench_far *far);
 uint64_t bench_far_resident_bytes(const struct bench_far *far);
 

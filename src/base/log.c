@@ -98,6 +98,19 @@ void pw_log_write(enum pywatt_log_level level, const char *format, ...)
     errno = saved_errno;
 }
 
+/* A log that cannot be written has nowhere to say so. */
+static void write_whole(const char *text, size_t len)
+{
+    while (len > 0) {
+        const ssize_t written = write(STDERR_FILENO, text, len);
+        if (written == 0 || (written < 0 && errno != EINTR)) {
+            return;
+        }
+        text += written > 0 ? written : 0;
+        len -= written > 0 ? (size_t)written : 0;
+    }
+}
+
 void pywatt_log_to_stderr(void *user, enum pywatt_log_level level, const char *line)
 {
     (void)user;
@@ -116,9 +129,7 @@ void pywatt_log_to_stderr(void *user, enum pywatt_log_level level, const char *l
         len = pw_utf8_cut(text, sizeof(text) - 2);
         text[len++] = '\n';
     }
-    /* A log that cannot be written has nowhere to say so. */
-    const ssize_t written = write(STDERR_FILENO, text, len);
-    (void)written;
+    write_whole(text, len);
     errno = saved_errno;
 }
 

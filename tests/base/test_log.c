@@ -3,6 +3,7 @@
  * Where log lines go, what they look like, and how many of them. The sinks of the threaded case
  * count in atomics; the main thread asserts after joining.
  */
+#include "call_fail.h"
 #include "pw_test.h"
 
 #include "base/clock.h"
@@ -190,6 +191,33 @@ static void the_stderr_sink_outlives_a_closed_stderr(void **state)
     assert_int_equal(after, EAGAIN);
 }
 
+static void the_stderr_sink_writes_all_of_a_line(void **state)
+{
+    (void)state;
+    static const int numbers[] = {EINTR, CALL_SHORT};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        call_fail_at(CALL_WRITE, 1, numbers[i]);
+        char *text = written_to_stderr("hello there");
+        assert_true(call_fail_disarm());
+        assert_non_null(strstr(text, "Z info hello there\n"));
+        free(text);
+    }
+}
+
+static void the_stderr_sink_gives_up_where_nothing_can_be_written(void **state)
+{
+    (void)state;
+    static const int numbers[] = {EAGAIN, ENOSPC, EPIPE, EIO};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        call_fail_at(CALL_WRITE, 0, numbers[i]);
+        errno = EDOM;
+        pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO, "nobody reads this");
+        assert_int_equal(errno, EDOM);
+        assert_int_equal(call_fail_count(), 1);
+        assert_true(call_fail_disarm());
+    }
+}
+
 static int first_user;
 static int second_user;
 static atomic_uint torn;
@@ -322,6 +350,8 @@ int main(void)
         cmocka_unit_test(names_the_levels),
         cmocka_unit_test(the_stderr_sink_writes_time_level_and_line),
         cmocka_unit_test(the_stderr_sink_ends_a_long_line),
+        cmocka_unit_test(the_stderr_sink_writes_all_of_a_line),
+        cmocka_unit_test(the_stderr_sink_gives_up_where_nothing_can_be_written),
         cmocka_unit_test(the_stderr_sink_outlives_a_closed_stderr),
         cmocka_unit_test_teardown(a_sink_never_meets_the_user_or_level_of_another, silence),
         cmocka_unit_test(a_limit_lets_a_burst_through_and_counts_the_rest),

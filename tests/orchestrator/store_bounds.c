@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the sqlite store takes of memory and of the disk: changes that wait for a disk which hangs have a
- * bound, the write-ahead log has one, and the database has the room for what is in its log.
+ * bound, those that came meanwhile share a sync, the write-ahead log has a bound, and the database has
+ * the room for what is in its log.
  */
 #include "orchestrator/store_sqlite_private.h"
 
@@ -30,11 +31,13 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool hangs;
 static bool hanging;
 static unsigned answers;
+static unsigned syncs;
 static enum pywatt_status worst;
 
 static void hang(const struct vfs_event *event)
 {
     pthread_mutex_lock(&mutex);
+    syncs += event->kind == VFS_SYNC;
     while (hangs && event->kind == VFS_SYNC) {
         hanging = true;
         pthread_cond_broadcast(&changed);
@@ -48,6 +51,8 @@ static void set_hangs(bool value)
     pthread_mutex_lock(&mutex);
     hangs = value;
     hanging = false;
+    answers = value ? 0 : answers;
+    syncs = value ? 0 : syncs;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
 }
@@ -109,6 +114,77 @@ static void what_waits_for_a_disk_that_hangs_has_a_bound(void **state)
     pw_store_close(store);
     for (unsigned i = 0; i < WAITING; i++) {
         store_record_release(&changes[i].record);
+    }
+    faulty_vfs_listen(NULL);
+    store_place_end(&place);
+}
+
+/* ---- Syncs ---- */
+
+enum {
+    THREADS = 2,
+    EACH = 50
+};
+
+struct submitter {
+    struct pw_store *store;
+    unsigned first;
+    struct pw_store_change changes[EACH];
+    pthread_t thread;
+};
+
+static void *submit_all(void *user)
+{
+    struct submitter *mine = user;
+    for (unsigned i = 0; i < EACH; i++) {
+        pw_store_submit(mine->store, &mine->changes[i], note, NULL);
+    }
+    return NULL;
+}
+
+static void begin_submitting(struct submitter *mine, struct pw_store *store, unsigned first)
+{
+    mine->store = store;
+    for (unsigned i = 0; i < EACH; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%u", first + i);
+        mine->changes[i] = (struct pw_store_change){.kind = PW_STORE_PUT,
+                                                    .record = store_record(first + i, name, 1)};
+    }
+    assert_int_equal(pthread_create(&mine->thread, NULL, submit_all, mine), 0);
+}
+
+/* While one change is on its way to the disk a hundred come from two threads. */
+static void changes_that_come_during_a_sync_share_the_next_one(void **state)
+{
+    (void)state;
+    static struct submitter submitters[THREADS];
+    const bool yes = true;
+    struct store_place place;
+    faulty_vfs_listen(hang);
+    store_file_begin(&place);
+    struct pw_store *store = store_place_open(&place);
+    struct pw_store_change first = {.kind = PW_STORE_PUT, .record = store_record(200, "first", 1)};
+    set_hangs(true);
+    pw_store_submit(store, &first, note, NULL);
+    await(&hanging, 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        begin_submitting(&submitters[i], store, i * EACH);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(submitters[i].thread, NULL);
+    }
+    set_hangs(false);
+    await(&yes, 1 + THREADS * EACH);
+    pthread_mutex_lock(&mutex);
+    assert_int_equal(worst, PYWATT_OK);
+    assert_in_range(syncs, 2, 3);
+    pthread_mutex_unlock(&mutex);
+    assert_int_equal(store_list(store, NULL).count, 1 + THREADS * EACH);
+    pw_store_close(store);
+    store_record_release(&first.record);
+    for (unsigned i = 0; i < THREADS * EACH; i++) {
+        store_record_release(&submitters[i / EACH].changes[i % EACH].record);
     }
     faulty_vfs_listen(NULL);
     store_place_end(&place);
@@ -203,6 +279,7 @@ static void a_module_that_keeps_its_name_costs_two_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(changes_that_come_during_a_sync_share_the_next_one),
         cmocka_unit_test(what_waits_for_a_disk_that_hangs_has_a_bound),
         cmocka_unit_test(the_log_has_a_bound),
         cmocka_unit_test(a_module_that_keeps_its_name_costs_two_pages),

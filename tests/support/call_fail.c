@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,7 +28,11 @@ const char *const call_names[CALL_COUNT] = {
     [CALL_EPOLL_CREATE] = "epoll_create1",
     [CALL_EPOLL_WAIT] = "epoll_wait",
     [CALL_EVENTFD] = "eventfd",
+    [CALL_FCNTL] = "fcntl",
+    [CALL_GETPEERNAME] = "getpeername",
     [CALL_GETRANDOM] = "getrandom",
+    [CALL_GETSOCKNAME] = "getsockname",
+    [CALL_GETSOCKOPT] = "getsockopt",
     [CALL_LISTEN] = "listen",
     [CALL_POLL] = "poll",
     [CALL_PPOLL] = "ppoll",
@@ -38,13 +44,17 @@ const char *const call_names[CALL_COUNT] = {
     [CALL_THREAD] = "pthread_create",
     [CALL_TIMERFD] = "timerfd_create",
     [CALL_WRITE] = "write",
+    [CALL_FALLOCATE] = "fallocate",
     [CALL_FLOCK] = "flock",
+    [CALL_FOPEN] = "fopen",
     [CALL_FSYNC] = "fsync",
     [CALL_FTRUNCATE] = "ftruncate",
     [CALL_LINK] = "link",
+    [CALL_MMAP] = "mmap",
     [CALL_OPEN] = "open",
     [CALL_PREAD] = "pread",
     [CALL_PWRITE] = "pwrite",
+    [CALL_REALPATH] = "realpath",
     [CALL_RENAME] = "rename",
     [CALL_STAT] = "stat",
     [CALL_UNLINK] = "unlink",
@@ -52,18 +62,30 @@ const char *const call_names[CALL_COUNT] = {
 
 static atomic_int armed = CALL_COUNT;
 static atomic_ulong target;
+static atomic_bool lasting; /* what is behind the target fails as well */
 static atomic_int with;
 static atomic_ulong counted;
 static atomic_bool fired;
 
-void call_fail_at(enum call call, unsigned long n, int number)
+static void arm(enum call call, unsigned long n, bool lasts, int number)
 {
     atomic_store(&armed, CALL_COUNT);
     atomic_store(&target, n);
+    atomic_store(&lasting, lasts);
     atomic_store(&with, number);
     atomic_store(&counted, 0);
     atomic_store(&fired, false);
     atomic_store(&armed, (int)call);
+}
+
+void call_fail_at(enum call call, unsigned long n, int number)
+{
+    arm(call, n, n == 0, number);
+}
+
+void call_fail_from(enum call call, unsigned long n, int number)
+{
+    arm(call, n, true, number);
 }
 
 bool call_fail_disarm(void)
@@ -84,7 +106,7 @@ int call_fail_fate(enum call call)
     }
     const unsigned long n = atomic_fetch_add(&counted, 1) + 1;
     const unsigned long at = atomic_load(&target);
-    if (at != 0 && n != at) {
+    if (atomic_load(&lasting) ? n < at : n != at) {
         return 0;
     }
     atomic_store(&fired, true);
@@ -128,12 +150,20 @@ WRAP(CALL_POLL, int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fd
 WRAP(CALL_PPOLL, int, ppoll,
      (struct pollfd * fds, nfds_t count, const struct timespec *left, const sigset_t *mask),
      (fds, count, left, mask))
-WRAP(CALL_READ, ssize_t, read, (int fd, void *out, size_t len), (fd, out, len))
 WRAP(CALL_SETSOCKOPT, int, setsockopt,
      (int fd, int level, int name, const void *value, socklen_t len), (fd, level, name, value, len))
 WRAP(CALL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(CALL_TIMERFD, int, timerfd_create, (int clock, int flags), (clock, flags))
-WRAP(CALL_WRITE, ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))
+WRAP(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t offset, off_t len),
+     (fd, mode, offset, len))
+WRAP(CALL_GETPEERNAME, int, getpeername, (int fd, struct sockaddr *address, socklen_t *len),
+     (fd, address, len))
+WRAP(CALL_GETSOCKNAME, int, getsockname, (int fd, struct sockaddr *address, socklen_t *len),
+     (fd, address, len))
+WRAP(CALL_GETSOCKOPT, int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len),
+     (fd, level, name, value, len))
+WRAP(CALL_STAT, int, fstat, (int fd, struct stat *out), (fd, out))
+WRAP(CALL_STAT, int, lstat, (const char *path, struct stat *out), (path, out))
 WRAP(CALL_FLOCK, int, flock, (int fd, int operation), (fd, operation))
 WRAP(CALL_FTRUNCATE, int, ftruncate, (int fd, off_t len), (fd, len))
 WRAP(CALL_LINK, int, link, (const char *from, const char *to), (from, to))
@@ -149,6 +179,20 @@ int __wrap_fsync(int fd)
 {
     (void)fd;
     return call_fail_fate(CALL_FSYNC) != 0 ? -1 : 0;
+}
+
+ssize_t __real_read(int fd, void *out, size_t len);
+ssize_t __wrap_read(int fd, void *out, size_t len);
+ssize_t __wrap_read(int fd, void *out, size_t len)
+{
+    return goes(CALL_READ, &len) ? __real_read(fd, out, len) : -1;
+}
+
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len)
+{
+    return goes(CALL_WRITE, &len) ? __real_write(fd, data, len) : -1;
 }
 
 ssize_t __real_recv(int fd, void *out, size_t len, int flags);
@@ -242,4 +286,37 @@ int __wrap_open(const char *path, int flags, ...)
     const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
     va_end(more);
     return call_fail_fate(CALL_OPEN) != 0 ? -1 : __real_open(path, flags, mode);
+}
+
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    return call_fail_fate(CALL_FOPEN) != 0 ? NULL : __real_fopen(path, mode);
+}
+
+char *__real_realpath(const char *path, char *out);
+char *__wrap_realpath(const char *path, char *out);
+char *__wrap_realpath(const char *path, char *out)
+{
+    return call_fail_fate(CALL_REALPATH) != 0 ? NULL : __real_realpath(path, out);
+}
+
+int __real_fcntl(int fd, int what, ...);
+int __wrap_fcntl(int fd, int what, ...);
+int __wrap_fcntl(int fd, int what, ...)
+{
+    if (call_fail_fate(CALL_FCNTL) != 0) {
+        return -1;
+    }
+    if (what == F_GETFL || what == F_GETFD) {
+        return __real_fcntl(fd, what);
+    }
+    va_list more;
+    va_start(more, what);
+    const bool has_number = what == F_SETFL || what == F_SETFD;
+    const int number = has_number ? va_arg(more, int) : 0;
+    void *pointer = has_number ? NULL : va_arg(more, void *);
+    va_end(more);
+    return has_number ? __real_fcntl(fd, what, number) : __real_fcntl(fd, what, pointer);
 }

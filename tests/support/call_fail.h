@@ -18,7 +18,11 @@ enum call {
     CALL_EPOLL_CREATE,
     CALL_EPOLL_WAIT,
     CALL_EVENTFD,
+    CALL_FCNTL, /* of descriptors; SQLite's locks are CALL_FLOCK */
+    CALL_GETPEERNAME,
     CALL_GETRANDOM,
+    CALL_GETSOCKNAME,
+    CALL_GETSOCKOPT,
     CALL_LISTEN,
     CALL_POLL,
     CALL_PPOLL,
@@ -31,26 +35,36 @@ enum call {
     CALL_TIMERFD, /* timerfd_create */
     CALL_WRITE,
     /* Of files. */
+    CALL_FALLOCATE,
     CALL_FLOCK,
+    CALL_FOPEN,
     CALL_FSYNC,
     CALL_FTRUNCATE,
     CALL_LINK,
+    CALL_MMAP, /* SQLite's alone */
     CALL_OPEN,
     CALL_PREAD,
     CALL_PWRITE,
+    CALL_REALPATH,
     CALL_RENAME,
-    CALL_STAT,
+    CALL_STAT, /* and fstat, lstat */
     CALL_UNLINK,
     CALL_COUNT
 };
 
 extern const char *const call_names[CALL_COUNT];
 
-/* In the place of an errno: it goes well, with a single byte. For recv, send, pread and pwrite. */
+/*
+ * In the place of an errno: it goes well, with a single byte. For read, write,
+ * recv, send, pread and pwrite.
+ */
 #define CALL_SHORT (-1)
 
 /* From now on the n-th call (from 1) fails with this errno, and no other; n 0: all of them. */
 void call_fail_at(enum call call, unsigned long n, int number);
+
+/* The n-th call (from 1) and all behind it fail. */
+void call_fail_from(enum call call, unsigned long n, int number);
 
 /* Nothing fails any more. Whether something did. */
 bool call_fail_disarm(void);

@@ -5,9 +5,11 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 
 from support import PATIENCE_S, Case, main, program, under_valgrind
 
@@ -181,8 +183,6 @@ class Daemon(Case):
         self.stop(daemon)
 
     def test_registrations_are_kept_in_the_state_folder_by_default(self):
-        home = self.path("home")
-        os.mkdir(home)
         daemon = self.start_orchestrator(store=None)
         self.ctl("register", "--name", "a", "--endpoint", daemon.url)
         folder = self.path("state-home/pywatt")
@@ -194,11 +194,59 @@ class Daemon(Case):
         daemon = self.start_orchestrator(store=None)
         self.stop(daemon)
         self.assertRegex(daemon.text("stderr"), f"(?m){folder}.*by others")
+
+    def missing(self, why):
+        """Skips the test, in words that scripts/test names."""
+        print(f"\n[  SKIPPED ] tools.daemon: {self._testMethodName}: {why}", flush=True)
+        self.skipTest(why)
+
+    def as_another_user(self):
+        """Options for a start: as nobody if we are root, who has no state folder in his home."""
         if os.geteuid() != 0:
-            env = {k: v for k, v in os.environ.items() if k != "XDG_STATE_HOME"}
-            daemon = self.start_orchestrator(store=None, env={**env, "HOME": home, "XDG_STATE_HOME": ""})
-            self.assertTrue(os.path.exists(f"{home}/.local/state/pywatt/registrations.db"))
+            return {}
+        other = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        try:
+            subprocess.run([program("tools", "pywatt-orchestrator"), "--version"], check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **other)
+        except (OSError, ValueError, LookupError, subprocess.CalledProcessError) as error:
+            self.missing(f"nobody else can run the program: {error}")
+        os.chmod(self.folder, 0o755)
+        shutil.chown(self.path("home"), "nobody", "nogroup")
+        return other
+
+    def test_registrations_of_a_user_are_kept_in_his_home_by_default(self):
+        home = self.path("home")
+        os.mkdir(home)
+        more = self.as_another_user()
+        for state_home in ["", "not/absolute"]:
+            daemon = self.start_orchestrator(
+                store=None, env={**os.environ, "HOME": home, "XDG_STATE_HOME": state_home}, **more)
+            folder = f"{home}/.local/state/pywatt"
+            self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+            self.assertEqual(os.stat(f"{folder}/registrations.db").st_uid, os.stat(home).st_uid)
             self.stop(daemon)
+            shutil.rmtree(f"{home}/.local")
+
+    def test_registrations_of_root_are_kept_in_var_lib_by_default(self):
+        in_namespace = ["unshare", "--mount", "sh", "-c",
+                        "mount -t tmpfs tmpfs /var/lib && exec \"$@\"", "sh"]
+        try:
+            subprocess.run([*in_namespace, "true"], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.missing(f"no mount namespace: {error}")
+        home = self.path("home")
+        os.mkdir(home)
+        daemon = self.start(*in_namespace, program("tools", "pywatt-orchestrator"),
+                            "--listen", "tcp://127.0.0.1:0",
+                            env={**os.environ, "HOME": home, "XDG_STATE_HOME": ""})
+        url = daemon.wait_line(r"^listening (\S+)$").group(1)
+        self.ctl("register", "--name", "a", "--endpoint", url)
+        folder = f"/proc/{daemon.child.pid}/root/var/lib/pywatt"
+        self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+        self.assertTrue(os.path.exists(f"{folder}/registrations.db"))
+        self.assertEqual(os.listdir(home), [])
+        self.stop(daemon)
 
     def test_a_folder_that_cannot_be_made_ends_it_with_4_and_is_named(self):
         with open(self.path("file"), "w", encoding="ascii"):
