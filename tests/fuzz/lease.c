@@ -51,8 +51,9 @@ struct world {
     uint64_t stutter_at_ns;   /* then */
     unsigned workers;
     unsigned pass_left;
+    bool pass_ended;              /* and the thread has not run since */
     uint64_t pass_began_ns;       /* awake */
-    uint64_t pass_over_ns;        /* when it did */
+    uint64_t pass_over_ns;        /* when the thread saw that it had ended */
     uint64_t pass_ended_began_ns; /* when the last pass that has ended began */
     struct pw_lease lease;
     struct pw_events events;
@@ -154,6 +155,10 @@ static void step(struct world *world)
     if (late_ns >= PAUSE_NS) {
         renew(world);
     }
+    if (world->pass_ended) {
+        world->pass_over_ns = awake(world);
+        world->pass_ended = false;
+    }
     world->next_ns = pw_lease_step(&world->lease);
     /* What the thread does when it was kicked meanwhile. */
     world->lease.kicked = false;
@@ -199,7 +204,7 @@ static void pass_done(struct world *world)
     }
     if (--world->pass_left == 0) {
         world->pass_ended_began_ns = world->pass_began_ns;
-        world->pass_over_ns = awake(world);
+        world->pass_ended = true;
     }
     pw_lease_pass_done(&world->lease);
     let_run(world);
