@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * lease.c - operations on modules and their leases, on a clock that the input moves, against a model
- * that counts the time in which the lease thread was not kept from running ("awake"):
+ * that counts the time in which the lease thread was not kept from running ("awake"; short stalls
+ * only as long as they are the exception):
  *
  *   a module is lost only after it was silent for its lease, and after a pass of all workers that
  *   began when it had been; a step then finds that at most LATE_NS later;
@@ -20,6 +21,8 @@
 
 #define MS PW_NS_PER_MS
 #define NOT_A_STALL_NS (5 * MS)
+#define STUTTER_NS (150 * MS)
+#define STUTTER_SHARE 50
 #define LATE_NS (2 * MS)
 #define PAUSE_NS (1000 * MS)
 #define RETAIN_MS 3000
@@ -42,12 +45,15 @@ struct model_module {
 struct world {
     struct pw_clock clock; /* first: a pointer to it is one to the whole */
     uint64_t now_ns;
-    uint64_t next_ns;  /* when the thread wants to wake */
-    uint64_t stall_ns; /* time in which it was kept from running */
+    uint64_t next_ns;         /* when the thread wants to wake */
+    uint64_t stall_ns;        /* time in which it was kept from running, as far as that counts */
+    uint64_t stutter_left_ns; /* so much more would of short stalls */
+    uint64_t stutter_at_ns;   /* then */
     unsigned workers;
     unsigned pass_left;
+    bool pass_ended;              /* and the thread has not run since */
     uint64_t pass_began_ns;       /* awake */
-    uint64_t pass_over_ns;        /* when it did */
+    uint64_t pass_over_ns;        /* when the thread saw that it had ended */
     uint64_t pass_ended_began_ns; /* when the last pass that has ended began */
     struct pw_lease lease;
     struct pw_events events;
@@ -77,9 +83,25 @@ static uint64_t lateness(const struct world *world)
                : 0;
 }
 
+/* What would be left for short stalls if this one were none. */
+static uint64_t stutter_left(const struct world *world)
+{
+    const uint64_t left_ns =
+        world->stutter_left_ns + (world->now_ns - world->stutter_at_ns) / STUTTER_SHARE;
+    return left_ns < STUTTER_NS ? left_ns : STUTTER_NS;
+}
+
+/* How much of the lateness counts. */
+static uint64_t excused(const struct world *world)
+{
+    const uint64_t late_ns = lateness(world);
+    const uint64_t left_ns = stutter_left(world);
+    return late_ns >= STUTTER_NS || late_ns < left_ns ? late_ns : left_ns;
+}
+
 static uint64_t awake(const struct world *world)
 {
-    return world->now_ns - world->stall_ns - lateness(world);
+    return world->now_ns - world->stall_ns - excused(world);
 }
 
 /* After each step: who was lost in it. */
@@ -123,10 +145,19 @@ static void renew(struct world *world)
 static void step(struct world *world)
 {
     const uint64_t late_ns = lateness(world);
-    world->stall_ns += late_ns;
+    const uint64_t excused_ns = excused(world);
+    if (late_ns > 0 && late_ns < STUTTER_NS) {
+        world->stutter_left_ns = stutter_left(world) - excused_ns;
+        world->stutter_at_ns = world->now_ns;
+    }
+    world->stall_ns += excused_ns;
     world->next_ns = world->now_ns; /* what was late is counted */
     if (late_ns >= PAUSE_NS) {
         renew(world);
+    }
+    if (world->pass_ended) {
+        world->pass_over_ns = awake(world);
+        world->pass_ended = false;
     }
     world->next_ns = pw_lease_step(&world->lease);
     /* What the thread does when it was kicked meanwhile. */
@@ -173,7 +204,7 @@ static void pass_done(struct world *world)
     }
     if (--world->pass_left == 0) {
         world->pass_ended_began_ns = world->pass_began_ns;
-        world->pass_over_ns = awake(world);
+        world->pass_ended = true;
     }
     pw_lease_pass_done(&world->lease);
     let_run(world);
@@ -332,7 +363,10 @@ static void operate(struct world *world, struct fuzz_input *input)
 
 static void begin(struct world *world)
 {
-    *world = (struct world){.clock = {.now_ns = now}, .now_ns = 1000 * MS};
+    *world = (struct world){.clock = {.now_ns = now},
+                            .now_ns = 1000 * MS,
+                            .stutter_left_ns = STUTTER_NS,
+                            .stutter_at_ns = 1000 * MS};
     bool ready = pw_events_init(&world->events, NULL, NULL) == PYWATT_OK;
     ready =
         ready && pw_lease_init(&world->lease, &world->clock, &world->table, RETAIN_MS) == PYWATT_OK;

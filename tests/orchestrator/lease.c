@@ -282,6 +282,52 @@ static void a_stall_moves_every_deadline_by_as_much(void **state)
     free_rig(rig);
 }
 
+/* The thread wakes so much later than it wanted to, each time. */
+static void stutter(struct rig *rig, uint64_t until_ms, uint64_t late_ms)
+{
+    while (rig->next_ns + late_ms * MS <= until_ms * MS) {
+        rig->clock.now_ns = rig->next_ns + late_ms * MS;
+        rig->next_ns = pw_lease_step(&rig->lease);
+    }
+}
+
+static void a_machine_that_stutters_puts_the_end_off_by_little(void **state)
+{
+    (void)state;
+    for (uint64_t late_ms = 6; late_ms < 150; late_ms += 11) {
+        struct rig *rig = new_rig(60000);
+        const struct pywatt_uuid id = add(rig, 1, 5000);
+        rig->next_ns = pw_lease_step(&rig->lease);
+        stutter(rig, 5999, late_ms);
+        assert_int_equal(liveness(rig, &id), PYWATT_ALIVE);
+        /* 150 ms at once, the fiftieth part of the time, and what it sleeps and is late. */
+        stutter(rig, 6000 + 150 + 5300 / 50 + 2 * (50 + late_ms), late_ms);
+        assert_int_equal(liveness(rig, &id), PYWATT_LOST);
+        free_rig(rig);
+    }
+}
+
+static void a_short_stall_counts_where_it_is_the_exception(void **state)
+{
+    (void)state;
+    struct rig *rig = new_rig(60000);
+    const struct pywatt_uuid id = add(rig, 1, 100);
+    pass_time(rig, 1040);
+    for (uint64_t now_ms = 1040; now_ms < 90000; now_ms += 8000) {
+        pw_binding_init(&binding);
+        rig->clock.now_ns = now_ms * MS;
+        rig->next_ns = pw_lease_step(&rig->lease);
+        beat(rig, &id);
+        rig->next_ns = pw_lease_step(&rig->lease);
+        rig->clock.now_ns = rig->next_ns + 149 * MS;
+        rig->next_ns = pw_lease_step(&rig->lease);
+        assert_int_equal(liveness(rig, &id), PYWATT_ALIVE);
+        pass_time(rig, now_ms + 8000);
+        assert_int_equal(liveness(rig, &id), PYWATT_LOST);
+    }
+    free_rig(rig);
+}
+
 static void after_a_pause_everybody_has_a_whole_lease(void **state)
 {
     (void)state;
@@ -474,6 +520,8 @@ int main(void)
         cmocka_unit_test(many_modules_end_each_at_its_time),
         cmocka_unit_test(a_module_is_visited_about_once_a_lease),
         cmocka_unit_test(a_stall_moves_every_deadline_by_as_much),
+        cmocka_unit_test(a_machine_that_stutters_puts_the_end_off_by_little),
+        cmocka_unit_test(a_short_stall_counts_where_it_is_the_exception),
         cmocka_unit_test(after_a_pause_everybody_has_a_whole_lease),
         cmocka_unit_test(the_time_of_a_beat_does_not_run_over_a_stall),
         cmocka_unit_test(a_stall_that_is_noticed_during_a_pass_counts),

@@ -13,7 +13,7 @@ import os
 import tempfile
 
 from common import Figures, passed, skip
-from load import Peer, check_file, check_tokens, parse_times, start
+from load import Ledger, Peer, beat_of, check, parse_times, start
 from mounted import enter_namespace, run
 
 NAME = "the_disk_is_full_for_a_while"
@@ -54,15 +54,14 @@ def unregister(peer, name, known):
     del known[name]
 
 
-def all_beat(peer, known):
-    beats = [{"request_type": "heartbeat", "module_id": module["id"], "token": module["token"],
-              "status": "Healthy"} for module in known.values()]
-    for _, reply in peer.ask(beats):
-        assert reply["success"], reply
+def silent(peer, known):
+    """How many cannot beat."""
+    beats = [beat_of(module, module["token"]) for module in known.values()]
+    return sum(not reply["success"] for _, reply in peer.ask(beats))
 
 
 def one_round(url, number, folder, known):
-    """How many registrations were refused."""
+    """How many registrations were refused, and how many modules could not beat."""
     peer = Peer(url)
     filler = os.path.join(folder, "filler")
     for i in range(5):
@@ -78,34 +77,30 @@ def one_round(url, number, folder, known):
             if refused == 3:
                 break
     assert refused == 3, "the disk does not fill"
-    all_beat(peer, known)
+    without_beats = silent(peer, known)
     os.unlink(filler)
     reply = register(peer, f"later-{number}", known)
     assert reply["success"], reply
-    all_beat(peer, known)
+    without_beats += silent(peer, known)
     for name in list(known)[:-20]:
         unregister(peer, name, known)
     peer.close()
-    return refused
+    return refused, without_beats
 
 
-def torture(folder, count):
-    known = {}
-    refused = 0
+def torture(folder, ledger, count):
+    refused = without_beats = 0
     store = os.path.join(folder, "registrations.db")
     process, url = start(store)
     try:
         for number in range(count):
-            refused += one_round(url, number, folder, known)
+            more = one_round(url, number, folder, ledger.known)
+            refused += more[0]
+            without_beats += more[1]
     finally:
         process.end()
-    process, url = start(store)
-    try:
-        check_file(store, known, set())
-        check_tokens(url, known, set())
-    finally:
-        process.end()
-    return refused
+    check(store, ledger)
+    return refused, without_beats
 
 
 def main():
@@ -113,19 +108,20 @@ def main():
     why_not = enter_namespace()
     if why_not is not None:
         return skip(NAME, why_not)
+    ledger = Ledger()
     with tempfile.TemporaryDirectory(prefix="pywatt-torture-") as folder:
         run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", folder)
         try:
-            refused = torture(folder, arguments.count)
+            refused, without_beats = torture(folder, ledger, arguments.count)
         finally:
             run("umount", "--lazy", folder)
-    passed(NAME)
     figures = Figures("full", arguments.long)
     figures.add("times that the disk was full", arguments.count)
     figures.add("registrations refused for it", refused)
-    figures.add("changes that were acknowledged, and lost", 0, at_most=0)
-    figures.add("modules that did not beat meanwhile", 0, at_most=0)
-    return figures.finish()
+    ledger.report(figures)
+    figures.add("modules that did not beat meanwhile", without_beats, at_most=0, must=True)
+    figures.finish()
+    return passed(NAME)
 
 
 if __name__ == "__main__":

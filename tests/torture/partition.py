@@ -7,7 +7,10 @@ hold their leases where the network leaves them a way; who vanishes is lost with
 fault all modules are back under their ids, and none was registered twice.
 """
 
+import subprocess
+import sys
 import time
+import traceback
 
 from common import (Daemon, Figures, Fleet, Network, Running, in_namespace, parse, passed, skip, steady,
                     wait_beats, wait_until)
@@ -170,9 +173,17 @@ def main():
             skip(f"partition_{case}", "needs nftables, iproute2 and the right to make namespaces")
         return
     figures = Figures("partition", arguments.long)
+    failed = []
     for case in cases:
-        steady(lambda case=case: globals()[case](figures, arguments.long), 0.25)
-        passed(f"partition_{case}")
+        try:
+            steady(lambda case=case: globals()[case](figures, arguments.long), 0.25)
+            passed(f"partition_{case}")
+        except (AssertionError, OSError, subprocess.CalledProcessError) as error:
+            traceback.print_exc()
+            print(f"[  FAILED  ] partition_{case}: {error}", flush=True)
+            failed.append(case)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
     figures.finish()
 
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 
 from common import FACTOR, Figures, passed, skip
-from load import Loads, check_file, check_tokens, parse_times, start
+from load import Ledger, Loads, check, check_file, check_tokens, parse_times, start
 from mounted import enter_namespace, run
 
 NAME = "the_power_goes_under_load"
@@ -59,12 +59,12 @@ class Disk:
             os.close(folder)
 
 
-def one_round(disk, store, number, known, doubtful, longest_s):
+def one_round(disk, store, number, ledger, longest_s):
     process, url = start(store)
     try:
-        check_file(store, known, doubtful)
-        check_tokens(url, known, doubtful)
-        loads = Loads(url, number, known, doubtful)
+        check_file(store, ledger)
+        check_tokens(url, ledger)
+        loads = Loads(url, number, ledger)
         time.sleep(random.uniform(0, longest_s))
         loads.will_break()
         disk.cut()
@@ -78,21 +78,16 @@ def one_round(disk, store, number, known, doubtful, longest_s):
     return answered
 
 
-def torture(folder, count, longest_s):
+def torture(folder, ledger, count, longest_s):
+    """How many changes were acknowledged."""
     disk = Disk(folder)
     try:
         store = os.path.join(disk.place, "registrations.db")
-        known, doubtful = {}, set()
         answered = 0
         for number in range(count):
-            answered += one_round(disk, store, number, known, doubtful, longest_s)
-            print(f"{number}: {len(known)} modules are known", flush=True)
-        process, url = start(store)
-        try:
-            check_file(store, known, doubtful)
-            check_tokens(url, known, doubtful)
-        finally:
-            process.end()
+            answered += one_round(disk, store, number, ledger, longest_s)
+            print(f"{number}: {len(ledger.known)} modules are known", flush=True)
+        check(store, ledger)
         return answered
     finally:
         disk.drop()
@@ -103,18 +98,19 @@ def main():
     why_not = enter_namespace()
     if why_not is not None:
         return skip(NAME, why_not)
+    ledger = Ledger()
     with tempfile.TemporaryDirectory(prefix="pywatt-torture-") as folder:
         try:
             Disk(tempfile.mkdtemp(dir=folder)).unmount()
         except (OSError, subprocess.CalledProcessError) as error:
             return skip(NAME, f"no loop device: {error}")
-        answered = torture(folder, arguments.count, arguments.longest * FACTOR)
-    passed(NAME)
+        answered = torture(folder, ledger, arguments.count, arguments.longest * FACTOR)
     figures = Figures("power", arguments.long)
     figures.add("power cuts", arguments.count)
     figures.add("changes that were acknowledged", answered)
-    figures.add("of these lost", 0, at_most=0)
-    return figures.finish()
+    ledger.report(figures)
+    figures.finish()
+    return passed(NAME)
 
 
 if __name__ == "__main__":
