@@ -324,7 +324,8 @@ static void messages_may_be_only_so_deep_and_have_only_so_many_elements(void **s
         }
         set_shape(&world, 40, 64);
         const int types = most(&world, codecs[c], &who, send_types);
-        assert_in_range(types, 40, 63);
+        /* In protobuf with the id and the body of the request, and the module's id and token. */
+        assert_in_range(types, c == 0 ? 40 : 64 - 4, 64 - 4);
         set_shape(&world, 40, 67);
         assert_int_equal(most(&world, codecs[c], &who, send_types), types + 3);
         if (c == 1) {
