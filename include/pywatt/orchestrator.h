@@ -125,7 +125,10 @@ struct pywatt_orchestrator_options {
     uint16_t advertise_port;
     /* The longest frame accepted, its five header bytes not counted. 256 to 64 MiB; 1 MiB. */
     uint32_t max_frame_bytes;
-    /* Connections at once. Default 10000. Further ones are closed at once. */
+    /*
+     * Connections at once. Default 10000. A further one takes the place of one that has proven nothing
+     * (see max_unproven_connections), or is closed at once if there is none.
+     */
     uint32_t max_connections;
     /* Modules at once. Default 1000000. A registration over it is answered with a limit error. */
     uint32_t max_modules;
@@ -192,10 +195,12 @@ struct pywatt_orchestrator_options {
     const char *unix_allow_gids;
     /*
      * Connections at once that have proven nothing yet: no registration, advertisement or beat has
-     * come through on them, no right join token and no client certificate. In all, and of those from one IP
-     * address; further ones are closed at once. Default 0: as many as there may be connections.
+     * come through on them, no right join token and no client certificate. When one more comes, or there
+     * are max_connections already, the oldest of them is closed for it; only those stay that wait for the
+     * store, or were told when to come again. Default 0: half of max_connections.
      */
     uint32_t max_unproven_connections;
+    /* Those from one IP address; further ones are closed at once. Default 0: no other limit. */
     uint32_t max_unproven_per_peer;
     /*
      * Registrations a second from one IP address; as many may come at once. Those over it are refused with
@@ -423,6 +428,7 @@ struct pywatt_orchestrator_stats {
     uint64_t modules;
     uint64_t connections;
     uint64_t connections_accepted;
+    /* Those included that were closed for another one. */
     uint64_t connections_refused;
     /* Messages: a batch of beats is one. */
     uint64_t requests;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/tool_hints.h"
+#include "orchestrator/crowd.h"
 #include "orchestrator/session.h"
 #include "transport/endpoint.h"
 #include "transport/tls.h"
@@ -177,27 +178,11 @@ void pw_server_resume_accepting(struct pw_server *server)
     watch_listeners(server, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-/* NULL, or which limit of all connections together does not let one more in. */
-static const char *over_limit(const struct pw_server *server)
-{
-    const struct pywatt_orchestrator_options *options = &server->workers[0].config->options;
-    if (atomic_load_explicit(&server->connections, memory_order_relaxed) >=
-        options->max_connections) {
-        return "there are as many connections as there may be";
-    }
-    if (options->max_unproven_connections > 0 &&
-        atomic_load_explicit(&server->connections_unproven, memory_order_relaxed) >=
-            options->max_unproven_connections) {
-        return "there are as many connections that have proven nothing as there may be";
-    }
-    return NULL;
-}
-
 /* NULL, or why the connection cannot stay. */
 static const char *hand_over(struct pw_server *server, struct pw_conn *conn,
                              const struct pw_network *from)
 {
-    const char *why = over_limit(server);
+    const char *why = pw_crowd_refuses(server, &server->workers[0].config->options);
     if (why != NULL) {
         return why;
     }
@@ -216,8 +201,6 @@ static const char *hand_over(struct pw_server *server, struct pw_conn *conn,
     }
     server->next_worker++;
     atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&server->connections_unproven, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&server->connections_accepted, 1, memory_order_relaxed);
     pw_worker_post(worker, &session->arrival);
     return NULL;
 }

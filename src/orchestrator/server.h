@@ -59,7 +59,7 @@ struct pw_server {
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t connections_accepted;
     atomic_uint_fast64_t connections_refused;
-    atomic_uint_fast64_t connections_unproven;
+    atomic_uint_fast64_t connections_unproven; /* that have come to a worker */
     atomic_uint_fast64_t peers_refused;
     struct pw_peers peers;
     struct pw_pace pace;           /* of registrations */

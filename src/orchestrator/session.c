@@ -8,6 +8,7 @@
  */
 #include "orchestrator/session_private.h"
 
+#include "orchestrator/crowd.h"
 #include "orchestrator/pending.h"
 #include "orchestrator/server.h"
 #include "transport/frame.h"
@@ -96,6 +97,7 @@ void pw_session_close(struct pw_session *session)
     pw_buffer_clear(&worker->out);
     pw_list_remove(&session->link);
     pw_list_remove(&session->unsettled);
+    pw_list_remove(&session->unproven);
     worker->session_count--;
     atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
     if (session->tasks == 0) {
@@ -117,6 +119,7 @@ void pw_session_note_proven(struct pw_session *session)
 {
     struct pw_server *server = pw_session_server(session);
     session->proven = true;
+    pw_list_remove(&session->unproven);
     pw_peers_prove(&server->peers, session->peer);
     atomic_fetch_sub_explicit(&server->connections_unproven, 1, memory_order_relaxed);
 }
@@ -465,10 +468,27 @@ static void look_at_user(struct pw_session *session)
     }
 }
 
+/* The crowd may be with the other workers. */
+static void ask_next_worker(struct pw_session *session)
+{
+    struct pw_server *server = pw_session_server(session);
+    atomic_fetch_sub_explicit(&server->connections_unproven, 1, memory_order_relaxed);
+    session->worker = &server->workers[(session->worker->index + 1) % server->worker_count];
+    pw_worker_post(session->worker, &session->arrival);
+}
+
 static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
 {
     struct pw_session *session = PW_CONTAINER_OF(mail, struct pw_session, arrival);
+    const bool over = worker->stopping || worker->ended;
+    atomic_fetch_add_explicit(&worker->server->connections_unproven, 1, memory_order_relaxed);
+    const bool room = over || pw_crowd_make_room(session);
+    if (!room && --session->workers_left > 0) {
+        ask_next_worker(session);
+        return;
+    }
     pw_list_append(&worker->sessions, &session->link);
+    pw_list_append(&worker->unproven, &session->unproven);
     worker->session_count++;
     session->last_active_ns = worker->now_ns;
     const uint32_t opening_ms = pw_conn_opening_ms(session->conn);
@@ -480,12 +500,17 @@ static void deliver_arrival(struct pw_worker *worker, struct pw_mail *mail)
     }
     look_at_user(session);
     session->interest = EPOLLIN;
-    if (worker->stopping || worker->ended) {
+    if (over) {
         pw_session_close(session);
+    } else if (!room) {
+        atomic_fetch_add_explicit(&worker->server->connections_refused, 1, memory_order_relaxed);
+        pw_session_end(session, PYWATT_LOG_WARNING,
+                       "there are as many connections as there may be, and none can make room");
     } else if (!pw_worker_watch(worker, EPOLL_CTL_ADD, pw_conn_fd(session->conn), EPOLLIN,
                                 &session->source)) {
         pw_session_end(session, PYWATT_LOG_ERROR, "no memory to watch it");
     } else {
+        atomic_fetch_add_explicit(&worker->server->connections_accepted, 1, memory_order_relaxed);
         set_timer(session);
     }
 }
@@ -500,6 +525,7 @@ struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn
     session->source.kind = PW_SOURCE_SESSION;
     session->arrival.deliver = deliver_arrival;
     session->worker = worker;
+    session->workers_left = worker->server->worker_count;
     session->conn = conn;
     session->peer = peer;
     session->frame_deadline_ns = PW_DEADLINE_NEVER;
@@ -507,6 +533,7 @@ struct pw_session *pw_session_new(struct pw_worker *worker, struct pw_conn *conn
     pw_list_init(&session->arrival.link);
     pw_list_init(&session->link);
     pw_list_init(&session->unsettled);
+    pw_list_init(&session->unproven);
     pw_binding_init(&session->binding);
     pw_timer_init(&session->timer);
     pw_buffer_init(&session->input, PW_SESSION_BUFFER_LIMIT);

@@ -26,6 +26,8 @@ struct pw_session {
     struct pw_peer *peer;     /* where it comes from; NULL if that is not counted */
     struct pw_list link;      /* among the worker's sessions, or its closed ones */
     struct pw_list unsettled; /* among those whose slots were filled by mail */
+    struct pw_list unproven;  /* among those that have proven nothing, the oldest first */
+    unsigned workers_left;    /* to be asked for room, before it has come to one */
     struct pw_binding binding;
     struct pw_aliases aliases;
     struct pw_timer timer;

@@ -37,13 +37,13 @@ static enum pywatt_status refuse_locked(const struct pw_sqlite_place *place, int
     const ssize_t len = pread(fd, holder, sizeof(holder) - 1, 0);
     holder[len < 0 ? 0 : (size_t)len] = '\0';
     const long pid = strtol(holder, NULL, 10);
-    if (pid <= 0) {
-        return pw_error_set(error, PYWATT_IO, "%s is in use by another orchestrator", place->shown);
+    char process[32] = "";
+    if (pid > 0) {
+        snprintf(process, sizeof(process), " (process %ld)", pid);
     }
     return pw_error_set(error, PYWATT_IO,
-                        "%s is in use by another orchestrator (process %ld): end it, or choose "
-                        "another file",
-                        place->shown, pid);
+                        "%s is in use by another orchestrator%s: end it, or choose another file",
+                        place->shown, process);
 }
 
 /* Who has it is for texts alone, so nobody minds if it cannot be written. */

@@ -292,6 +292,7 @@ enum pywatt_status pw_worker_init(struct pw_worker *worker, struct pw_server *se
     worker->stop_mail.deliver = deliver_stop;
     pw_list_init(&worker->mail);
     pw_list_init(&worker->sessions);
+    pw_list_init(&worker->unproven);
     pw_list_init(&worker->closed);
     pw_list_init(&worker->unsettled);
     pw_list_init(&worker->spare_pendings);

@@ -78,6 +78,7 @@ struct pw_worker {
     struct pw_wheel wheel;
     struct pw_list sessions;
     size_t session_count;
+    struct pw_list unproven; /* of those, who has proven nothing yet; see crowd.h */
     unsigned openings_left; /* parts of handshakes that may be done before others have their turn */
     struct pw_list closed;  /* sessions to be freed when the batch is over */
     struct pw_list unsettled; /* sessions with replies that mail has brought */

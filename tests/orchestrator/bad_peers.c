@@ -303,10 +303,11 @@ static void connections_over_the_limit_are_turned_away(void **state)
     world_prepare(&world);
     world.options.max_connections = 3;
     world_start(&world);
+    static const char *const names[] = {"a", "b", "c"};
     for (int i = 0; i < 3; i++) {
         world_peer(&world, &peers[i], "json");
+        assert_int_equal(peer_register(&peers[i], names[i], NULL), PYWATT_OK);
     }
-    world_await_connections(&world, 3);
     for (int i = 0; i < 5; i++) {
         world_peer(&world, &extra, "json");
         assert_true(peer_is_closed_by_other(&extra));
@@ -314,11 +315,11 @@ static void connections_over_the_limit_are_turned_away(void **state)
     }
     assert_int_equal(world_stats(&world).connections_refused, 5);
     assert_int_equal(world_stats(&world).connections_accepted, 3);
-    assert_int_equal(peer_register(&peers[0], "a", NULL), PYWATT_OK);
+    assert_int_equal(peer_register(&peers[0], "d", NULL), PYWATT_OK);
     peer_close(&peers[1]);
     world_await_connections(&world, 2);
     world_peer(&world, &extra, "json");
-    assert_int_equal(peer_register(&extra, "b", NULL), PYWATT_OK);
+    assert_int_equal(peer_register(&extra, "e", NULL), PYWATT_OK);
     peer_close(&extra);
     peer_close(&peers[0]);
     peer_close(&peers[2]);

@@ -14,6 +14,12 @@
 #define OLD "an-old-token-of-some-length"
 #define NEW "a-new-token-of-another-length"
 
+enum {
+    CODECS = 3
+};
+
+static const char *const codecs[CODECS] = {"json", "json-python", "protobuf"};
+
 struct scene {
     struct world world;
     char *folder;
@@ -94,10 +100,9 @@ static enum pywatt_status join(struct peer *peer, const char *name, const char *
 static void who_has_no_join_token_is_told_what_to_do(void **state)
 {
     (void)state;
-    static const char *const codecs[] = {"json", "json-python", "protobuf"};
     struct scene scene;
     begin(&scene, OLD "\n");
-    for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+    for (size_t i = 0; i < CODECS; i++) {
         struct peer peer;
         world_peer(&scene.world, &peer, codecs[i]);
         assert_int_equal(join(&peer, "a", NULL), PYWATT_REJECTED);
@@ -237,11 +242,35 @@ static void check_view(struct world *world, const struct identity *who)
     pywatt_module_view_free(view);
 }
 
+/* With the first registration, and with those of its owner again. */
+static void check_not_given_back(struct world *world, const char *codec, bool wanted)
+{
+    struct peer peer;
+    struct identity who = {.token = ""};
+    world_peer(world, &peer, codec);
+    peer.unwanted = OLD;
+    for (int i = 0; i < 3; i++) {
+        if (wanted) {
+            assert_int_equal(join_again(&peer, "a", NEW, i == 0 ? NULL : &who, NULL),
+                             PYWATT_REJECTED);
+        }
+        assert_int_equal(join_again(&peer, codec, OLD, i == 0 ? NULL : &who, &who), PYWATT_OK);
+        /* The reply echoes the info. */
+        const struct pywatt_string_map *metadata =
+            pywatt_module_info_metadata(pywatt_registration_info(peer.response.registration));
+        assert_int_equal(pywatt_string_map_count(metadata), 1);
+        check_view(world, &who);
+        assert_int_equal(peer_beat(&peer, &who, PYWATT_HEALTHY), PYWATT_OK);
+    }
+    /* Nor a registration that is refused for something else. */
+    assert_int_equal(join(&peer, codec, OLD), PYWATT_NAME_TAKEN);
+    assert_false(peer.met);
+    peer_close(&peer);
+}
+
 static void check_kept_nowhere(const char *join_token_text)
 {
     struct scene scene;
-    struct peer peer;
-    struct identity who = {.token = ""};
     struct lines lines = {.mutex = PTHREAD_MUTEX_INITIALIZER};
     char store[300];
     char wal[310];
@@ -254,19 +283,11 @@ static void check_kept_nowhere(const char *join_token_text)
     scene.world.options.store = store;
     pywatt_set_log_sink(keep_line, &lines, PYWATT_LOG_DEBUG);
     world_start(&scene.world);
-    world_peer(&scene.world, &peer, "json");
-    if (join_token_text != NULL) {
-        assert_int_equal(join(&peer, "wrong", NEW), PYWATT_REJECTED);
+    for (size_t i = 0; i < CODECS; i++) {
+        check_not_given_back(&scene.world, codecs[i], join_token_text != NULL);
     }
-    assert_int_equal(join_again(&peer, "a", OLD, NULL, &who), PYWATT_OK);
-    /* The reply echoes the info. */
-    const struct pywatt_string_map *metadata =
-        pywatt_module_info_metadata(pywatt_registration_info(peer.response.registration));
-    assert_int_equal(pywatt_string_map_count(metadata), 1);
-    check_view(&scene.world, &who);
     assert_true(is_in_file(store + 7, "room") || is_in_file(wal, "room"));
     assert_false(is_in_file(store + 7, OLD) || is_in_file(wal, OLD));
-    peer_close(&peer);
     end(&scene);
     pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
     assert_false(lines.seen);

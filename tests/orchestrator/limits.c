@@ -6,10 +6,13 @@
 #include "slow_store.h"
 #include "world.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* ---- Deadlines ---- */
 
@@ -234,31 +237,145 @@ static bool takes(struct world *world, const struct identity *who, const char *i
     return taken;
 }
 
+static void set_shape(struct world *world, uint32_t depth, uint32_t elements)
+{
+    world->options.max_depth = depth;
+    world->options.max_elements = elements;
+    assert_int_equal(pywatt_orchestrator_reconfigure(world->orchestrator, &world->options, NULL),
+                     PYWATT_OK);
+}
+
+/* The object that the message is counts as one. */
+static bool takes_depth(struct world *world, const struct identity *who, int depth)
+{
+    char inside[128] = "";
+    for (int i = 1; i < depth; i++) {
+        inside[i - 1] = '[';
+        inside[2 * (depth - 1) - i] = ']';
+    }
+    return takes(world, who, inside);
+}
+
+/* Capabilities with so many message types, each of which is an element in any codec. */
+static enum pywatt_status send_types(struct peer *peer, const struct identity *who, int count)
+{
+    struct pywatt_capabilities *capabilities = pywatt_capabilities_new();
+    assert_non_null(capabilities);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(pywatt_capabilities_add_message_type(capabilities, "t"), PYWATT_OK);
+    }
+    struct pw_request request = {.operation = PW_OP_CAPABILITIES,
+                                 .module_id = who->id,
+                                 .token = pw_str_from(who->token),
+                                 .capabilities = capabilities};
+    const enum pywatt_status status = peer_call(peer, &request);
+    pywatt_capabilities_free(capabilities);
+    return status;
+}
+
+/* A beat of a batch is four: itself, and its id, token and health. */
+static enum pywatt_status send_batch(struct peer *peer, const struct identity *who, int count)
+{
+    struct pw_batched_beat beats[64];
+    for (int i = 0; i < count; i++) {
+        beats[i] = (struct pw_batched_beat){
+            .module_id = who->id, .token = pw_str_from(who->token), .health = PYWATT_HEALTHY};
+    }
+    struct pw_request request = {
+        .operation = PW_OP_HEARTBEAT_BATCH, .beats = beats, .beat_count = (uint32_t)count};
+    return peer_call(peer, &request);
+}
+
+/* How many are taken. What is over the limit is refused, or nothing that a request is known by. */
+static int most(struct world *world, const char *codec, const struct identity *who,
+                enum pywatt_status (*send)(struct peer *, const struct identity *, int))
+{
+    struct peer peer;
+    int count = 1;
+    enum pywatt_status status;
+    world_peer(world, &peer, codec);
+    while ((status = send(&peer, who, count)) == PYWATT_OK) {
+        count++;
+    }
+    assert_true(status == PYWATT_LIMIT || peer_is_closed_by_other(&peer));
+    peer_close(&peer);
+    return count - 1;
+}
+
+/* Protobuf's messages are never nested more than four deep, which is the least limit. */
 static void messages_may_be_only_so_deep_and_have_only_so_many_elements(void **state)
 {
     (void)state;
+    static const char *const codecs[] = {"json", "protobuf"};
     struct world world;
     struct peer module;
     struct identity who;
-    char many[512] = "[0";
-    for (int i = 0; i < 100; i++) {
-        strcat(many, ",0");
-    }
-    strcat(many, "]");
-    for (int tight = 0; tight < 2; tight++) {
-        world_prepare(&world);
-        if (tight == 1) {
-            world.options.max_depth = 6;
-            world.options.max_elements = 64;
-        }
-        world_start(&world);
-        world_peer(&world, &module, "json");
+    world_begin(&world);
+    for (size_t c = 0; c < 2; c++) {
+        world_peer(&world, &module, codecs[c]);
+        set_shape(&world, 40, 16384);
         assert_int_equal(peer_register(&module, "a", &who), PYWATT_OK);
-        assert_true(takes(&world, &who, "[[[0]]]"));
-        assert_int_equal(takes(&world, &who, "[[[[[[0]]]]]]"), tight == 0);
-        assert_int_equal(takes(&world, &who, many), tight == 0);
-        assert_int_equal(peer_beat(&module, &who, PYWATT_HEALTHY), PYWATT_OK);
+        if (c == 0) {
+            assert_true(takes_depth(&world, &who, 40));
+            assert_false(takes_depth(&world, &who, 41));
+            set_shape(&world, 6, 16384);
+            assert_true(takes_depth(&world, &who, 6));
+            assert_false(takes_depth(&world, &who, 7));
+        }
+        set_shape(&world, 40, 64);
+        const int types = most(&world, codecs[c], &who, send_types);
+        /* In protobuf with the id and the body of the request, and the module's id and token. */
+        assert_in_range(types, c == 0 ? 40 : 64 - 4, 64 - 4);
+        set_shape(&world, 40, 67);
+        assert_int_equal(most(&world, codecs[c], &who, send_types), types + 3);
+        if (c == 1) {
+            const int beats = most(&world, codecs[c], &who, send_batch);
+            assert_in_range(beats, 14, 16);
+            set_shape(&world, 40, 67 + 3 * 4);
+            assert_int_equal(most(&world, codecs[c], &who, send_batch), beats + 3);
+        }
+        assert_int_equal(peer_unregister(&module, &who), PYWATT_OK);
         peer_close(&module);
+    }
+    world_stop(&world);
+}
+
+/* ---- TCP ---- */
+
+/* What a descriptor of this process that is the other end of the peer's says. */
+static int option_of_other_end(const struct peer *peer, int level, int option)
+{
+    struct sockaddr_in own;
+    struct sockaddr_in other;
+    socklen_t len = sizeof(own);
+    assert_int_equal(getsockname(pw_conn_fd(peer->conn), (struct sockaddr *)&own, &len), 0);
+    for (int fd = 3; fd < 1024; fd++) {
+        int value = -1;
+        len = sizeof(other);
+        if (getpeername(fd, (struct sockaddr *)&other, &len) == 0 && other.sin_family == AF_INET &&
+            other.sin_port == own.sin_port) {
+            len = sizeof(value);
+            assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+            return value;
+        }
+    }
+    fail_msg("nobody has accepted it");
+    return -1;
+}
+
+static void bytes_may_be_without_a_sign_only_for_so_long(void **state)
+{
+    (void)state;
+    for (uint32_t timeout_ms = 0; timeout_ms < 20000; timeout_ms += 7654) {
+        struct world world;
+        struct peer peer;
+        world_prepare(&world);
+        world.options.tcp_user_timeout_ms = timeout_ms;
+        world_start(&world);
+        world_peer(&world, &peer, "json");
+        assert_int_equal(peer_register(&peer, "a", NULL), PYWATT_OK);
+        assert_int_equal(option_of_other_end(&peer, IPPROTO_TCP, TCP_USER_TIMEOUT), timeout_ms);
+        peer_close(&peer);
         world_stop(&world);
     }
 }
@@ -299,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_stall_of_ours_ends_no_connection),
         cmocka_unit_test(frames_of_who_has_proven_nothing_may_be_shorter),
         cmocka_unit_test(messages_may_be_only_so_deep_and_have_only_so_many_elements),
+        cmocka_unit_test(bytes_may_be_without_a_sign_only_for_so_long),
         cmocka_unit_test(the_disposition_of_sigpipe_is_left_alone),
     };
     return PW_TEST_RUN(cases);

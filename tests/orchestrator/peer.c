@@ -134,6 +134,8 @@ static bool decode(struct peer *peer, const struct pw_frame *frame)
 {
     const struct pw_codec_ops *codec = pw_codec_by_frame(frame->format_code, frame->payload);
     peer->format_code = frame->format_code;
+    peer->met |= peer->unwanted != NULL && memmem(frame->payload.data, frame->payload.len,
+                                                  peer->unwanted, strlen(peer->unwanted)) != NULL;
     pw_response_reset(&peer->response);
     pw_arena_reset(&peer->arena);
     peer->error[0] = '\0';

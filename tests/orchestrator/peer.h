@@ -22,6 +22,8 @@ struct peer {
     char error[512];             /* its error text, NUL-terminated */
     uint8_t format_code;         /* of its frame */
     size_t frame_size;           /* the same */
+    const char *unwanted;        /* a text that no reply may have in it; NULL: any may */
+    bool met;                    /* one has */
     uint64_t next_id;
 };
 

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* For each test: one that runs. */
@@ -301,23 +302,36 @@ static void without_memory_nothing_changes(void **state)
     struct peer peer;
     struct identity who;
     world_peer(&world, &peer, "json");
+    char *folder = pw_test_temp_dir();
+    char join[256];
+    snprintf(join, sizeof(join), "%s/join", folder);
+    FILE *file = fopen(join, "w");
+    assert_non_null(file);
+    assert_true(fputs("a-join-token-of-some-length\nand-another-one-beside-it\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
     world.options.lease_ms = 5000;
     world.options.advertise_host = "192.0.2.7";
+    world.options.join_token_file = join;
+    world.options.allow_names = "b, c-*, *.d";
+    world.options.unix_allow_uids = "1, 2";
+    world.options.unix_allow_gids = "3, 4";
     for (unsigned long n = 1;; n++) {
         pw_malloc_fail_at(n);
         const enum pywatt_status status =
             pywatt_orchestrator_reconfigure(world.orchestrator, &world.options, NULL);
         const bool failed = pw_malloc_fail_disarm();
         assert_int_equal(status, failed ? PYWATT_NO_MEMORY : PYWATT_OK);
-        assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
-        assert_int_equal(peer_unregister(&peer, &who), PYWATT_OK);
-        assert_int_equal(who.lease_ms, failed ? 3600000 : 5000);
         if (!failed) {
             assert_true(n > 1);
             break;
         }
+        assert_int_equal(peer_register(&peer, "a", &who), PYWATT_OK);
+        assert_int_equal(who.lease_ms, 3600000);
+        assert_int_equal(peer_unregister(&peer, &who), PYWATT_OK);
     }
+    assert_int_equal(peer_register(&peer, "a", &who), PYWATT_REJECTED);
     peer_close(&peer);
+    free(folder);
 }
 
 /* ---- At any time, from any thread ---- */

@@ -187,6 +187,33 @@ static void a_peer_that_does_not_read_is_not_read_from_and_then_ended(void **sta
     end_good(&world, &good);
 }
 
+/* By what it was answered, and what left. Nobody reads, so the rest is what was held for it. */
+static void only_so_many_short_replies_are_held_for_who_does_not_read(void **state)
+{
+    (void)state;
+    for (uint32_t limit = 8192; limit <= 65536; limit *= 8) {
+        struct world world;
+        struct flooder flooder = {.count = 1000000};
+        world_prepare(&world);
+        world.options.write_timeout_ms = 100;
+        world.options.max_output_bytes = limit;
+        world_start(&world);
+        assert_true(peer_open(&flooder.peer, world.memory_url, "json"));
+        assert_int_equal(peer_register(&flooder.peer, "flooder", &flooder.who), PYWATT_OK);
+        assert_int_equal(peer_beat(&flooder.peer, &flooder.who, PYWATT_HEALTHY), PYWATT_OK);
+        const size_t reply = flooder.peer.frame_size;
+        const struct pywatt_orchestrator_stats before = world_stats(&world);
+        (void)flood_main(&flooder);
+        assert_false(flooder.sent_all);
+        world_await_connections(&world, 0);
+        const struct pywatt_orchestrator_stats after = world_stats(&world);
+        const uint64_t answered = (after.heartbeats - before.heartbeats) * reply;
+        assert_in_range(answered - (after.bytes_sent - before.bytes_sent), 1, limit);
+        peer_close(&flooder.peer);
+        world_stop(&world);
+    }
+}
+
 static void a_peer_that_reads_late_gets_all_its_replies_in_order(void **state)
 {
     (void)state;
@@ -316,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_long_frame_that_comes_in_time_is_no_slow_one),
         cmocka_unit_test(a_silent_connection_ends_if_that_is_wanted),
         cmocka_unit_test(a_peer_that_does_not_read_is_not_read_from_and_then_ended),
+        cmocka_unit_test(only_so_many_short_replies_are_held_for_who_does_not_read),
         cmocka_unit_test(a_peer_that_reads_late_gets_all_its_replies_in_order),
         cmocka_unit_test(a_bad_peer_is_worth_one_line_and_many_are_worth_few),
         cmocka_unit_test(tokens_do_not_get_into_the_log),

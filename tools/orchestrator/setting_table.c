@@ -91,8 +91,8 @@ static const struct setting limits[] = {
     {"max-connections-per-peer", "N", "the same for each IP address (default 0: no other limit)",
      SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_connections_per_peer), RANGE(0, UINT32_MAX)},
     {"max-unproven-connections", "N",
-     "connections at once on which nobody has registered, beaten or\nadvertised yet (default 0: no "
-     "other limit)",
+     "connections at once on which nobody has registered, beaten or\nadvertised yet; over it, the "
+     "oldest goes (default 0: half of all)",
      SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_unproven_connections), RANGE(0, UINT32_MAX)},
     {"max-unproven-per-peer", "N", "the same for each IP address (default 0: no other limit)",
      SETTING_NUMBER, SETTING_AT_ONCE, OPTION(max_unproven_per_peer), RANGE(0, UINT32_MAX)},
