@@ -330,6 +330,27 @@ static void a_page_that_cannot_be_read_is_refused_and_named_at_the_start(void **
     store_place_end(&place);
 }
 
+/* The reading side is at fault, and named; nothing is replaced. */
+static void a_recovery_that_cannot_read_names_what_it_reads(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct pw_store_salvage salvage;
+    struct pywatt_error error;
+    store_file_begin(&place);
+    store_file_fill(&place, 3);
+    faulty_vfs_fail_reads(0);
+    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
+    assert_true(faulty_vfs_heal());
+    assert_non_null(strstr(error.text, "store.db"));
+    assert_null(strstr(error.text, "-new"));
+    assert_false(store_file_is_there(&place, ".damaged-1"));
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_list(store, NULL).count, 3);
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
 /* Somebody else's change makes it read again what it has read. */
 static void what_cannot_be_read_any_more_refuses_changes_until_it_can(void **state)
 {
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(what_was_refused_is_not_there_after_a_kill),
         cmocka_unit_test(what_cannot_be_taken_back_is_told),
         cmocka_unit_test(a_page_that_cannot_be_read_is_refused_and_named_at_the_start),
+        cmocka_unit_test(a_recovery_that_cannot_read_names_what_it_reads),
         cmocka_unit_test(what_cannot_be_read_any_more_refuses_changes_until_it_can),
         cmocka_unit_test(known_modules_live_on_while_the_disk_is_full),
     };
