@@ -348,7 +348,10 @@ PYWATT_API void pywatt_orchestrator_stop(struct pywatt_orchestrator *orchestrato
 
 /*
  * Stops, and gives all memory back. `orchestrator` is consumed; NULL is allowed. Nobody else may be
- * inside of a function that uses it, not even of the one that starts it. Not from inside of the function that pywatt_orchestrator_for_each calls.
+ * inside of a function that uses it, not even of the one that starts it. Not from inside of the
+ * function that pywatt_orchestrator_for_each calls. Waits for changes that the store has under way,
+ * without a limit: a thread that waits for a disk cannot be given up safely. Who must end in time
+ * ends the process; what was answered is kept all the same.
  * From inside of on_event: on_event is not called again, and the memory is given back when it has
  * returned.
  */

@@ -25,6 +25,12 @@ struct pw_str {
 
 #define PW_STR_LITERAL(text) ((struct pw_str){(text), sizeof(text) - 1})
 
+/* Of the lowest four bits. */
+static inline char pw_hex_digit(uint32_t value)
+{
+    return "0123456789abcdef"[value & 15];
+}
+
 static inline struct pw_str pw_str_from(const char *text)
 {
     return (struct pw_str){text, text == NULL ? 0 : strlen(text)};

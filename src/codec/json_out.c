@@ -86,13 +86,12 @@ static const char escapes[128] = {
 
 static void put_unit(struct pw_json_out *out, uint32_t unit)
 {
-    static const char digits[] = "0123456789abcdef";
     const char text[6] = {'\\',
                           'u',
-                          digits[unit >> 12 & 15],
-                          digits[unit >> 8 & 15],
-                          digits[unit >> 4 & 15],
-                          digits[unit & 15]};
+                          pw_hex_digit(unit >> 12),
+                          pw_hex_digit(unit >> 8),
+                          pw_hex_digit(unit >> 4),
+                          pw_hex_digit(unit)};
     pw_json_put(out, text, sizeof(text));
 }
 

@@ -61,7 +61,8 @@ struct pw_store_change {
  * PYWATT_OK: it is kept, as safely as the store can. PYWATT_STALE_GENERATION: a generation is not
  * the expected one. PYWATT_NAME_TAKEN: another record holds the name. Nothing was changed, and it may
  * be tried again, with PYWATT_NO_MEMORY; PYWATT_LIMIT (there is no room where it is kept: disk full);
- * PYWATT_IO (reading or writing failed there); PYWATT_UNAVAILABLE (it takes no changes for now).
+ * PYWATT_IO (reading or writing failed there); PYWATT_UNAVAILABLE (it takes no changes for now). Where
+ * even taking it back fails, which is logged, the next open may find it made.
  */
 typedef void (*pw_store_done)(void *user, enum pywatt_status status);
 

@@ -261,6 +261,17 @@ enum pywatt_status pw_sqlite_refuse(const struct pw_sqlite_place *place,
 
 /* ---- Before it is used ---- */
 
+/*
+ * The result in a report that a page cannot be had, or SQLITE_OK. What a disk does not give today is not
+ * damaged, and nobody should leave it behind for that.
+ */
+static int result_in_report(const char *report)
+{
+    static const char before[] = "error code=";
+    const char *at = strstr(report, before);
+    return at == NULL ? SQLITE_OK : (int)strtol(at + sizeof(before) - 1, NULL, 10);
+}
+
 static enum pywatt_status check_structure(struct pw_sqlite_db *db,
                                           const struct pw_sqlite_place *place,
                                           struct pywatt_error *error)
@@ -269,6 +280,10 @@ static enum pywatt_status check_structure(struct pw_sqlite_db *db,
     const int result = pw_sqlite_db_text(db, "PRAGMA quick_check(1)", text, sizeof(text));
     if (result != SQLITE_OK) {
         return pw_sqlite_refuse(place, db, result, error);
+    }
+    const int reported = result_in_report(text);
+    if ((reported & 0xff) == SQLITE_IOERR || (reported & 0xff) == SQLITE_NOMEM) {
+        return pw_sqlite_refuse(place, db, reported, error);
     }
     /* A report may have a heading in a line of its own. */
     const char *line = strrchr(text, '\n');

@@ -363,6 +363,7 @@ struct pw_sqlite_store {
     int log_limit;    /* when it is moved into the database */
     bool lost_track;  /* nobody knows whether the last transaction was made */
     bool failing;     /* the last transaction failed */
+    bool in_doubt;    /* changes that were refused may stand in the log */
     int64_t version;  /* changes when another connection has changed something */
     int64_t has_room; /* for so many pages, in the database */
     dev_t device;     /* the file that was opened */

@@ -60,10 +60,9 @@ static uint64_t checksum(const struct pw_sqlite_row *row)
 
 static void write_hex(const uint8_t *bytes, size_t len, char *out)
 {
-    static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < len; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
+        *out++ = pw_hex_digit(bytes[i] >> 4);
+        *out++ = pw_hex_digit(bytes[i]);
     }
 }
 

@@ -157,6 +157,19 @@ static int write_over_locked(struct pw_sqlite_store *store)
     return result;
 }
 
+static void report_failure_locked(struct pw_sqlite_store *store, int result)
+{
+    report_locked(store, PYWATT_LOG_ERROR, "the store %s cannot write: %s%s", store->place.shown,
+                  pw_sqlite_status(&store->db, result) == PYWATT_LIMIT ? "disk full"
+                  : sqlite3_extended_errcode(store->db.handle) == result
+                      ? sqlite3_errmsg(store->db.handle)
+                      : sqlite3_errstr(result),
+                  store->in_doubt ? "; nor can what was refused be taken out of its log: if this "
+                                    "ends hard before the next change that goes well, it may be "
+                                    "there after a restart"
+                                  : "");
+}
+
 static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct pw_list *batch)
 {
     int result = pw_sqlite_db_step(&store->db, PW_SQL_BEGIN);
@@ -165,22 +178,21 @@ static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct 
         status = look_for_others_locked(store);
     }
     uint64_t revision = store->history.revision;
+    bool in_log = false;
     if (status == PYWATT_OK && result == SQLITE_OK) {
         result = make_all_locked(store, batch, &revision);
         if (result == SQLITE_OK) {
             result = pw_sqlite_db_step(&store->db, PW_SQL_COMMIT);
+            in_log = result != SQLITE_OK;
         }
         if (result == SQLITE_OK) {
+            store->in_doubt = false;
             return PYWATT_OK;
         }
     }
     if (result != SQLITE_OK) {
         status = pw_sqlite_status(&store->db, result);
-        report_locked(store, PYWATT_LOG_ERROR, "the store %s cannot write: %s", store->place.shown,
-                      status == PYWATT_LIMIT ? "disk full"
-                      : sqlite3_extended_errcode(store->db.handle) == result
-                          ? sqlite3_errmsg(store->db.handle)
-                          : sqlite3_errstr(result));
+        report_failure_locked(store, result);
     }
     if (was_made_locked(store, revision)) {
         return PYWATT_OK;
@@ -188,8 +200,9 @@ static enum pywatt_status transact_locked(struct pw_sqlite_store *store, struct 
     for (struct pw_list *link = batch->prev; link != batch; link = link->prev) {
         pw_sqlite_undo_locked(store, job_of(link));
     }
-    if (!store->lost_track) {
-        (void)write_over_locked(store);
+    if (in_log && (store->lost_track || write_over_locked(store) != SQLITE_OK)) {
+        store->in_doubt = true;
+        report_failure_locked(store, result);
     }
     return status;
 }
@@ -219,6 +232,7 @@ static enum pywatt_status check_same_locked(struct pw_sqlite_store *store)
 static enum pywatt_status make_batch_locked(struct pw_sqlite_store *store, struct pw_list *batch)
 {
     const bool failed_before = store->failing;
+    const bool doubted_before = store->in_doubt;
     enum pywatt_status status = check_same_locked(store);
     if (status == PYWATT_OK && store->lost_track) {
         status = find_track_locked(store);
@@ -230,7 +244,7 @@ static enum pywatt_status make_batch_locked(struct pw_sqlite_store *store, struc
         status = transact_locked(store, batch);
     }
     store->failing = status != PYWATT_OK;
-    if (store->failing == failed_before) {
+    if (store->failing == failed_before && store->in_doubt == doubted_before) {
         /* What goes on is told once, and what went well in the end never. */
         if (store->failing || store->report.level == PYWATT_LOG_ERROR) {
             store->report.text[0] = '\0';

@@ -23,6 +23,7 @@ static atomic_uint failed;
 static atomic_int with;
 static atomic_bool syncs_alone;
 static atomic_bool pretend;
+static _Atomic int64_t unreadable = INT64_MAX; /* INT64_MAX: nothing is */
 static void (*listener)(const struct vfs_event *event);
 
 static void arm(unsigned n, unsigned count, int result)
@@ -45,6 +46,12 @@ void faulty_vfs_fail_syncs(unsigned count)
     arm(1, count, SQLITE_IOERR_FSYNC);
 }
 
+void faulty_vfs_fail_reads(int64_t offset)
+{
+    atomic_store(&failed, 0);
+    atomic_store(&unreadable, offset);
+}
+
 void faulty_vfs_pretend_syncs(void)
 {
     atomic_store(&pretend, true);
@@ -53,6 +60,7 @@ void faulty_vfs_pretend_syncs(void)
 bool faulty_vfs_heal(void)
 {
     atomic_store(&left, 0);
+    atomic_store(&unreadable, INT64_MAX);
     return atomic_load(&failed) > 0;
 }
 
@@ -134,16 +142,28 @@ static int faulty_shm_map(sqlite3_file *file, int page, int size, int extend, vo
                : real_of(file)->pMethods->xShmMap(real_of(file), page, size, extend, out);
 }
 
+/* PATH itself, which tests call so. */
+static bool is_database(const char *path)
+{
+    const size_t len = path == NULL ? 0 : strlen(path);
+    return len > 3 && strcmp(path + len - 3, ".db") == 0;
+}
+
+static int faulty_read(sqlite3_file *file, void *out, int len, sqlite3_int64 offset)
+{
+    const int64_t bad = atomic_load(&unreadable);
+    if (bad < 0 || (is_database(path_of(file)) && offset <= bad && bad < offset + len)) {
+        atomic_fetch_add(&failed, 1);
+        return SQLITE_IOERR_READ;
+    }
+    return real_of(file)->pMethods->xRead(real_of(file), out, len, offset);
+}
+
 /* ---- Operations that are passed on ---- */
 
 static int faulty_close(sqlite3_file *file)
 {
     return real_of(file)->pMethods->xClose(real_of(file));
-}
-
-static int faulty_read(sqlite3_file *file, void *out, int len, sqlite3_int64 offset)
-{
-    return real_of(file)->pMethods->xRead(real_of(file), out, len, offset);
 }
 
 static int faulty_file_size(sqlite3_file *file, sqlite3_int64 *out)

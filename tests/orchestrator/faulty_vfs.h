@@ -23,6 +23,9 @@ void faulty_vfs_fail(unsigned n, unsigned count, int result);
 /* The same for the next `count` syncs alone. */
 void faulty_vfs_fail_syncs(unsigned count);
 
+/* From now on nobody can read the page of the database that begins there; -1: nor any of any file. */
+void faulty_vfs_fail_reads(int64_t offset);
+
 /* From now on syncs do nothing. For tests that never lose what was written: they are much faster. */
 void faulty_vfs_pretend_syncs(void);
 

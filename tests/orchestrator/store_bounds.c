@@ -10,11 +10,13 @@
 #include "pw_test.h"
 #include "store_file.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int set_up(void **state)
 {
@@ -276,6 +278,26 @@ static void a_module_that_keeps_its_name_costs_two_pages(void **state)
     store_place_end(&place);
 }
 
+/* It is mapped: a block that it lacks on a full disk is a signal. */
+static void the_mapped_file_takes_its_room_from_the_disk(void **state)
+{
+    (void)state;
+    struct store_place at;
+    struct pw_sqlite_place place;
+    struct stat found;
+    int fd = -1;
+    store_file_begin(&at);
+    store_file_write(&at, "-shm", "", 0);
+    assert_int_equal(pw_sqlite_place_init(&place, store_place_path(&at), NULL), PYWATT_OK);
+    assert_int_equal(pw_sqlite_files_fill_shm(&place, &fd, NULL), PYWATT_OK);
+    assert_int_equal(fstat(fd, &found), 0);
+    const bool can = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1) == 0;
+    assert_true(!can || found.st_blocks * 512 >= 32768);
+    close(fd);
+    pw_sqlite_place_destroy(&place);
+    store_place_end(&at);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -284,6 +306,7 @@ int main(void)
         cmocka_unit_test(the_log_has_a_bound),
         cmocka_unit_test(a_module_that_keeps_its_name_costs_two_pages),
         cmocka_unit_test(the_database_has_room_for_what_is_in_its_log),
+        cmocka_unit_test(the_mapped_file_takes_its_room_from_the_disk),
     };
     return PW_TEST_RUN_WITH(cases, set_up, NULL);
 }

@@ -356,6 +356,36 @@ static void a_recovery_goes_well_in_the_end_whichever_call_fails(void **state)
     fail_all(recover);
 }
 
+static void where_files_have_one_name_a_recovery_renames(void **state)
+{
+    (void)state;
+    static const int numbers[] = {EPERM, EOPNOTSUPP, EMLINK, ENOSYS};
+    struct store_place place;
+    struct pw_store_salvage salvage;
+    struct pywatt_error error;
+    char aside[600];
+    store_file_begin(&place);
+    store_file_fill(&place, 2);
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char suffix[24];
+        call_fail_at(CALL_LINK, 0, numbers[i]);
+        assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_OK);
+        assert_true(call_fail_disarm());
+        assert_int_equal(salvage.kept, 2);
+        /* What earlier ones have set aside stays. */
+        for (unsigned k = 1; k <= i + 1; k++) {
+            snprintf(suffix, sizeof(suffix), ".damaged-%u", k);
+            assert_true(store_file_is_there(&place, suffix));
+        }
+        store_file_path(&place, suffix, aside);
+        assert_string_equal(salvage.aside, aside);
+        struct pw_store *store = store_place_open(&place);
+        assert_string_equal(store_list(store, NULL).names, "n1:1 n2:1 ");
+        pw_store_close(store);
+    }
+    store_place_end(&place);
+}
+
 static int tell(void **state)
 {
     (void)state;
@@ -369,6 +399,7 @@ int main(void)
         cmocka_unit_test(what_was_answered_is_there_whichever_call_fails),
         cmocka_unit_test(a_start_without_room_for_shared_memory_is_refused),
         cmocka_unit_test(a_recovery_goes_well_in_the_end_whichever_call_fails),
+        cmocka_unit_test(where_files_have_one_name_a_recovery_renames),
     };
     return PW_TEST_RUN_WITH(cases, set_up, tell);
 }

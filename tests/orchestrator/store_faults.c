@@ -7,6 +7,7 @@
 
 #include "faulty_vfs.h"
 #include "pw_test.h"
+#include "store_file.h"
 #include "store_place.h"
 #include "world.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static int set_up(void **state)
@@ -271,6 +273,109 @@ static void what_was_refused_is_not_there_after_a_kill(void **state)
     }
 }
 
+static void keep_line(void *user, enum pywatt_log_level level, const char *text)
+{
+    (void)level;
+    snprintf(user, PYWATT_ERROR_TEXT_MAX, "%s", text);
+}
+
+/* The first sync that fails is that of the commit, the second that of what is written over it. */
+static void what_cannot_be_taken_back_is_told(void **state)
+{
+    (void)state;
+    for (unsigned count = 1; count < 3; count++) {
+        struct store_place place;
+        char line[PYWATT_ERROR_TEXT_MAX] = "";
+        store_place_begin(&place, &pw_store_sqlite);
+        struct pw_store *store = store_place_open(&place);
+        pywatt_set_log_sink(keep_line, line, PYWATT_LOG_ERROR);
+        faulty_vfs_fail_syncs(count);
+        assert_int_equal(store_put(store, 1, "a", 0), PYWATT_IO);
+        assert_non_null(strstr(line, "cannot write"));
+        assert_int_equal(strstr(line, "may be there after a restart") != NULL, count == 2);
+        assert_true(faulty_vfs_heal());
+        assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
+        pywatt_set_log_sink(NULL, NULL, PYWATT_LOG_ERROR);
+        expect_over_a_restart(&place, store, "a:1 ");
+        store_place_end(&place);
+    }
+}
+
+/* ---- What cannot be read ---- */
+
+static void a_page_that_cannot_be_read_is_refused_and_named_at_the_start(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct stat file;
+    store_file_begin(&place);
+    store_file_fill(&place, 50);
+    assert_int_equal(stat(store_place_path(&place), &file), 0);
+    for (off_t at = 0; at < file.st_size; at += 4096) {
+        faulty_vfs_fail_reads(at);
+        struct pw_store *store = NULL;
+        struct pywatt_error error;
+        if (pw_store_open(place.url, &store, &error) == PYWATT_OK) {
+            pw_store_close(store); /* room that was taken ahead */
+            assert_false(faulty_vfs_heal());
+            continue;
+        }
+        assert_true(faulty_vfs_heal());
+        assert_int_equal(error.status, PYWATT_IO);
+        assert_non_null(strstr(error.text, "I/O error"));
+        assert_null(strstr(error.text, "--recover")); /* it may be readable the next time */
+        assert_true(strncmp(error.text, "/", 1) == 0 || strncmp(error.text, "...", 3) == 0);
+    }
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_list(store, NULL).count, 50);
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
+/* The reading side is at fault, and named; nothing is replaced. */
+static void a_recovery_that_cannot_read_names_what_it_reads(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct pw_store_salvage salvage;
+    struct pywatt_error error;
+    store_file_begin(&place);
+    store_file_fill(&place, 3);
+    faulty_vfs_fail_reads(0);
+    assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_IO);
+    assert_true(faulty_vfs_heal());
+    assert_non_null(strstr(error.text, "store.db"));
+    assert_null(strstr(error.text, "-new"));
+    assert_false(store_file_is_there(&place, ".damaged-1"));
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_list(store, NULL).count, 3);
+    pw_store_close(store);
+    store_place_end(&place);
+}
+
+/* Somebody else's change makes it read again what it has read. */
+static void what_cannot_be_read_any_more_refuses_changes_until_it_can(void **state)
+{
+    (void)state;
+    struct store_place place;
+    struct pywatt_error error;
+    uint64_t revision;
+    store_file_begin(&place);
+    store_file_fill(&place, 3);
+    struct pw_store *store = store_place_open(&place);
+    assert_int_equal(store_file_run_sql(&place, "DELETE FROM modules WHERE name = 'n2'"),
+                     SQLITE_OK);
+    faulty_vfs_fail_reads(-1);
+    assert_int_equal(store_put(store, 1, "n1", 1), PYWATT_IO);
+    assert_int_equal(store_put(store, 4, "n4", 0), PYWATT_IO);
+    assert_int_equal(pw_store_list(store, pass, NULL, &revision, &error), PYWATT_IO);
+    assert_true(faulty_vfs_heal());
+    assert_int_equal(store_put(store, 1, "n1", 1), PYWATT_OK);
+    assert_int_equal(store_put(store, 4, "n4", 0), PYWATT_OK);
+    expect_over_a_restart(&place, store, "n1:2 n3:1 n4:1 ");
+    store_place_end(&place);
+}
+
 /* ---- Through the orchestrator ---- */
 
 enum {
@@ -399,6 +504,10 @@ int main(void)
         cmocka_unit_test(what_was_answered_is_there_whichever_operation_fails),
         cmocka_unit_test(opening_survives_whichever_operation_fails),
         cmocka_unit_test(what_was_refused_is_not_there_after_a_kill),
+        cmocka_unit_test(what_cannot_be_taken_back_is_told),
+        cmocka_unit_test(a_page_that_cannot_be_read_is_refused_and_named_at_the_start),
+        cmocka_unit_test(a_recovery_that_cannot_read_names_what_it_reads),
+        cmocka_unit_test(what_cannot_be_read_any_more_refuses_changes_until_it_can),
         cmocka_unit_test(known_modules_keep_their_leases_while_the_disk_fails),
     };
     return PW_TEST_RUN_WITH(cases, set_up, NULL);

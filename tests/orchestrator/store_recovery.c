@@ -116,6 +116,53 @@ static void a_recovery_keeps_what_is_sound(void **state)
     store_place_end(&place);
 }
 
+/* Module 1 stands twice: as "old" with its first generation, and as "new" with its second. */
+static void make_twice(const struct store_place *place, const char *first, const char *second)
+{
+    struct store_place other;
+    char sql[1400];
+    store_file_begin(&other);
+    struct pw_store *store = store_place_open(place);
+    assert_int_equal(store_put(store, 1, first, 0), PYWATT_OK);
+    if (strcmp(first, "new") == 0) {
+        assert_int_equal(store_put(store, 1, first, 1), PYWATT_OK);
+    }
+    pw_store_close(store);
+    store = store_place_open(&other);
+    assert_int_equal(store_put(store, 1, second, 0), PYWATT_OK);
+    if (strcmp(second, "new") == 0) {
+        assert_int_equal(store_put(store, 1, second, 1), PYWATT_OK);
+    }
+    pw_store_close(store);
+    snprintf(sql, sizeof(sql),
+             "ATTACH '%s' AS other; INSERT INTO modules SELECT number + 9, id, name, generation, "
+             "lease_ms, token_hash, info, capabilities, checksum FROM other.modules",
+             store_place_path(&other));
+    assert_int_equal(store_file_run_sql(place, sql), SQLITE_OK);
+    store_place_end(&other);
+}
+
+static void of_two_records_of_a_module_the_one_with_the_higher_generation_wins(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct store_place place;
+        struct pw_store_salvage salvage;
+        struct pywatt_error error;
+        store_file_begin(&place);
+        make_twice(&place, i == 0 ? "old" : "new", i == 0 ? "new" : "old");
+        store_file_expect_refused(&place, "is there twice");
+        assert_int_equal(pw_store_recover(place.url, &salvage, &error), PYWATT_OK);
+        assert_int_equal(salvage.kept, 1);
+        assert_int_equal(salvage.left_out, 1);
+        struct pw_store *store = store_place_open(&place);
+        assert_string_equal(store_list(store, NULL).names, "new:2 ");
+        assert_int_equal(store_put(store, 2, "old", 0), PYWATT_OK);
+        pw_store_close(store);
+        store_place_end(&place);
+    }
+}
+
 static void a_recovery_that_was_broken_off_is_ended_by_the_next_start(void **state)
 {
     (void)state;
@@ -189,6 +236,7 @@ int main(void)
         cmocka_unit_test(what_another_program_changes_meanwhile_is_noticed),
         cmocka_unit_test(a_file_that_is_moved_away_takes_no_changes),
         cmocka_unit_test(a_recovery_keeps_what_is_sound),
+        cmocka_unit_test(of_two_records_of_a_module_the_one_with_the_higher_generation_wins),
         cmocka_unit_test(a_recovery_that_was_broken_off_is_ended_by_the_next_start),
         cmocka_unit_test(what_was_put_there_since_a_recovery_is_kept_aside),
         cmocka_unit_test(nothing_that_was_kept_can_be_recovered),

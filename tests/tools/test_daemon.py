@@ -89,6 +89,29 @@ class Daemon(Case):
     def test_sigterm_ends_it_with_0_while_modules_beat(self):
         self.end_by(signal.SIGTERM)
 
+    def test_ends_in_time_while_the_disk_hangs_and_loses_nothing_that_was_acknowledged(self):
+        preload = program("tests/tools", "hung_sync.so")
+        if not os.path.exists(preload):
+            self.skipTest("a build with sanitizers lets nothing be preloaded")
+        store, switch = f"sqlite:{self.path('r.db')}", self.path("hangs")
+        daemon = self.start_orchestrator(
+            "--end-timeout", "200ms", store=store,
+            env={**os.environ, "LD_PRELOAD": preload, "PYWATT_TEST_HUNG_SYNC": switch})
+        state = self.path("state")
+        self.ctl("register", "--name", "a", "--endpoint", daemon.url, "--state", state)
+        with open(switch, "w", encoding="ascii"):
+            pass
+        waits = self.start(program("tools", "pywattctl"), "register", "--name", "b",
+                           "--endpoint", daemon.url)
+        daemon.wait_line("^a sync hangs", stream="stderr")
+        daemon.signal(signal.SIGTERM)
+        self.assert_ends(daemon, 1)
+        self.assertIn("end-timeout", daemon.text("stderr"))
+        self.assertNotEqual(waits.wait_end(), 0, waits.story())
+        again = self.start_orchestrator(store=store, listen=daemon.url)
+        self.ctl("heartbeat", "--state", state)
+        self.stop(again)
+
     def test_sigint_ends_it_with_0_while_modules_beat(self):
         self.end_by(signal.SIGINT)
 

@@ -3,7 +3,8 @@
  * pywatt-orchestrator: the orchestrator of the library as a daemon.
  *
  * The main thread blocks the signals that end it before any other thread exists, starts the
- * orchestrator, and then waits for one of them; on SIGHUP it reads its settings again. Module events are printed on the library's event
+ * orchestrator, and then waits for one of them; on SIGHUP it reads its settings again. While it ends, a
+ * timer's signal comes to it if that takes too long. Module events are printed on the library's event
  * thread.
  */
 #include "common/report.h"
@@ -18,6 +19,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 /* As long as a URL may get. */
 #define URL_SIZE 512
@@ -56,6 +59,30 @@ static int announce(char (*urls)[URL_SIZE], size_t count)
     return tool_flush_stdout();
 }
 
+/*
+ * A signal handler. A thread that waits for the disk cannot be given up without the process; and what
+ * it has not answered by now nobody was promised.
+ */
+static void give_up(int number)
+{
+    static const char text[] =
+        "pywatt-orchestrator: it has not ended within end-timeout, as when the disk of the store hangs, "
+        "and ends at once: changes that wait for the store were not acknowledged, and may be lost\n";
+
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(TOOL_EXIT_OTHER);
+}
+
+static void limit_end(uint32_t timeout_ms)
+{
+    const struct itimerval limit = {
+        .it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000}};
+
+    signal(SIGALRM, give_up);
+    setitimer(ITIMER_REAL, &limit, NULL);
+}
+
 /* Waits for a signal that ends it; from then on a second one ends the program at once. */
 static void wait_for_end(struct pywatt_orchestrator *orchestrator, struct settings *settings,
                          const struct command_line *command, const sigset_t *ending)
@@ -72,6 +99,7 @@ static void wait_for_end(struct pywatt_orchestrator *orchestrator, struct settin
         snprintf(line, sizeof(line), "signal %d (%s): ending", number, strsignal(number));
         pywatt_log_to_stderr(NULL, PYWATT_LOG_INFO, line);
     }
+    limit_end(settings->end_timeout_ms);
     pthread_sigmask(SIG_UNBLOCK, ending, NULL);
 }
 

@@ -34,6 +34,10 @@ static const struct setting serving[] = {
      "where registrations are kept: sqlite:PATH, or memory,\nwhich ends with the program (default: "
      "sqlite in the state\nfolder, $XDG_STATE_HOME/pywatt or /var/lib/pywatt)",
      SETTING_TEXT, SETTING_AT_START, OPTION(store)},
+    {"end-timeout", "MS",
+     "how long a signal may take to end it, as with a disk that\nhangs; then it ends at once "
+     "(default 30000)",
+     SETTING_TIME, SETTING_AT_ONCE, AT(end_timeout_ms), RANGE(1, 600000)},
     {.name = NULL},
 };
 

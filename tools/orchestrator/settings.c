@@ -44,6 +44,7 @@ void settings_init(struct settings *settings)
     settings->options.store = NULL;
     pywatt_tls_options_init(&settings->tls);
     settings->log_level = PYWATT_LOG_INFO;
+    settings->end_timeout_ms = 30000;
 }
 
 void settings_clear(struct settings *settings)

@@ -45,6 +45,7 @@ struct settings {
     struct setting_urls listen;
     enum pywatt_log_level log_level;
     bool log_events;
+    uint32_t end_timeout_ms;
 
     bool tls_wanted;    /* there is something of a certificate */
     bool default_store; /* none was named */
