@@ -3,7 +3,8 @@
  * Every allocation in turn fails, first those of the library, then those of OpenSSL as well: whatever
  * comes of it is said, nothing leaks, and the next attempt works. The allocations of the main thread,
  * that is: the client's, and those that make the objects; the orchestrator's are taken in turn where
- * it is told to fail in any thread.
+ * it is told to fail in any thread. PYWATT_TEST_LONG is for every allocation; without it of the
+ * orchestrator's and of OpenSSL's there is a choice.
  */
 #include "scene.h"
 
@@ -15,6 +16,12 @@
 
 void *__real_malloc(size_t size);
 void *__real_realloc(void *old, size_t size);
+
+/* From one that fails to the next. */
+static unsigned long step(unsigned long plain, unsigned long slow)
+{
+    return getenv("PYWATT_TEST_LONG") != NULL ? 1 : pw_test_slow_factor() == 1 ? plain : slow;
+}
 
 /* Whether OpenSSL's allocations can be made to fail. */
 static atomic_bool openssl_too;
@@ -82,6 +89,10 @@ static void making_one_says_that_memory_is_out(void **state)
 }
 
 static struct host host;
+
+enum {
+    ALLOCATIONS_MAX = 100000
+};
 
 static void begin(void)
 {
@@ -164,26 +175,39 @@ static void a_client_says_that_memory_is_out_and_can_try_again(void **state)
     end();
 }
 
+/* Until there are no more: on whichever thread, of the library alone or of OpenSSL as well. */
+static void fail_in_any_thread(unsigned long each)
+{
+    unsigned long failed = 0;
+    unsigned quiet = 0;
+    /* The last ones are of threads that go on when the client has gone: not each time as many. */
+    for (unsigned long n = 1; quiet < (each == 1 ? 3 : 1); n += each) {
+        struct pywatt_error error = {PYWATT_OK, ""};
+        assert_in_range(n, 1, ALLOCATIONS_MAX);
+        pw_malloc_fail_at_any_thread(n);
+        (void)live(&error);
+        if (pw_malloc_fail_disarm()) {
+            failed++;
+            quiet = 0;
+        } else {
+            quiet++;
+        }
+        if (n / each % 16 == 0) {
+            expect_life();
+        }
+    }
+    print_message("%lu allocations failed\n", failed);
+    assert_true(failed > 0);
+    expect_life();
+    scene_await_connections(&host, 0);
+}
+
 static void an_orchestrator_loses_a_connection_at_most(void **state)
 {
     (void)state;
     begin();
     expect_life();
-    const unsigned long step = pw_test_slow_factor() == 1 ? 3 : 29;
-    for (unsigned long n = 1; n < 400; n += step) {
-        struct pywatt_error error = {PYWATT_OK, ""};
-        pw_malloc_fail_at_any_thread(n);
-        (void)live(&error);
-        const bool fired = pw_malloc_fail_disarm();
-        if (n % 16 == 1) {
-            expect_life();
-        }
-        if (!fired) {
-            break;
-        }
-    }
-    expect_life();
-    scene_await_connections(&host, 0);
+    fail_in_any_thread(step(3, 29));
     end();
 }
 
@@ -191,11 +215,11 @@ static void an_orchestrator_loses_a_connection_at_most(void **state)
 static void neither_side_falls_when_openssl_gets_no_memory(void **state)
 {
     (void)state;
-    const unsigned long step = pw_test_slow_factor() == 1 ? 53 : 997;
+    unsigned long failed = 0;
     begin();
     expect_life();
     atomic_store(&openssl_too, true);
-    for (unsigned long n = 1;; n += step) {
+    for (unsigned long n = 1;; n += step(53, 997)) {
         struct pywatt_error error = {PYWATT_OK, ""};
         pw_malloc_fail_at(n);
         const enum pywatt_status status = live(&error);
@@ -204,16 +228,13 @@ static void neither_side_falls_when_openssl_gets_no_memory(void **state)
             assert_true(n > 1000);
             break;
         }
+        failed++;
         if (status != PYWATT_OK) {
             assert_true(error.text[0] != '\0' || status == PYWATT_NO_MEMORY);
         }
     }
-    for (unsigned long n = 1; n < 6000; n += 31 * step) {
-        struct pywatt_error error = {PYWATT_OK, ""};
-        pw_malloc_fail_at_any_thread(n);
-        (void)live(&error);
-        (void)pw_malloc_fail_disarm();
-    }
+    print_message("%lu allocations failed\n", failed);
+    fail_in_any_thread(step(1643, 30907));
     atomic_store(&openssl_too, false);
     expect_life();
     end();

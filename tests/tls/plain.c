@@ -183,7 +183,7 @@ static void check_client(const char *codec)
     begin_peer(&peer, urls, sizeof(urls));
     client_options(&settings, urls, codec);
     settings.tls = tls;
-    settings.timeout_ms = 300; /* of those that nobody answers */
+    settings.reconnect_max_attempts = 3; /* then a call that waits for a connection ends */
     settings.reconnect_max_delay_ms = 2;
     struct pywatt_client *const client = client_open_with(&settings);
     struct pywatt_module *const module = client_register(client, "camera");

@@ -27,6 +27,8 @@ PROGRAMS = {
                                 {"calls that failed": r"(\d+) calls failed"}),
     "allocations": ("integration/test_integration_no_memory_anywhere", {}, {}),
     "allocations of the store": ("orchestrator/test_orchestrator_store_no_memory", {}, {}),
+    "allocations of TLS": ("tls/test_tls_no_memory", {"PYWATT_TEST_LONG": "1"},
+                           {"allocations that failed": r"(\d+) allocations failed"}),
 }
 
 
