@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Certificates that are read again while connections stand. */
+/*
+ * Certificates that are read again while connections stand. What OpenSSL opens itself is not made to
+ * fail: each file has been opened and read by us just before.
+ */
+#include "call_fail.h"
 #include "scene.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct host host;
 static struct pw_test_certificate own; /* the files that are changed */
@@ -75,6 +81,37 @@ static void a_bad_file_changes_nothing_and_is_named(void **state)
     assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_IO);
     assert_non_null(strstr(error.text, own.cert_file));
     scene_expect(&host, &options, PYWATT_OK, NULL);
+    pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    end();
+}
+
+static void a_file_that_cannot_be_read_for_now_changes_nothing(void **state)
+{
+    (void)state;
+    static const int numbers[] = {EMFILE, ENFILE, EIO, EACCES};
+    struct pywatt_tls_options options;
+    struct pywatt_error error = {PYWATT_OK, ""};
+    const char *const files[] = {own.cert_file, own.key_file};
+    begin();
+    scene_client_options(&options);
+    for (unsigned long n = 1; n <= 2; n++) {
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+            call_fail_at(CALL_FOPEN, n, numbers[i]);
+            assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_IO);
+            assert_true(call_fail_disarm());
+            assert_non_null(strstr(error.text, files[n - 1]));
+            assert_non_null(strstr(error.text, strerror(numbers[i])));
+        }
+    }
+    assert_int_equal(remove(own.cert_file), 0);
+    assert_int_equal(symlink("/proc/self/mem", own.cert_file), 0); /* opened, and not read */
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, own.cert_file));
+    assert_non_null(strstr(error.text, strerror(EIO)));
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    assert_int_equal(remove(own.cert_file), 0);
     pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
     assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
     scene_expect(&host, &options, PYWATT_OK, NULL);
@@ -180,6 +217,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(new_connections_see_the_new_certificate_and_old_ones_stand),
         cmocka_unit_test(a_bad_file_changes_nothing_and_is_named),
+        cmocka_unit_test(a_file_that_cannot_be_read_for_now_changes_nothing),
         cmocka_unit_test(a_client_may_change_its_own_and_whom_it_trusts),
         cmocka_unit_test(other_files_are_put_in_force_and_old_connections_stand),
         cmocka_unit_test(other_options_that_are_wrong_change_nothing),
