@@ -69,8 +69,9 @@ class Shown(Case):
                 self.assertTrue(found, f"{page.name}: there is no {name}")
 
     def is_option(self, name):
-        """Names of the build and of version nodes stand in cmake/."""
-        return any(name in read(path) for path in (ROOT / "cmake").iterdir() if path.is_file())
+        """Names of the build and of version nodes stand in cmake/, those of the tests where they are run."""
+        paths = [path for path in (ROOT / "cmake").iterdir() if path.is_file()]
+        return any(name in read(path) for path in paths + [ROOT / "tests/support/run-test"])
 
 
 class Headers(Case):

@@ -7,7 +7,8 @@
  *
  * For long fails what a system may refuse for long. No system interrupts each call, or has each wake-up
  * put off, for ever: EINTR and EAGAIN fail once, here and in failing_calls.c, which has all calls of
- * the rest. What SQLite itself calls fails in tests/orchestrator/store_calls.c and store_faults.c.
+ * the rest. clock_nanosleep fails nowhere: interrupted, the store waits a little less for others. What
+ * SQLite itself calls fails in tests/orchestrator/store_calls.c and store_faults.c.
  *
  * PYWATT_TEST_LONG is for every call; else, under slow tools, it is a choice of the later ones.
  */
@@ -48,10 +49,10 @@ struct world {
     unsigned names;
 };
 
-static void begin(struct world *world)
+static void begin(struct world *world, const char *scheme)
 {
     memset(world, 0, sizeof(*world));
-    host_init(&world->host, "tcp");
+    host_init(&world->host, scheme);
     world->folder = pw_test_temp_dir();
     snprintf(world->store, sizeof(world->store), "sqlite:%s/registrations.db", world->folder);
     world->host.options.store = world->store;
@@ -227,13 +228,37 @@ static void what_went_well_is_kept_whichever_call_fails(void **state)
     (void)state;
     static struct world world;
     unsigned long times = 0;
-    begin(&world);
+    begin(&world, "tcp");
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         times += fail_each(&world, &faults[i]);
     }
     end(&world);
     print_message("%lu calls failed\n", times);
     assert_true(times > 0);
+}
+
+/* Names are for logs, and a socket that cannot be told to wait does not; a peer's number is a name here. */
+static const struct fault unnoticed[] = {
+    {CALL_FCNTL, EINVAL, true},
+    {CALL_GETPEERNAME, ENOTCONN, true},
+    {CALL_GETSOCKNAME, ENOBUFS, true},
+};
+static const struct fault of_connecting = {CALL_GETSOCKOPT, ENOBUFS, false};
+static const struct fault of_accepting = {CALL_GETSOCKOPT, ENOBUFS, true};
+
+static void who_cannot_be_asked_about_a_socket_goes_on(void **state)
+{
+    (void)state;
+    static struct world world;
+    begin(&world, "tcp");
+    for (size_t i = 0; i < sizeof(unnoticed) / sizeof(unnoticed[0]); i++) {
+        assert_true(fail_each(&world, &unnoticed[i]) > 0);
+    }
+    assert_true(fail_each(&world, &of_connecting) > 0);
+    end(&world);
+    begin(&world, "unix");
+    assert_true(fail_each(&world, &of_accepting) > 0);
+    end(&world);
 }
 
 /* ---- All calls fail, until it is healed ---- */
@@ -310,7 +335,7 @@ static void all_goes_on_when_what_failed_for_long_is_healed(void **state)
     (void)state;
     static struct world world;
     struct resident resident;
-    begin(&world);
+    begin(&world, "tcp");
     move_in(&world, &resident);
     for (size_t i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++) {
         fail_for_long(&world, &resident, &lasting[i], 1);
@@ -327,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_went_well_is_kept_whichever_call_fails),
+        cmocka_unit_test(who_cannot_be_asked_about_a_socket_goes_on),
         cmocka_unit_test(all_goes_on_when_what_failed_for_long_is_healed),
     };
     return PW_TEST_RUN_WITH(cases, set_up, NULL);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Certificates that are read again while connections stand. */
+/*
+ * Certificates that are read again while connections stand. What OpenSSL opens itself is not made to
+ * fail: each file has been opened and read by us just before.
+ */
+#include "call_fail.h"
 #include "scene.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct pywatt_error error;
 
@@ -104,6 +110,32 @@ static void a_bad_file_changes_nothing_and_is_named(void **state)
     scene_expect(&host, &options, PYWATT_OK, NULL);
 }
 
+static void a_file_that_cannot_be_read_for_now_changes_nothing(void **state)
+{
+    (void)state;
+    static const int numbers[] = {EMFILE, ENFILE, EIO, EACCES};
+    const char *const files[] = {own.cert_file, own.key_file};
+    for (unsigned long n = 1; n <= 2; n++) {
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+            call_fail_at(CALL_FOPEN, n, numbers[i]);
+            assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_IO);
+            assert_true(call_fail_disarm());
+            assert_non_null(strstr(error.text, files[n - 1]));
+            assert_non_null(strstr(error.text, strerror(numbers[i])));
+        }
+    }
+    assert_int_equal(remove(own.cert_file), 0);
+    assert_int_equal(symlink("/proc/self/mem", own.cert_file), 0); /* opened, and not read */
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_IO);
+    assert_non_null(strstr(error.text, own.cert_file));
+    assert_non_null(strstr(error.text, strerror(EIO)));
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+    assert_int_equal(remove(own.cert_file), 0);
+    pw_test_certificate_make(&scene.ca, scene.folder, "own", "DNS:" SCENE_HUB, -1, 1, &own);
+    assert_int_equal(pywatt_tls_reload(host.options.tls, &error), PYWATT_OK);
+    scene_expect(&host, &options, PYWATT_OK, NULL);
+}
+
 static void a_client_may_change_its_own_and_whom_it_trusts(void **state)
 {
     (void)state;
@@ -182,6 +214,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(new_connections_see_the_new_certificate_and_old_ones_stand,
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_bad_file_changes_nothing_and_is_named, begin, end),
+        cmocka_unit_test_setup_teardown(a_file_that_cannot_be_read_for_now_changes_nothing, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_client_may_change_its_own_and_whom_it_trusts, begin, end),
         cmocka_unit_test_setup_teardown(other_files_are_put_in_force_and_old_connections_stand,
                                         begin, end),

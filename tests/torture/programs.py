@@ -26,7 +26,11 @@ PROGRAMS = {
                                 {"PYWATT_TEST_LONG": "1"},
                                 {"calls that failed": r"(\d+) calls failed"}),
     "allocations": ("integration/test_integration_no_memory_anywhere", {}, {}),
-    "allocations of the store": ("orchestrator/test_orchestrator_store_no_memory", {}, {}),
+    "allocations of the store": ("orchestrator/test_orchestrator_store_no_memory",
+                                 {"PYWATT_TEST_LONG": "1"},
+                                 {"allocations that failed": r"(\d+) allocations failed"}),
+    "calls for long": ("integration/test_integration_failing_for_long", {"PYWATT_TEST_LONG": "1"},
+                       {"calls that failed": r"(\d+) calls failed"}),
     "allocations of TLS": ("tls/test_tls_no_memory", {"PYWATT_TEST_LONG": "1"},
                            {"allocations that failed": r"(\d+) allocations failed"}),
 }
