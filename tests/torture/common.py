@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -151,11 +152,12 @@ class Fleet:
     """Modules that beat in a process of their own: fleet.c."""
 
     def __init__(self, url, name, clients=50, modules=10, interval_ms=1000, lease_ms=5000,
-                 timeout_ms=30000, codec="protobuf", **more):
+                 timeout_ms=30000, codec="protobuf", join_token=None, **more):
         self.count = clients * modules
         self.process = Process(
             [program("tests/torture", "torture_fleet"), url, codec, *map(str, (
-                clients, modules, interval_ms, lease_ms, timeout_ms)), name],
+                clients, modules, interval_ms, lease_ms, timeout_ms)), name,
+             *([join_token] if join_token else [])],
             stdin=subprocess.PIPE, **more)
         self.process.wait_line(r"^ready$", patience_s=PATIENCE_S * 6)
         self.pid = self.process.child.pid
@@ -193,6 +195,46 @@ def wait_beats(fleet, patience_s=PATIENCE_S):
     """Until beats were answered twice as often again as there are modules."""
     wanted = fleet.stats()["answered"] + 2 * fleet.count
     wait_until("beats of all are answered", lambda: fleet.stats()["answered"] >= wanted, patience_s)
+
+
+def measure(fleet, seconds):
+    """What the beats of so many seconds took: what Fleet.stats() says, with what was skipped of them."""
+    before = fleet.stats()
+    time.sleep(seconds)
+    stats = fleet.stats()
+    assert stats["times"] > fleet.count * seconds / 2, stats
+    return {**stats, "skipped": stats["skipped"] - before["skipped"]}
+
+
+def in_turns(rounds, **conditions):
+    """Calls each once a round, in another order each time, so that what the machine does meanwhile meets
+    all alike. The lists of what they returned, by name."""
+    found = {name: [] for name in conditions}
+    names = list(conditions)
+    for number in range(rounds):
+        for name in names if number % 2 == 0 else names[::-1]:
+            found[name].append(conditions[name]())
+        names.append(names.pop(0))
+    return found
+
+
+def add_times(figures, what, found):
+    """What in_turns() found, each as measure() has it."""
+    for name, each in found.items():
+        for metric in ("p50_us", "p99_us"):
+            figures.add(f"{what}: beats {name.replace('_', ' ')}: {metric[:3]}",
+                        round(statistics.median(stats[metric] for stats in each), 1), "us")
+
+
+def add_ratio(figures, what, above, below, at_most=None):
+    """Two conditions, round by round: the median of the ratios of p99 is the figure. Beside it, how far
+    they lie apart, which says what it is worth, and the same of the median, which others disturb less."""
+    for metric, bar in (("p50_us", None), ("p99_us", at_most)):
+        ratios = sorted(a[metric] / b[metric] for a, b in zip(above, below))
+        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        figures.add(f"{what}, {metric[:3]}: quarters of {len(ratios)} rounds",
+                    f"{low:.3f} to {high:.3f}")
+        figures.add(f"{what}, {metric[:3]}", round(statistics.median(ratios), 3), at_most=bar)
 
 
 class Running:

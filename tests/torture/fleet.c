@@ -2,7 +2,7 @@
 /*
  * fleet: modules that beat, for the scripts in this folder.
  *
- *   torture_fleet URL CODEC CLIENTS MODULES INTERVAL_MS LEASE_MS TIMEOUT_MS NAME
+ *   torture_fleet URL CODEC CLIENTS MODULES INTERVAL_MS LEASE_MS TIMEOUT_MS NAME [JOIN_TOKEN]
  *
  * Opens so many clients, registers so many modules over each, "NAME CLIENT MODULE", and starts their
  * loops; then prints "ready". It obeys lines on standard input, each with one line of output:
@@ -28,6 +28,7 @@ struct fleet {
     const char *lease_ms;
     uint32_t timeout_ms;
     const char *name;
+    const char *join_token; /* NULL: none */
     struct pywatt_client **client;
     struct pywatt_module **module;
     struct pywatt_uuid *first_id; /* what they were registered with */
@@ -76,6 +77,8 @@ static void register_one(struct fleet *fleet, unsigned c, unsigned m)
     snprintf(name, sizeof(name), "%s-%u-%u", fleet->name, c, m);
     if (pywatt_module_info_new(name, "1", "tortured", &info) != PYWATT_OK ||
         pywatt_module_info_set_metadata(info, "lease_ms", fleet->lease_ms) != PYWATT_OK ||
+        (fleet->join_token != NULL &&
+         pywatt_module_info_set_metadata(info, "join_token", fleet->join_token) != PYWATT_OK) ||
         pywatt_register_module(fleet->client[c], info, &module, &error) != PYWATT_OK) {
         fail(name, &error);
     }
@@ -177,10 +180,10 @@ static void print_ids(const struct fleet *fleet)
 int main(int argc, char **argv)
 {
     char line[32];
-    if (argc != 9) {
-        fputs(
-            "usage: torture_fleet URL CODEC CLIENTS MODULES INTERVAL_MS LEASE_MS TIMEOUT_MS NAME\n",
-            stderr);
+    if (argc != 9 && argc != 10) {
+        fputs("usage: torture_fleet URL CODEC CLIENTS MODULES INTERVAL_MS LEASE_MS TIMEOUT_MS NAME"
+              " [JOIN_TOKEN]\n",
+              stderr);
         return 2;
     }
     struct fleet fleet = {
@@ -192,6 +195,7 @@ int main(int argc, char **argv)
         .lease_ms = argv[6],
         .timeout_ms = (uint32_t)strtoul(argv[7], NULL, 10),
         .name = argv[8],
+        .join_token = argv[9],
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
     launch(&fleet);

@@ -86,6 +86,7 @@ def vanished(figures, long):
         latest_s = max(scene.daemon.lost("a").values()) - began
         figures.add("vanished: lost after", round(latest_s, 3), "s",
                     at_most=lease_ms / 1000 + 0.25)
+        assert long or latest_s < 3 * (lease_ms / 1000 + 0.25), f"the last was lost after {latest_s} s"
         if long:
             wait_until("their connections end", lambda: not scene.network.connections(), 120)
             figures.add("vanished: connections gone after", round(time.time() - began, 1), "s",
