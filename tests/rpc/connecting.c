@@ -304,27 +304,56 @@ static void the_next_endpoint_is_tried_where_one_is_dead(void **state)
     sites_end();
 }
 
-static void an_endpoint_that_swallows_everything_gets_a_fair_share(void **state)
+struct attempt {
+    struct caller caller;
+    struct peer peer;
+    bool accepted;
+};
+
+static bool has_come_or_is_late(void *user)
 {
-    (void)state;
+    struct attempt *attempt = user;
+    const bool finished = atomic_load(&attempt->caller.finished);
+    attempt->accepted = attempt->accepted || site_try_accept(1, &attempt->peer);
+    return finished || (attempt->accepted && peer_has_input(&attempt->peer));
+}
+
+/* False if so much time was not enough, on a machine that is busy. */
+static bool leaves_its_share_to_the_next(unsigned ms)
+{
     struct pw_endpoint endpoints[SITES];
+    struct attempt attempt = {.accepted = false};
     sites_init();
     site_set(0, SITE_HANGS);
     site_set(1, SITE_UP);
     const struct pw_channel_options options = site_options(endpoints, 2);
     struct pw_channel *channel = site_channel(&options);
-    struct caller caller;
-    struct peer peer;
-    caller_init_on(&caller, channel, 5, 400);
-    caller_start(&caller);
-    assert_true(site_accept(1, &peer));
-    peer_answer(&peer, 1);
-    caller_join(&caller);
-    assert_own_reply(&caller);
-    assert_true(caller_took_ms(&caller) >= 150);
+    const int64_t before_ns = pw_test_now_ns();
+    caller_init_on(&attempt.caller, channel, 5, ms);
+    caller_start(&attempt.caller);
+    assert_true(pw_test_wait_until(has_come_or_is_late, &attempt, ms + LONG_MS));
+    if (attempt.accepted && peer_has_input(&attempt.peer)) {
+        peer_answer(&attempt.peer, 1);
+    }
+    caller_join(&attempt.caller);
+    const bool good = attempt.caller.status == PYWATT_OK;
+    if (good) {
+        assert_own_reply(&attempt.caller);
+        assert_true(caller_ended_after_ms(&attempt.caller, before_ns) >= ms * 3 / 8);
+    }
     pw_channel_free(channel);
-    peer_end(&peer);
+    if (attempt.accepted) {
+        peer_end(&attempt.peer);
+    }
     sites_end();
+    return good;
+}
+
+static void an_endpoint_that_swallows_everything_gets_a_fair_share(void **state)
+{
+    (void)state;
+    assert_true(leaves_its_share_to_the_next(400) || leaves_its_share_to_the_next(4000) ||
+                leaves_its_share_to_the_next(20000));
 }
 
 /* ---- Peers that accept and hang up ---------------------------------------------------------- */
