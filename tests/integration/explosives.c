@@ -122,6 +122,18 @@ static void put_length(uint8_t *payload, size_t before_len, size_t len)
     }
 }
 
+/* A copy each time would be most of what the tests do. */
+static void repeat(uint8_t *at, const char *unit, size_t unit_len, size_t times)
+{
+    const size_t len = unit_len * times;
+    memcpy(at, unit, unit_len);
+    for (size_t done = unit_len; done < len;) {
+        const size_t more = done < len - done ? done : len - done;
+        memcpy(at + done, at, more);
+        done += more;
+    }
+}
+
 struct bomb bomb_make(size_t index, bool as_reply)
 {
     bool python = false;
@@ -136,10 +148,8 @@ struct bomb bomb_make(size_t index, bool as_reply)
     uint8_t *at = bomb.bytes + header;
     memcpy(at, before, before_len);
     at += before_len;
-    for (size_t i = 0; i < recipe->times; i++) {
-        memcpy(at, recipe->unit, recipe->unit_len);
-        at += recipe->unit_len;
-    }
+    repeat(at, recipe->unit, recipe->unit_len, recipe->times);
+    at += recipe->unit_len * recipe->times;
     memcpy(at, recipe->behind, behind_len);
     if (header > 0) {
         pw_frame_write_header(bomb.bytes, (uint32_t)len, python ? 0 : (uint8_t)recipe->code);

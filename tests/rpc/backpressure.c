@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 enum {
-    LONG_MS = 20000,
+    LONG_MS = 10000,
     SHORT_MS = 100,
     SOON_MS = LONG_MS / 4,
     SMALL_BUFFER = 4096

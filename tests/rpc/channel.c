@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 enum {
-    LONG_MS = 20000,
+    LONG_MS = 10000,
     SHORT_MS = 60,
     SOON_MS = LONG_MS / 4
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 enum {
-    DEADLINE_MS = 20000,
+    DEADLINE_MS = 10000,
     SHORT_MS = 100,
     SOON_MS = DEADLINE_MS / 4,
     LATER_MS = 40

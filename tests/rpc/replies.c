@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    LONG_MS = 20000,
+    LONG_MS = 10000,
     SOON_MS = LONG_MS / 4
 };
 
