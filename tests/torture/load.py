@@ -142,9 +142,9 @@ class Load(threading.Thread):
                 del self.known[name]
 
 
-def start(store):
+def start(store, *options):
     process = Process([program("tools", "pywatt-orchestrator"), "--listen", "tcp://127.0.0.1:0",
-                       "--store", f"sqlite:{store}", "--log-level", "error", "--lease", "1h"])
+                       "--store", f"sqlite:{store}", "--log-level", "error", "--lease", "1h", *options])
     url = process.wait_line(r"^listening (\S+)$", patience_s=PATIENCE_S * 3).group(1)
     return process, url
 
