@@ -215,23 +215,34 @@ static void every_allocation_may_fail_while_it_is_opened_and_closed(void **state
     store_place_end(&place);
 }
 
+static void begin_with_one(struct store_place *place)
+{
+    store_place_begin(place, &pw_store_sqlite);
+    struct pw_store *store = store_place_open(place);
+    assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
+    pw_store_close(store);
+}
+
+/* Each recovery leaves a damaged file, and there are names for a thousand. */
 static void every_allocation_may_fail_while_it_is_recovered(void **state)
 {
     (void)state;
     bool failed = true;
+    unsigned runs = 0;
     struct store_place place;
     struct pw_store_salvage salvage;
-    store_place_begin(&place, &pw_store_sqlite);
-    struct pw_store *store = store_place_open(&place);
-    assert_int_equal(store_put(store, 1, "a", 0), PYWATT_OK);
-    pw_store_close(store);
+    begin_with_one(&place);
     for (unsigned long n = 1; failed; n = next(n, 7)) {
+        if (++runs % 500 == 0) {
+            store_place_end(&place);
+            begin_with_one(&place);
+        }
         pw_malloc_fail_at_any_thread(n);
         const enum pywatt_status status = pw_store_recover(place.url, &salvage, NULL);
         failed = pw_malloc_fail_disarm();
         failures += failed;
         may_fail(status);
-        store = store_place_open(&place);
+        struct pw_store *store = store_place_open(&place);
         assert_string_equal(store_list(store, NULL).names, "a:1 ");
         pw_store_close(store);
         assert_true(n < 10000);

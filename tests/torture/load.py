@@ -165,13 +165,13 @@ class Load(threading.Thread):
                 del self.known[name]
 
 
-def begin(store):
+def begin(store, *options):
     return Process([program("tools", "pywatt-orchestrator"), "--listen", "tcp://127.0.0.1:0",
-                    "--store", f"sqlite:{store}", "--log-level", "error", "--lease", "1h"])
+                    "--store", f"sqlite:{store}", "--log-level", "error", "--lease", "1h", *options])
 
 
-def start(store):
-    process = begin(store)
+def start(store, *options):
+    process = begin(store, *options)
     url = process.wait_line(r"^listening (\S+)$", patience_s=PATIENCE_S * 3).group(1)
     return process, url
 
