@@ -8,6 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+    PATIENCE_MS = 20000
+};
+
 static struct host host;
 
 static void begin_with(const struct pw_test_certificate *own, bool asks)
@@ -317,6 +321,13 @@ static void takes_no_data_before_the_handshake_is_over(void **state)
     end();
 }
 
+/* Else both might come to it in one call, which would be one handshake that failed. */
+static bool has_made_one(void *user)
+{
+    (void)user;
+    return scene_stats(host.options.tls).handshakes == 1;
+}
+
 static void makes_no_second_handshake_on_a_connection(void **state)
 {
     (void)state;
@@ -328,12 +339,13 @@ static void makes_no_second_handshake_on_a_connection(void **state)
     assert_int_equal(SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION), 1);
     SSL *const ssl = dial(ctx, NULL);
     assert_int_equal(SSL_do_handshake(ssl), 1);
+    assert_true(pw_test_wait_until(has_made_one, NULL, PATIENCE_MS));
     assert_int_equal(SSL_renegotiate(ssl), 1);
     assert_int_not_equal(SSL_do_handshake(ssl), 1);
-    assert_int_equal(scene_stats(host.options.tls).handshakes, 1);
     hang_up(ssl);
     scene_client_options(&options);
     scene_expect(&host, &options, PYWATT_OK, NULL);
+    assert_int_equal(scene_stats(host.options.tls).handshakes, 2);
     SSL_CTX_free(ctx);
     end();
 }
