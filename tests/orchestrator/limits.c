@@ -264,11 +264,7 @@ static enum pywatt_status send_types(struct peer *peer, const struct identity *w
     for (int i = 0; i < count; i++) {
         assert_int_equal(pywatt_capabilities_add_message_type(capabilities, "t"), PYWATT_OK);
     }
-    struct pw_request request = {.operation = PW_OP_CAPABILITIES,
-                                 .module_id = who->id,
-                                 .token = pw_str_from(who->token),
-                                 .capabilities = capabilities};
-    const enum pywatt_status status = peer_call(peer, &request);
+    const enum pywatt_status status = peer_tell(peer, who, capabilities);
     pywatt_capabilities_free(capabilities);
     return status;
 }

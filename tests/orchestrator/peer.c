@@ -286,6 +286,16 @@ enum pywatt_status peer_beat(struct peer *peer, const struct identity *who,
     return peer_beat_with(peer, who, health, 0, NULL);
 }
 
+enum pywatt_status peer_tell(struct peer *peer, const struct identity *who,
+                             struct pywatt_capabilities *capabilities)
+{
+    struct pw_request request = {.operation = PW_OP_CAPABILITIES,
+                                 .module_id = who->id,
+                                 .token = pw_str_from(who->token),
+                                 .capabilities = capabilities};
+    return peer_call(peer, &request);
+}
+
 enum pywatt_status peer_advertise(struct peer *peer, const struct identity *who, const char *path)
 {
     const char *const methods[] = {"GET"};
@@ -295,11 +305,7 @@ enum pywatt_status peer_advertise(struct peer *peer, const struct identity *who,
         pywatt_capabilities_free(capabilities);
         return PYWATT_INVALID_ARGUMENT;
     }
-    struct pw_request request = {.operation = PW_OP_CAPABILITIES,
-                                 .module_id = who->id,
-                                 .token = pw_str_from(who->token),
-                                 .capabilities = capabilities};
-    const enum pywatt_status status = peer_call(peer, &request);
+    const enum pywatt_status status = peer_tell(peer, who, capabilities);
     pywatt_capabilities_free(capabilities);
     return status;
 }

@@ -84,6 +84,8 @@ enum pywatt_status peer_beat_with(struct peer *peer, const struct identity *who,
                                   enum pywatt_health health, uint64_t generation,
                                   struct pywatt_string_map *details);
 enum pywatt_status peer_advertise(struct peer *peer, const struct identity *who, const char *path);
+enum pywatt_status peer_tell(struct peer *peer, const struct identity *who,
+                             struct pywatt_capabilities *capabilities);
 enum pywatt_status peer_unregister(struct peer *peer, const struct identity *who);
 
 /* The requests themselves, with borrowed contents; `info` and `caps` are the caller's to free. */

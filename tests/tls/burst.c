@@ -130,9 +130,7 @@ static void a_beat_does_not_wait_for_all_handshakes_that_begin_at_once(void **st
     struct host host;
     struct pywatt_tls_options options;
     scene_server_options(&options);
-    host_init(&host, "tcp");
-    memcpy(host.url, "tls", 3);
-    host.options.tls = scene_server(&options);
+    scene_prepare(&host, &options);
     host.options.workers = 1;
     host_start(&host);
     scene_client_options(&options);

@@ -30,9 +30,7 @@ static void begin_with(uint32_t max_output_bytes, uint32_t write_timeout_ms)
 {
     struct pywatt_tls_options options;
     scene_server_options(&options);
-    host_init(&host, "tcp");
-    memcpy(host.url, "tls", 3);
-    host.options.tls = scene_server(&options);
+    scene_prepare(&host, &options);
     host.options.workers = 1;
     host.options.max_output_bytes = max_output_bytes;
     host.options.write_timeout_ms = write_timeout_ms;

@@ -309,9 +309,7 @@ static void who_may_not_have_the_name_takes_no_place_in_the_line(void **state)
     struct pywatt_tls_options options;
     scene_server_options(&options);
     scene_ask(&options);
-    host_init(&host, "tcp");
-    memcpy(host.url, "tls", 3);
-    host.options.tls = scene_server(&options);
+    scene_prepare(&host, &options);
     host.options.registrations_per_s = 1;
     host_start(&host);
     scene_client_options(&options);

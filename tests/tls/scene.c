@@ -121,7 +121,7 @@ struct pywatt_tls_stats scene_stats(struct pywatt_tls *tls)
     return stats;
 }
 
-static void init_host(struct host *host, const struct pywatt_tls_options *options)
+void scene_prepare(struct host *host, const struct pywatt_tls_options *options)
 {
     host_init(host, "tcp");
     memcpy(host->url, "tls", 3);
@@ -134,7 +134,7 @@ struct pywatt_tls *scene_host_init(struct host *host, uint32_t handshakes_per_s)
     scene_server_options(&options);
     scene_ask(&options);
     options.handshakes_per_s = handshakes_per_s;
-    init_host(host, &options);
+    scene_prepare(host, &options);
     scene_client_options(&options);
     scene_show(&options, &scene.module);
     return scene_client(&options);
@@ -142,7 +142,7 @@ struct pywatt_tls *scene_host_init(struct host *host, uint32_t handshakes_per_s)
 
 void scene_host(struct host *host, const struct pywatt_tls_options *options)
 {
-    init_host(host, options);
+    scene_prepare(host, options);
     host_start(host);
 }
 

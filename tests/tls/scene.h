@@ -47,6 +47,9 @@ struct pywatt_tls_stats scene_stats(struct pywatt_tls *tls);
 /* An orchestrator at "tls:"; host.options.tls is the caller's to free, after host_destroy. */
 void scene_host(struct host *host, const struct pywatt_tls_options *options);
 
+/* The same, not started yet. */
+void scene_prepare(struct host *host, const struct pywatt_tls_options *options);
+
 /* One that asks for certificates, and is not started yet; for clients with `scene.module`. */
 struct pywatt_tls *scene_host_init(struct host *host, uint32_t handshakes_per_s);
 

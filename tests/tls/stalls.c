@@ -29,9 +29,7 @@ static void begin(void)
     struct pywatt_tls_options options;
     scene_server_options(&options);
     options.handshake_timeout_ms = handshake_ms();
-    host_init(&host, "tcp");
-    memcpy(host.url, "tls", 3);
-    host.options.tls = scene_server(&options);
+    scene_prepare(&host, &options);
     host.options.frame_timeout_ms = 600000;
     host_start(&host);
 }
@@ -100,9 +98,7 @@ static void the_time_for_the_first_frame_begins_behind_the_handshake(void **stat
     struct pw_endpoint endpoint;
     struct pw_conn *conn = NULL;
     scene_server_options(&options);
-    host_init(&host, "tcp");
-    memcpy(host.url, "tls", 3);
-    host.options.tls = scene_server(&options);
+    scene_prepare(&host, &options);
     host.options.first_frame_timeout_ms = 300;
     host_start(&host);
     scene_client_options(&options);
